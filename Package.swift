@@ -1,0 +1,72 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The house, from the ground up. One folder is one target; imports run only downwards.
+
+let library = "Sources/ModelUtils"
+
+// MARK: Ground: C code and system libraries
+
+let ground: [Target] = [
+  .systemLibrary(
+    name: "CSystem", path: "\(library)/CSystem", pkgConfig: "zlib",
+    providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+  .target(name: "CKernels", path: "\(library)/CKernels"),
+  .target(name: "CResources", path: "Resources", exclude: ["make_default_model.py"]),
+]
+
+// MARK: The library
+
+let floors: [Target] = [
+  .target(
+    name: "ModelCore",
+    dependencies: [
+      "CKernels", "CSystem",
+      .product(name: "OrderedCollections", package: "swift-collections"),
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Core"),
+  .target(
+    name: "ModelCheckpoints", dependencies: ["ModelCore", "CResources", "CSystem"],
+    path: "\(library)/Checkpoints"),
+  .target(name: "ModelInspection", dependencies: ["ModelCore"], path: "\(library)/Inspection"),
+  .target(name: "ModelSurgery", dependencies: ["ModelCore"], path: "\(library)/Surgery"),
+  .target(
+    name: "ModelUtils",
+    dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelSurgery"],
+    path: library, sources: ["ModelUtils.swift"]),
+]
+
+// MARK: The command
+
+let tools: [Target] = [
+  .executableTarget(
+    name: "mutils",
+    dependencies: [
+      "ModelUtils", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ],
+    path: "Sources/Tools")
+]
+
+// MARK: Tests
+
+let tests: [Target] = [
+  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+]
+
+let package = Package(
+  name: "ModelUtils",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "ModelUtils", targets: ["ModelUtils"]),
+    .executable(name: "mutils", targets: ["mutils"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+  ],
+  targets: ground + floors + tools + tests,
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c2x
+)

@@ -1,0 +1,87 @@
+// Loops over weights. Every function is single-threaded, allocates nothing unless it says so, accepts unaligned
+// pointers and a count of 0, and gives the same answer at every SIMD level. Callers divide work among threads.
+
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The floating formats, named as PyTorch's dtypes.
+typedef enum mk_float {
+  MK_FLOAT64,
+  MK_FLOAT32,
+  MK_FLOAT16,
+  MK_BFLOAT16,
+  MK_FLOAT8_E4M3FN,
+  MK_FLOAT8_E5M2,
+} mk_float;
+
+// A contiguous run of `count` floating elements.
+typedef struct mk_span {
+  const void *data;
+  size_t count;
+  mk_float type;
+} mk_span;
+
+// SIMD
+
+// The instruction set that the kernels chose at run time: "avx512", "avx2", "neon" or "scalar".
+const char *mk_simd_level(void);
+// Restricts the kernels to plain C (for tests and benchmarks), or lifts that again.
+void mk_force_scalar(bool scalar);
+
+// Zeros
+
+// Elements equal to zero, of either sign.
+size_t mk_count_zeros(const void *data, size_t count, mk_float type);
+// Elements of `size` bytes (1, 2, 4, 8) all of whose bits are zero.
+size_t mk_count_zero_words(const void *data, size_t count, size_t size);
+
+// Magnitude pruning
+
+// Which elements are "the k smallest": those with |x| < magnitude, and the first `ties` of those with |x| == magnitude.
+// NaN sorts greatest and all NaNs are equal: a NaN magnitude takes every number and `ties` NaNs.
+typedef struct mk_threshold {
+  double magnitude;
+  size_t ties;
+} mk_threshold;
+
+// The threshold that takes exactly the `k` smallest magnitudes of the concatenated spans, whose formats may differ.
+// k is at most the total count; k == 0 gives {0, 0}. Allocates at most 1/16 of the spans' bytes plus 1 MB;
+// returns false when that fails.
+bool mk_select_smallest(const mk_span *spans, size_t span_count, size_t k, mk_threshold *threshold);
+// Copies src to dst (which may be src itself) with +0 in place of the elements that the threshold takes. The ties it uses up are
+// taken from threshold->ties, so that consecutive spans of one selection share a threshold.
+void mk_zero_smallest(void *dst, const void *src, size_t count, mk_float type, mk_threshold *threshold);
+// Keeps the `keep` largest magnitudes of every `group` consecutive elements along the middle axis of [outer, axis, inner] and
+// zeroes the rest; among equals the lowest index is zeroed first. A last, shorter group of m elements keeps min(keep, m).
+// group is at most 64. dst may be src.
+void mk_keep_largest(void *dst, const void *src, size_t outer, size_t axis, size_t inner, size_t keep, size_t group, mk_float type);
+// Zeroes the elements whose mask byte is zero. dst may be src.
+void mk_apply_mask(void *dst, const void *src, const uint8_t *mask, size_t count, mk_float type);
+// The sum of |x|^power in double; power 0 counts the non-zeros, INFINITY gives the maximum, -INFINITY the minimum (NaN wins in both).
+double mk_power_sum(const void *data, size_t count, mk_float type, double power);
+
+// Scaling
+
+// dst[r][c] = src[r][c] · scale[r], rounded once; float64 in double, every other format in float32. dst may be src.
+void mk_scale_rows(void *dst, const void *src, size_t rows, size_t columns, const double *scale, mk_float type);
+
+// Conversion, layout, statistics
+
+// Converts as PyTorch's `to(dtype)` does (round to nearest even; what overflows becomes Inf, or NaN in float8_e4m3fn).
+// dst and src must not overlap unless they are the same and dst's elements are not larger.
+void mk_convert(void *dst, mk_float dst_type, const void *src, mk_float src_type, size_t count);
+// Reverses the bytes of each word of `size` bytes (1, 2, 4, 8, 16). dst may be src.
+void mk_swap_bytes(void *dst, const void *src, size_t count, size_t size);
+// Packs the elements (of `size` bytes: 1, 2, 4, 8, 16) of a strided array into dst in row-major order. Strides count elements; `rank` is at most 64.
+// The caller has checked that every element lies inside src's storage.
+void mk_gather(void *dst, const void *src, size_t size, size_t rank, const int64_t *shape, const int64_t *strides);
+// Mean, and the sum of squared deviations from it, in double, in two passes.
+void mk_moments(const void *data, size_t count, mk_float type, double *mean, double *squares);
+// Whether any element is NaN or infinite.
+bool mk_has_nonfinite(const void *data, size_t count, mk_float type);
+
+#endif
