@@ -9,7 +9,7 @@ let library = "Sources/ModelUtils"
 
 let ground: [Target] = [
   .systemLibrary(
-    name: "CSystem", path: "\(library)/CSystem", pkgConfig: "zlib",
+    name: "CZlib", path: "\(library)/CSystem/CZlib", pkgConfig: "zlib",
     providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
   .target(name: "CKernels", path: "\(library)/CKernels"),
   .target(name: "CResources", path: "Resources", exclude: ["make_default_model.py"]),
@@ -21,16 +21,20 @@ let floors: [Target] = [
   .target(
     name: "ModelCore",
     dependencies: [
-      "CKernels", "CSystem",
+      "CKernels",
       .product(name: "OrderedCollections", package: "swift-collections"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Core"),
   .target(
-    name: "ModelCheckpoints", dependencies: ["ModelCore", "CResources", "CSystem"],
+    name: "ModelCheckpoints",
+    dependencies: [
+      "ModelCore", "CKernels", "CResources", "CZlib",
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
     path: "\(library)/Checkpoints"),
-  .target(name: "ModelInspection", dependencies: ["ModelCore"], path: "\(library)/Inspection"),
-  .target(name: "ModelSurgery", dependencies: ["ModelCore"], path: "\(library)/Surgery"),
+  .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
+  .target(name: "ModelSurgery", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Surgery"),
   .target(
     name: "ModelUtils",
     dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelSurgery"],
@@ -52,6 +56,11 @@ let tools: [Target] = [
 
 let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+  .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
+  .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
+  .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
+  .testTarget(name: "ToolTests", dependencies: ["mutils"]),
 ]
 
 let package = Package(

@@ -1,0 +1,132 @@
+import ModelCore
+import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A file that appears whole or not at all: written beside its target, synced, and renamed over it by `commit`.
+///
+/// Until then the target is untouched. An object that is let go uncommitted removes what it wrote. A process that is killed
+/// leaves `.NAME.mutils-partial`, which the next writing of the same target takes over.
+public final class AtomicFile {
+  private let target: FilePath
+  private let partial: FilePath
+  private let descriptor: FileDescriptor
+  private var isOpen = true
+  /// How many bytes have been written.
+  public private(set) var position = 0
+
+  private static let unfinished = Mutex<Set<String>>([])
+
+  /// Starts to write what will stand at `path`. A symbolic link there is followed; an existing file keeps its permissions.
+  /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another process.
+  public init(replacing path: FilePath) throws {
+    var target = path
+    var mode: mode_t?
+    var status = stat()
+    if stat(path.string, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFREG else {
+        throw ModelError("is not a regular file, so it cannot be replaced", file: path.string)
+      }
+      mode = status.st_mode & 0o777
+      if let resolved = realpath(path.string, nil) {
+        target = FilePath(String(cString: resolved))
+        free(resolved)
+      }
+    }
+    guard let name = target.lastComponent else {
+      throw ModelError("names no file", file: path.string)
+    }
+    self.target = target
+    partial = target.removingLastComponent().appending(".\(name.string).mutils-partial")
+    do {
+      descriptor = try FileDescriptor.open(
+        partial, .writeOnly, options: [.create, .noFollow, .closeOnExec],
+        permissions: FilePermissions(rawValue: 0o666))
+    } catch let error as Errno {
+      throw ModelError("cannot be written: \(error)", file: path.string)
+    }
+    guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+      try? descriptor.close()
+      isOpen = false
+      throw ModelError("is being written by another process", file: path.string)
+    }
+    if let mode { fchmod(descriptor.rawValue, mode) }
+    guard ftruncate(descriptor.rawValue, 0) == 0 else {
+      throw failure("cannot be written")
+    }
+    let key = partial.string
+    Self.unfinished.withLock { _ = $0.insert(key) }
+  }
+
+  deinit {
+    if isOpen { discard() }
+  }
+
+  /// Appends bytes.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    guard isOpen else { throw ModelError("is closed", file: target.string) }
+    do {
+      // Calls of bounded size, so that the pages of a large mapped source can be let go meanwhile.
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let part = rest.prefix(64 << 20)
+        position += try descriptor.writeAll(part)
+        rest = rest.dropFirst(part.count)
+      }
+    } catch let error as Errno {
+      throw ModelError("cannot be written: \(error)", file: target.string)
+    }
+  }
+
+  public func write(_ bytes: some Collection<UInt8>) throws {
+    if try bytes.withContiguousStorageIfAvailable({ try write(UnsafeRawBufferPointer($0)) }) == nil {
+      try Array(bytes).withUnsafeBytes { try write($0) }
+    }
+  }
+
+  /// Puts the file in its place.
+  public func commit() throws {
+    guard isOpen else { throw ModelError("is closed", file: target.string) }
+    guard fsync(descriptor.rawValue) == 0 else { throw failure("cannot be written") }
+    guard rename(partial.string, target.string) == 0 else { throw failure("cannot be replaced") }
+    close()
+    // The new name survives a crash only once its folder is written; a folder that cannot be synced is no error.
+    let folder = target.removingLastComponent()
+    if let directory = try? FileDescriptor.open(folder.isEmpty ? "." : folder, .readOnly) {
+      fsync(directory.rawValue)
+      try? directory.close()
+    }
+  }
+
+  /// Removes the partial files of this process; for a program that is about to end at a signal.
+  public static func discardUnfinished() {
+    unfinished.withLock { paths in
+      for path in paths { unlink(path) }
+    }
+  }
+
+  private func discard() {
+    unlink(partial.string)
+    close()
+  }
+
+  private func close() {
+    let key = partial.string
+    Self.unfinished.withLock { _ = $0.remove(key) }
+    try? descriptor.close()
+    isOpen = false
+  }
+
+  private func failure(_ what: String) -> ModelError {
+    let reason = Errno(rawValue: errno)
+    discard()
+    return ModelError("\(what): \(reason)", file: target.string)
+  }
+}

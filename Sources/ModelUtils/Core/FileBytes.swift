@@ -1,0 +1,78 @@
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Read-only bytes: a memory-mapped file, bytes compiled into the program, or bytes in memory.
+public final class FileBytes: @unchecked Sendable {
+  /// The file's name, for messages.
+  public let name: String
+  /// All of the bytes, valid as long as this object lives.
+  public let bytes: UnsafeRawBufferPointer
+  private let release: (UnsafeRawBufferPointer) -> Void
+
+  public var count: Int { bytes.count }
+
+  /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in use.
+  /// - Throws: `ModelError` when the file cannot be opened or is not a regular file.
+  public init(mapping path: FilePath) throws {
+    name = path.string
+    release = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
+    let descriptor: FileDescriptor
+    do {
+      descriptor = try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
+    } catch let error as Errno {
+      throw ModelError("cannot be opened: \(error)", file: name)
+    }
+    defer { try? descriptor.close() }
+    var status = stat()
+    guard fstat(descriptor.rawValue, &status) == 0 else {
+      throw ModelError("cannot be examined: \(Errno(rawValue: errno))", file: name)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw ModelError("is not a regular file", file: name)
+    }
+    let size = Int(status.st_size)
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor.rawValue, 0),
+      base != MAP_FAILED
+    else { throw ModelError("cannot be mapped: \(Errno(rawValue: errno))", file: name) }
+    bytes = UnsafeRawBufferPointer(start: base, count: size)
+  }
+
+  /// Bytes that live as long as the program.
+  public init(name: String, permanent bytes: UnsafeRawBufferPointer) {
+    self.name = name
+    self.bytes = bytes
+    release = { _ in }
+  }
+
+  /// A copy of bytes in memory.
+  public init(name: String, copying source: some Collection<UInt8>) {
+    self.name = name
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 64)
+    copy.copyBytes(from: source)
+    bytes = UnsafeRawBufferPointer(copy)
+    release = { UnsafeMutableRawBufferPointer(mutating: $0).deallocate() }
+  }
+
+  deinit {
+    if bytes.baseAddress != nil { release(bytes) }
+  }
+
+  /// The bytes of a range, or nil where it does not lie inside the file.
+  public func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer? {
+    guard offset >= 0, count >= 0, offset <= self.count, count <= self.count - offset else {
+      return nil
+    }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
+  }
+}

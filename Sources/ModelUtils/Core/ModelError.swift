@@ -1,0 +1,66 @@
+/// Why something could not be done: a value with the context a person needs, printed as one line.
+public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The file, as its user named it.
+  public var file: String?
+  /// The byte offset in the file (or in the member of the archive that `reason` names).
+  public var offset: Int?
+  /// The tensor, module or key that is concerned.
+  public var subject: String?
+  /// What is wrong.
+  public var reason: String
+  /// What to do about it.
+  public var advice: String?
+
+  public init(
+    _ reason: String, file: String? = nil, offset: Int? = nil, subject: String? = nil,
+    advice: String? = nil
+  ) {
+    self.reason = reason
+    self.file = file
+    self.offset = offset
+    self.subject = subject
+    self.advice = advice
+  }
+
+  /// One line: `file: byte 17: subject: reason; advice`. Control characters of hostile names are escaped.
+  public var description: String {
+    var parts: [String] = []
+    if let file { parts.append(file.printable()) }
+    if let offset { parts.append("byte \(offset)") }
+    if let subject { parts.append(subject.printable()) }
+    parts.append(reason.printable(limit: 600))
+    var line = parts.joined(separator: ": ")
+    if let advice { line += "; \(advice.printable(limit: 600))" }
+    return line
+  }
+
+  /// The same error, told of a file.
+  public func inFile(_ name: String) -> ModelError {
+    var error = self
+    if error.file == nil { error.file = name }
+    return error
+  }
+
+  /// The same error, told of a tensor, module or key.
+  public func about(_ name: String) -> ModelError {
+    var error = self
+    if error.subject == nil { error.subject = name }
+    return error
+  }
+}
+
+extension String {
+  /// The text on one line: control characters and line separators escaped, cut after `limit` characters.
+  public func printable(limit: Int = 300) -> String {
+    var text = ""
+    for (count, scalar) in unicodeScalars.enumerated() {
+      if count == limit { return text + "…" }
+      switch scalar.properties.generalCategory {
+      case .control, .lineSeparator, .paragraphSeparator, .format:
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+}

@@ -1,0 +1,69 @@
+/// The memory that tensors view: part of a mapped file, memory of our own, or bytes computed when they are read.
+///
+/// Tensors that hold the same `Storage` object share their memory, and stay tied when they are written.
+public final class Storage: @unchecked Sendable {
+  private enum Backing {
+    case file(FileBytes, offset: Int)
+    case owned(UnsafeMutableRawPointer)
+    case computed(@Sendable (UnsafeMutableRawBufferPointer) throws -> Void)
+  }
+
+  public let byteCount: Int
+  private let backing: Backing
+
+  /// Memory of our own, zeroed unless `initialize` fills it.
+  public init(
+    byteCount: Int, initialize: ((UnsafeMutableRawBufferPointer) throws -> Void)? = nil
+  ) throws {
+    self.byteCount = byteCount
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
+    backing = .owned(memory)
+    let buffer = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
+    if let initialize { try initialize(buffer) } else { buffer.initializeMemory(as: UInt8.self, repeating: 0) }
+  }
+
+  /// A part of a file, nil where it does not lie inside it.
+  public init?(_ file: FileBytes, offset: Int, byteCount: Int) {
+    guard file.slice(offset, byteCount) != nil else { return nil }
+    self.byteCount = byteCount
+    backing = .file(file, offset: offset)
+  }
+
+  /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed and written.
+  public init(
+    byteCount: Int, computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) {
+    self.byteCount = byteCount
+    backing = .computed(fill)
+  }
+
+  deinit {
+    if case .owned(let memory) = backing { memory.deallocate() }
+  }
+
+  /// Whether the bytes are in memory of our own, so that they may be changed in place.
+  var isOwned: Bool {
+    if case .owned = backing { true } else { false }
+  }
+
+  /// Calls `body` with the bytes. A computed storage computes them for the call.
+  public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+    switch backing {
+    case .file(let file, let offset):
+      return try body(UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount]))
+    case .owned(let memory):
+      return try body(UnsafeRawBufferPointer(start: memory, count: byteCount))
+    case .computed(let fill):
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
+      defer { buffer.deallocate() }
+      try fill(buffer)
+      return try body(UnsafeRawBufferPointer(buffer))
+    }
+  }
+
+  /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.
+  func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R? {
+    guard case .owned(let memory) = backing else { return nil }
+    return try body(UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
+  }
+}

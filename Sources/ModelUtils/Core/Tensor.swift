@@ -1,0 +1,208 @@
+import CKernels
+
+/// A value of any number of axes over a `Storage`: what PyTorch calls a strided tensor.
+///
+/// Copies share their storage until one is changed. A tensor read from a file stays there until its elements are asked for.
+public struct Tensor: Sendable {
+  public let dtype: DType
+  /// The length of each axis; empty for a scalar.
+  public let shape: [Int]
+  /// The distance between neighbours along each axis, in elements. Zero for an expanded axis.
+  public let strides: [Int]
+  /// Where the first element stands in the storage, in bytes.
+  public let byteOffset: Int
+  public private(set) var storage: Storage
+
+  /// The product of the shape.
+  public let count: Int
+
+  /// The most bytes that a tensor with overlapping elements (an expanded one) may unfold to.
+  public static let expansionLimit = 256 << 20
+
+  /// A view of a storage.
+  /// - Parameter strides: in elements; row-major when nil.
+  /// - Throws: `ModelError` when an element would lie outside the storage, a length is negative or the size overflows.
+  public init(
+    _ storage: Storage, dtype: DType, shape: [Int], strides: [Int]? = nil, byteOffset: Int = 0
+  ) throws {
+    guard shape.count <= 64 else { throw ModelError("has \(shape.count) axes; at most 64 are supported") }
+    guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
+      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+    }
+    let contiguous = Self.contiguousStrides(shape)
+    let strides = strides ?? contiguous
+    guard strides.count == shape.count else {
+      throw ModelError("has \(shape.count) axes but \(strides.count) strides")
+    }
+    guard byteOffset >= 0, byteOffset <= storage.byteCount else {
+      throw ModelError("starts at byte \(byteOffset) of a storage of \(storage.byteCount) bytes")
+    }
+    if count > 0 {
+      var last = 0
+      for (length, stride) in zip(shape, strides) {
+        let (reach, o1) = (length - 1).multipliedReportingOverflow(by: stride)
+        let (sum, o2) = last.addingReportingOverflow(reach)
+        guard stride >= 0, !o1, !o2, sum < Int.max else {
+          throw ModelError("strides \(strides) are negative or overflow")
+        }
+        last = sum
+      }
+      guard let reach = dtype.byteWidth == nil ? bytes : dtype.byteCount(of: last + 1),
+        reach <= storage.byteCount - byteOffset,
+        dtype.byteWidth != nil || strides == contiguous
+      else {
+        throw ModelError(
+          "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes")
+      }
+      guard bytes <= max(storage.byteCount, Self.expansionLimit) else {
+        throw ModelError(
+          "unfolds a storage of \(storage.byteCount) bytes to \(bytes) bytes; at most \(Self.expansionLimit) are supported")
+      }
+    }
+    self.storage = storage
+    self.dtype = dtype
+    self.shape = shape
+    self.strides = strides
+    self.byteOffset = byteOffset
+    self.count = count
+  }
+
+  /// A contiguous tensor in memory of its own whose bytes `initialize` fills; zeros without it.
+  public init(
+    _ dtype: DType, _ shape: [Int],
+    initialize: ((UnsafeMutableRawBufferPointer) throws -> Void)? = nil
+  ) throws {
+    guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
+      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+    }
+    try self.init(Storage(byteCount: bytes, initialize: initialize), dtype: dtype, shape: shape)
+  }
+
+  /// A contiguous tensor whose bytes are computed at each reading.
+  public init(
+    _ dtype: DType, _ shape: [Int],
+    computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
+    guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
+      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+    }
+    try self.init(Storage(byteCount: bytes, computing: fill), dtype: dtype, shape: shape)
+  }
+
+  /// The product of the lengths; nil when one is negative or the product overflows.
+  public static func elementCount(_ shape: [Int]) -> Int? {
+    var product = 1
+    var overflows = false
+    for length in shape {
+      guard length >= 0 else { return nil }
+      if length == 0 { return shape.allSatisfy { $0 >= 0 } ? 0 : nil }
+      let (next, overflow) = product.multipliedReportingOverflow(by: length)
+      product = next
+      overflows = overflows || overflow
+    }
+    return overflows ? nil : product
+  }
+
+  /// Row-major strides. Lengths of 0 count as 1, as in PyTorch.
+  public static func contiguousStrides(_ shape: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: shape.count)
+    for axis in shape.indices.dropLast().reversed() {
+      strides[axis] = strides[axis + 1] &* max(1, shape[axis + 1])
+    }
+    return strides
+  }
+
+  /// The bytes of all elements, laid out contiguously.
+  public var byteCount: Int { dtype.byteCount(of: count) ?? 0 }
+
+  /// Whether the elements stand in row-major order without gaps.
+  public var isContiguous: Bool {
+    if count == 0 { return true }
+    var expected = 1
+    for (length, stride) in zip(shape, strides).reversed() where length != 1 {
+      if stride != expected { return false }
+      expected *= length
+    }
+    return true
+  }
+
+  /// What two tensors have in common that are the same view of the same memory: tied weights.
+  public struct Identity: Hashable, Sendable {
+    let storage: ObjectIdentifier
+    let byteOffset: Int
+    let shape: [Int]
+    let strides: [Int]
+    let dtype: DType
+  }
+
+  public var identity: Identity {
+    Identity(
+      storage: ObjectIdentifier(storage), byteOffset: byteOffset, shape: shape, strides: strides,
+      dtype: dtype)
+  }
+
+  // MARK: Bytes
+
+  /// Calls `body` with the elements' bytes in row-major order; a strided tensor is packed for the call.
+  public func withContiguousBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+    try storage.withUnsafeBytes { bytes in
+      if isContiguous || count == 0 {
+        return try body(UnsafeRawBufferPointer(rebasing: bytes[byteOffset..<byteOffset + byteCount]))
+      }
+      let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
+      defer { packed.deallocate() }
+      gather(from: bytes, into: packed)
+      return try body(UnsafeRawBufferPointer(packed))
+    }
+  }
+
+  /// Copies the elements in row-major order into `destination`, which has `byteCount` bytes.
+  public func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
+    try storage.withUnsafeBytes { bytes in
+      if isContiguous || count == 0 {
+        destination.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: bytes[byteOffset..<byteOffset + byteCount]))
+      } else {
+        gather(from: bytes, into: destination)
+      }
+    }
+  }
+
+  private func gather(
+    from bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
+  ) {
+    mk_gather(
+      destination.baseAddress, bytes.baseAddress.map { $0 + byteOffset }, dtype.bitWidth / 8,
+      shape.count, shape.map(Int64.init), strides.map(Int64.init))
+  }
+
+  /// Changes the elements: `kernel` writes all of them to its first argument from its second, which may be the same memory.
+  ///
+  /// In place where the memory is ours and this tensor's alone. Elements still in a file (or computed) stay there: the kernel then
+  /// runs whenever they are read. Otherwise the result gets memory of its own.
+  public mutating func rewrite(
+    _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
+  ) throws {
+    guard count > 0 else { return }
+    if storage.isOwned {
+      if isContiguous, isKnownUniquelyReferenced(&storage) {
+        storage.withUnsafeMutableBytes { bytes in
+          let start = bytes.baseAddress! + byteOffset
+          kernel(start, start)
+        }
+      } else {
+        let source = self
+        self = try Tensor(dtype, shape) { destination in
+          try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
+        }
+      }
+    } else {
+      let source = self
+      self = try Tensor(
+        dtype, shape,
+        computing: { destination in
+          try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
+        })
+    }
+  }
+}
