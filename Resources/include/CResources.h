@@ -1,0 +1,12 @@
+// Files that are compiled into the program, so that it needs no bundle beside it.
+
+#ifndef CRESOURCES_H
+#define CRESOURCES_H
+
+#include <stddef.h>
+
+// The small YOLOv5-shaped checkpoint that make_default_model.py made.
+const unsigned char *mu_default_model(void);
+size_t mu_default_model_size(void);
+
+#endif

@@ -55,6 +55,13 @@ public final class FileBytes: @unchecked Sendable {
     release = { _ in }
   }
 
+  /// A part of another file's bytes, which must contain it.
+  public init(name: String, part file: FileBytes, offset: Int, count: Int) {
+    self.name = name
+    bytes = file.slice(offset, count) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    release = { _ in withExtendedLifetime(file) {} }
+  }
+
   /// A copy of bytes in memory.
   public init(name: String, copying source: some Collection<UInt8>) {
     self.name = name

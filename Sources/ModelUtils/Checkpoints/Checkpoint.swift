@@ -1,0 +1,148 @@
+import CResources
+import ModelCore
+import SystemPackage
+
+/// What a checkpoint holds of a model: the whole module, or its tensors alone.
+public enum Model: Sendable {
+  case module(Module)
+  case stateDict(StateDict)
+
+  /// The named tensors, whichever it is.
+  public var stateDict: StateDict {
+    switch self {
+    case .module(let module): module.stateDict()
+    case .stateDict(let state): state
+    }
+  }
+
+  public var module: Module? {
+    if case .module(let module) = self { module } else { nil }
+  }
+}
+
+/// A file of weights: read without executing anything, changed in memory, written back with everything else as it was.
+///
+///     var checkpoint = try Checkpoint(contentsOf: "yolov5s.pt")
+///     try checkpoint.updateModels { key, model in … }
+///     try checkpoint.write(to: "fused.pt")
+public struct Checkpoint: Sendable {
+  public enum Format: String, Sendable, Codable {
+    case torch, torchLegacy, torchScript, safetensors, sharded
+  }
+
+  /// The file's name as it was given.
+  public let name: String
+  public let format: Format
+  /// The models in the file by their key (`ema`, `model`, …; empty where the file is the model), the preferred one first.
+  public internal(set) var models: OrderedDictionary<String, Model>
+  var torch: TorchSource?
+
+  /// What is needed to write a PyTorch file back as it was.
+  struct TorchSource {
+    var graph: PickleGraph
+    var places: [String: PickleGraph.Reference]
+    var modules: [PickleGraph.Reference: Module]
+    var stateDicts: [PickleGraph.Reference: StateDict]
+  }
+
+  /// Reads a file; its content decides the format.
+  /// - Parameter key: which of the objects in a PyTorch file is the model, as `a` or `a.b`; by rule when nil (`ema` before `model`
+  ///   before `state_dict` …).
+  /// - Throws: `ModelError` for what cannot be read, is malformed or holds no model.
+  public init(contentsOf path: FilePath, key: String? = nil) throws {
+    try self.init(try FileBytes(mapping: path), path: path, key: key)
+  }
+
+  /// Reads bytes that are in memory or mapped.
+  /// - Parameter path: where the file stands; an index of shards needs it to find them.
+  public init(_ file: FileBytes, path: FilePath? = nil, key: String? = nil) throws {
+    do {
+      try self.init(reading: file, path: path, key: key)
+    } catch let error as ModelError {
+      throw error.inFile(file.name)
+    }
+  }
+
+  private init(reading file: FileBytes, path: FilePath?, key: String?) throws {
+    name = file.name
+    guard file.count > 0 else { throw ModelError("is empty") }
+    if SafeTensors.recognizesIndex(file) {
+      guard let path else { throw ModelError("an index of shards in memory does not say where the shards are") }
+      let state = try SafeTensors.readSharded(index: file, path: path) { shard in
+        try Checkpoint(contentsOf: shard).preferred.stateDict
+      }
+      (format, models) = (.sharded, ["": .stateDict(state)])
+    } else if SafeTensors.recognizes(file) {
+      (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
+    } else {
+      if let known = Self.knownOtherFormat(file) { throw ModelError(known) }
+      let torch = try TorchFile(file)
+      switch torch.format {
+      case .torchScript:
+        guard key == nil else { throw ModelError("a TorchScript archive has no keys to choose from") }
+        format = .torchScript
+        models = ["": .stateDict(try ModelSelection(torch.graph).scriptStateDict())]
+      case .zip, .legacy:
+        format = torch.format == .zip ? .torch : .torchLegacy
+        models = [:]
+        try read(torch.graph, key: key)
+      }
+      return
+    }
+    guard key == nil else { throw ModelError("only PyTorch files have keys to choose from") }
+  }
+
+  private mutating func read(_ graph: PickleGraph, key: String?) throws {
+    let selection = ModelSelection(graph)
+    var reader = ModuleReader(graph)
+    var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:])
+    for place in try selection.models(key: key) {
+      if place.isModule {
+        models[place.key] = .module(try reader.read(place.reference))
+      } else {
+        let state = try selection.stateDict(place.reference)
+        models[place.key] = .stateDict(state)
+        source.stateDicts[place.reference] = state
+      }
+      source.places[place.key] = place.reference
+    }
+    source.modules = reader.modules
+    torch = source
+  }
+
+  /// Names formats that people mistake for checkpoints.
+  private static func knownOtherFormat(_ file: FileBytes) -> String? {
+    guard let start = file.slice(0, min(file.count, 300)) else { return nil }
+    let text = String(decoding: start, as: UTF8.self)
+    if text.hasPrefix("version https://git-lfs") { return "is a Git LFS pointer: the real file was not downloaded" }
+    if text.hasPrefix("<!DOCTYPE") || text.hasPrefix("<html") { return "is a web page: the download went wrong" }
+    if text.dropFirst(257).hasPrefix("ustar") { return "is a tar archive, as PyTorch wrote before 0.2; such files are not supported" }
+    return nil
+  }
+
+  /// The small YOLOv5-shaped checkpoint that is compiled into the program.
+  public static func embeddedDefault() throws -> Checkpoint {
+    let bytes = UnsafeRawBufferPointer(start: mu_default_model(), count: mu_default_model_size())
+    return try Checkpoint(FileBytes(name: "embedded default model", permanent: bytes))
+  }
+
+  /// The key of the preferred model.
+  public var preferredKey: String { models.keys.first ?? "" }
+
+  /// The preferred model: `ema` where there is one.
+  public var preferred: Model { models.values.first ?? .stateDict(StateDict()) }
+
+  /// Changes every model in the file.
+  public mutating func updateModels(_ body: (String, inout Model) throws -> Void) rethrows {
+    for index in models.values.indices {
+      let key = models.keys[index]
+      try body(key, &models.values[index])
+    }
+  }
+
+  /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
+  public mutating func dropOptimizer() {
+    guard let root = torch?.graph.root, torch?.graph.dictionary(root)?["optimizer"] != nil else { return }
+    if let none = torch?.graph.add(.none) { torch?.graph.setValue(none, forKey: "optimizer", of: root) }
+  }
+}

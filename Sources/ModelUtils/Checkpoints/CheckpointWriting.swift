@@ -1,0 +1,65 @@
+import ModelCore
+import SystemPackage
+
+extension Checkpoint {
+  /// The formats that can be written; the extension of a path picks one.
+  public enum OutputFormat: String, Sendable, Codable {
+    case torch, safetensors
+
+    /// The format of `.pt`, `.pth`, `.bin`, `.ckpt` and `.safetensors`.
+    /// - Throws: `ModelError` for any other extension.
+    public init(of path: FilePath) throws {
+      switch path.extension?.lowercased() {
+      case "pt", "pth", "bin", "ckpt": self = .torch
+      case "safetensors": self = .safetensors
+      default:
+        throw ModelError(
+          "its extension names no format that can be written", file: path.string,
+          advice: "use .pt, .pth, .bin, .ckpt or .safetensors")
+      }
+    }
+  }
+
+  /// Writes the checkpoint; a file that exists is replaced only when the new one is complete.
+  ///
+  /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As safetensors, and
+  /// with `stateDictOnly`, the preferred model's tensors alone are written.
+  /// - Returns: the number of bytes written.
+  @discardableResult
+  public func write(to path: FilePath, stateDictOnly: Bool = false) throws -> Int {
+    switch try OutputFormat(of: path) {
+    case .safetensors: return try SafeTensors.write(preferred.stateDict, to: path)
+    case .torch:
+      guard let torch, !stateDictOnly else { return try preferred.stateDict.writeTorch(to: path) }
+      return try TorchWriter.write(Self.updatedGraph(torch, models), to: path)
+    }
+  }
+
+  private static func updatedGraph(
+    _ source: TorchSource, _ models: OrderedDictionary<String, Model>
+  ) -> PickleGraph {
+    let modules = models.values.compactMap(\.module)
+    var graph = ModuleUpdate.apply(modules, to: source.graph, origins: source.modules)
+    var update = StateDictUpdate()
+    for (key, model) in models {
+      guard case .stateDict(let state) = model, let reference = source.places[key],
+        let original = source.stateDicts[reference]
+      else { continue }
+      update.apply(state, original: original, at: reference, in: &graph)
+    }
+    return graph
+  }
+}
+
+extension StateDict {
+  /// Writes the tensors as a state dict that `torch.load(weights_only=True)` takes.
+  /// - Returns: the number of bytes written.
+  @discardableResult
+  public func writeTorch(to path: FilePath) throws -> Int {
+    var graph = PickleGraph()
+    graph.root = graph.addOrderedDict()
+    var update = StateDictUpdate()
+    update.apply(self, original: StateDict(), at: graph.root, in: &graph)
+    return try TorchWriter.write(graph, to: path)
+  }
+}

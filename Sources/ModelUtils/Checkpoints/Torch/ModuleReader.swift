@@ -1,0 +1,154 @@
+import ModelCore
+
+/// Turns the pickled `nn.Module`s of a graph into `Module` values and remembers which object each came from.
+struct ModuleReader {
+  private let graph: PickleGraph
+  /// The module that each object became.
+  private(set) var modules: [PickleGraph.Reference: Module] = [:]
+  private var parameters: [PickleGraph.Reference: Parameter] = [:]
+  private var unfinished: Set<PickleGraph.Reference> = []
+  /// How many places in the tree below each object.
+  private var places: [PickleGraph.Reference: Int] = [:]
+  private var attributeBudget = 2 << 20
+
+  /// The most places that modules may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
+  /// unfold to more than memory holds.
+  static let placeLimit = 1 << 20
+  static let depthLimit = 256
+
+  init(_ graph: PickleGraph) { self.graph = graph }
+
+  /// The attributes of a module that have fields of their own here.
+  static let structure: Set<String> = [
+    "training", "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set",
+  ]
+
+  /// Whether an object is an `nn.Module`: it has a class and the three dicts that every module has.
+  static func isModule(_ reference: PickleGraph.Reference, in graph: PickleGraph) -> Bool {
+    guard graph.objectClass(reference) != nil, let state = graph.stateDictionary(reference),
+      let entries = graph.dictionary(state)
+    else { return false }
+    return ["_parameters", "_buffers", "_modules"].allSatisfy { name in
+      entries[name].map { graph.entries($0) != nil } ?? false
+    }
+  }
+
+  mutating func read(_ reference: PickleGraph.Reference) throws -> Module {
+    try read(reference, path: "", depth: 0)
+  }
+
+  private mutating func read(
+    _ reference: PickleGraph.Reference, path: String, depth: Int
+  ) throws -> Module {
+    if let module = modules[reference] { return module }
+    guard unfinished.insert(reference).inserted else {
+      throw ModelError("the module contains itself", subject: path)
+    }
+    defer { unfinished.remove(reference) }
+    guard depth < Self.depthLimit else {
+      throw ModelError("modules are nested deeper than \(Self.depthLimit)")
+    }
+    guard let className = graph.objectClass(reference),
+      let state = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) })
+    else { throw ModelError("is not a module", subject: path) }
+    func dictionary(_ name: String) -> OrderedDictionary<String, PickleGraph.Reference> {
+      state[name].flatMap { graph.dictionary($0) } ?? [:]
+    }
+    var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
+    let prefix = path.isEmpty ? "" : path + "."
+    for (name, value) in dictionary("_parameters") where !graph.isNone(value) {
+      do { module.parameters[name] = try parameter(value) } catch let error as ModelError { throw error.about(prefix + name) }
+    }
+    for (name, value) in dictionary("_buffers") where !graph.isNone(value) {
+      do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError { throw error.about(prefix + name) }
+    }
+    if let set = state["_non_persistent_buffers_set"] { module.nonPersistentBuffers = Set(names(inSet: set)) }
+    for (name, value) in state where !Self.structure.contains(name) {
+      module.attributes[name] = attribute(value, of: reference, depth: 0)
+    }
+    var below = 1
+    for (name, value) in dictionary("_modules") where !graph.isNone(value) {
+      guard Self.isModule(value, in: graph) else {
+        throw ModelError("stands among the modules but is none", subject: prefix + name)
+      }
+      module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
+      below += places[value, default: 1]
+      guard below <= Self.placeLimit else {
+        throw ModelError("shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
+      }
+    }
+    places[reference] = below
+    module.layer = LayerRecognition.layer(of: module)
+    modules[reference] = module
+    return module
+  }
+
+  private mutating func parameter(_ reference: PickleGraph.Reference) throws -> Parameter {
+    if let known = parameters[reference] { return known }
+    let object = try graph.tensor(reference)
+    let parameter = Parameter(object.tensor, requiresGrad: object.requiresGrad)
+    parameters[reference] = parameter
+    return parameter
+  }
+
+  /// The texts in a set, which the first protocols make by calling `set` with a list.
+  private func names(inSet reference: PickleGraph.Reference) -> [String] {
+    switch graph.nodes[reference] {
+    case .set(let items), .frozenSet(let items), .list(let items): return items.compactMap { graph.text($0) }
+    case .call(let index):
+      let call = graph.calls[index]
+      let arguments = graph.tuple(call.arguments) ?? []
+      return (arguments.flatMap { graph.sequence($0) ?? [] } + call.items).compactMap { graph.text($0) }
+    default: return []
+    }
+  }
+
+  // MARK: Attributes
+
+  /// An attribute as far as it is understood; `owner` is the module that has it.
+  private mutating func attribute(
+    _ reference: PickleGraph.Reference, of owner: PickleGraph.Reference, depth: Int
+  ) -> Attribute {
+    guard attributeBudget > 0, depth < 16 else { return .opaque("…") }
+    attributeBudget -= 1
+    switch graph.nodes[reference] {
+    case .none: return .none
+    case .bool(let value): return .bool(value)
+    case .int(let value): return .int(value)
+    case .bigInt: return .opaque("integer")
+    case .double(let value): return .double(value)
+    case .string(let text): return .string(text)
+    case .python2String: return graph.text(reference).map { .string($0) } ?? .opaque("str")
+    case .surrogateString: return .opaque("str")
+    case .bytes, .byteArray: return .opaque("bytes")
+    case .tuple(let items): return .tuple(items.map { attribute($0, of: owner, depth: depth + 1) })
+    case .list(let items): return .list(items.map { attribute($0, of: owner, depth: depth + 1) })
+    case .dict(let entries): return dict(entries, of: owner, depth: depth)
+    case .set(let items), .frozenSet(let items): return items.isEmpty ? .list([]) : .opaque("set")
+    case .global(let name): return .opaque(name.description)
+    case .storage, .tensor: return .opaque("tensor")
+    case .call(let index):
+      let call = graph.calls[index]
+      guard let function = graph.className(call.callable) else { return .opaque("object") }
+      if let entries = graph.entries(reference), call.states.isEmpty { return dict(entries, of: owner, depth: depth) }
+      if ["builtins", "__builtin__"].contains(function.module), function.name == "getattr",
+        let arguments = graph.tuple(call.arguments), arguments.count == 2, arguments[0] == owner,
+        let method = graph.text(arguments[1])
+      {
+        return .boundMethod(method)
+      }
+      return .opaque((graph.objectClass(reference) ?? function).description)
+    }
+  }
+
+  private mutating func dict(
+    _ entries: [PickleGraph.Entry], of owner: PickleGraph.Reference, depth: Int
+  ) -> Attribute {
+    .dict(
+      entries.map {
+        Attribute.Entry(
+          key: attribute($0.key, of: owner, depth: depth + 1),
+          value: attribute($0.value, of: owner, depth: depth + 1))
+      })
+  }
+}

@@ -1,0 +1,268 @@
+import ModelCore
+
+/// The objects that a pickle describes, as data: classes are names, calls are never made.
+///
+/// Objects stand in one array and refer to each other by index, so that sharing, cycles and any depth of nesting cost nothing
+/// and copies are values.
+package struct PickleGraph: Sendable {
+  package typealias Reference = Int
+
+  package struct Entry: Sendable {
+    var key: Reference
+    var value: Reference
+  }
+
+  package enum Node: Sendable {
+    case none
+    case bool(Bool)
+    case int(Int)
+    /// An integer beyond 64 bits, as little-endian two's complement.
+    case bigInt([UInt8])
+    case double(Double)
+    case string(String)
+    /// Text that holds lone surrogates, as Python encodes it.
+    case surrogateString([UInt8])
+    case bytes([UInt8])
+    case byteArray([UInt8])
+    /// A Python 2 `str`.
+    case python2String([UInt8])
+    case tuple([Reference])
+    case list([Reference])
+    case dict([Entry])
+    case set([Reference])
+    case frozenSet([Reference])
+    /// A class or function, named but not looked up.
+    case global(ClassName)
+    /// Something that Python makes by a call; an index into `calls`.
+    case call(Int)
+    /// An index into `storages`.
+    case storage(Int)
+    /// A tensor that surgery put here; an index into `tensors`.
+    case tensor(Int)
+  }
+
+  /// An object that Python makes by calling `callable`, then fills.
+  package struct Call: Sendable {
+    package enum Kind: Sendable {
+      /// `callable(*arguments)`
+      case reduce
+      /// `callable.__new__(callable, *arguments)`
+      case newObject
+      /// `callable.__new__(callable, *arguments, **keywords)`
+      case newObjectWithKeywords(Reference)
+    }
+
+    var kind: Kind
+    var callable: Reference
+    /// A tuple.
+    var arguments: Reference
+    /// What `append` and `add` put in.
+    var items: [Reference] = []
+    /// What item assignment put in.
+    var entries: [Entry] = []
+    /// What `__setstate__` or the update of `__dict__` was given.
+    var states: [Reference] = []
+  }
+
+  /// A storage that tensors of the file refer to.
+  package struct StorageRecord: Sendable {
+    var storage: Storage
+    /// `torch.FloatStorage` and the like, or `torch.storage.UntypedStorage`.
+    var className: ClassName
+    /// The device it was saved from, such as `cpu` or `cuda:0`.
+    var location: String
+    var elementCount: Int
+  }
+
+  /// A tensor that is to be written in place of an object of the file.
+  package struct NewTensor: Sendable {
+    var tensor: Tensor
+    /// Nil for a plain tensor, the flag for a `torch.nn.Parameter`.
+    var parameterRequiresGrad: Bool?
+  }
+
+  var nodes: [Node] = []
+  var calls: [Call] = []
+  var storages: [StorageRecord] = []
+  var tensors: [NewTensor] = []
+  var root: Reference = 0
+
+  /// The most objects that a pickle may describe: some 200 MB of them.
+  static let nodeLimit = 8 << 20
+
+  mutating func add(_ node: Node) -> Reference {
+    nodes.append(node)
+    return nodes.count - 1
+  }
+
+  mutating func addCall(_ call: Call) -> Reference {
+    calls.append(call)
+    return add(.call(calls.count - 1))
+  }
+}
+
+// MARK: Looking at objects
+
+extension PickleGraph {
+  func call(_ reference: Reference) -> Call? {
+    if case .call(let index) = nodes[reference] { calls[index] } else { nil }
+  }
+
+  func className(_ reference: Reference) -> ClassName? {
+    if case .global(let name) = nodes[reference] { name } else { nil }
+  }
+
+  func isNone(_ reference: Reference) -> Bool {
+    if case .none = nodes[reference] { true } else { false }
+  }
+
+  func int(_ reference: Reference) -> Int? {
+    switch nodes[reference] {
+    case .int(let value): value
+    case .bool(let value): value ? 1 : 0
+    default: nil
+    }
+  }
+
+  func bool(_ reference: Reference) -> Bool? {
+    if case .bool(let value) = nodes[reference] { value } else { nil }
+  }
+
+  /// Text, of Python 3 or (as UTF-8) of Python 2.
+  func text(_ reference: Reference) -> String? {
+    switch nodes[reference] {
+    case .string(let text): text
+    case .python2String(let bytes): String(validating: bytes, as: UTF8.self)
+    default: nil
+    }
+  }
+
+  func tuple(_ reference: Reference) -> [Reference]? {
+    if case .tuple(let items) = nodes[reference] { items } else { nil }
+  }
+
+  /// The items of a tuple or list.
+  func sequence(_ reference: Reference) -> [Reference]? {
+    switch nodes[reference] {
+    case .tuple(let items), .list(let items): items
+    default: nil
+    }
+  }
+
+  /// A tuple or list of integers, or a `torch.Size`.
+  func ints(_ reference: Reference) -> [Int]? {
+    if let call = call(reference), className(call.callable) == ClassName("torch", "Size"),
+      let arguments = tuple(call.arguments), arguments.count == 1
+    {
+      return sequence(arguments[0]).flatMap(allInts)
+    }
+    return sequence(reference).flatMap(allInts)
+  }
+
+  private func allInts(_ items: [Reference]) -> [Int]? {
+    let values = items.compactMap(int)
+    return values.count == items.count ? values : nil
+  }
+
+  /// The entries of a dict or of a subclass that is filled like one.
+  func entries(_ reference: Reference) -> [Entry]? {
+    switch nodes[reference] {
+    case .dict(let entries): return entries
+    case .call(let index):
+      let call = calls[index]
+      guard let name = className(call.callable) else { return nil }
+      return Self.isDict(name) || !call.entries.isEmpty ? call.entries : nil
+    default: return nil
+    }
+  }
+
+  private static func isDict(_ name: ClassName) -> Bool {
+    name.module == "collections" && ["OrderedDict", "defaultdict", "Counter"].contains(name.name)
+  }
+
+  /// The entries with text keys; the last of equal keys counts, at the place of the first, as in Python.
+  func dictionary(_ reference: Reference) -> OrderedDictionary<String, Reference>? {
+    guard let entries = entries(reference) else { return nil }
+    var dictionary = OrderedDictionary<String, Reference>(minimumCapacity: entries.count)
+    for entry in entries {
+      if let key = text(entry.key) { dictionary[key] = entry.value }
+    }
+    return dictionary
+  }
+
+  /// The class of an object made by `__new__`, or by `copyreg._reconstructor` as protocols 0 and 1 do.
+  func objectClass(_ reference: Reference) -> ClassName? {
+    guard let call = call(reference) else { return nil }
+    switch call.kind {
+    case .newObject, .newObjectWithKeywords: return className(call.callable)
+    case .reduce:
+      guard let function = className(call.callable),
+        ["copyreg", "copy_reg"].contains(function.module),
+        ["_reconstructor", "__newobj__"].contains(function.name),
+        let first = tuple(call.arguments)?.first
+      else { return nil }
+      return className(first)
+    }
+  }
+
+  /// An object's `__dict__`: the state it was given, or the first part of a pair with slots.
+  func stateDictionary(_ reference: Reference) -> Reference? {
+    guard let call = call(reference), let state = call.states.last else { return nil }
+    if entries(state) != nil { return state }
+    if let pair = tuple(state), pair.count == 2, entries(pair[0]) != nil { return pair[0] }
+    return nil
+  }
+}
+
+// MARK: Changing objects
+
+extension PickleGraph {
+  mutating func setEntries(_ entries: [Entry], of reference: Reference) {
+    switch nodes[reference] {
+    case .dict: nodes[reference] = .dict(entries)
+    case .call(let index): calls[index].entries = entries
+    default: break
+    }
+  }
+
+  /// Assigns `dict[key] = value`, a new key at the end.
+  mutating func setValue(_ value: Reference, forKey key: String, of reference: Reference) {
+    guard var entries = entries(reference) else { return }
+    if let index = entries.lastIndex(where: { text($0.key) == key }) {
+      entries[index].value = value
+    } else {
+      entries.append(Entry(key: add(.string(key)), value: value))
+    }
+    setEntries(entries, of: reference)
+  }
+
+  mutating func removeValue(forKey key: String, of reference: Reference) {
+    guard let entries = entries(reference) else { return }
+    setEntries(entries.filter { text($0.key) != key }, of: reference)
+  }
+
+  /// A call of a named function or class.
+  mutating func addCall(_ module: String, _ name: String, _ arguments: [Reference]) -> Reference {
+    let callable = add(.global(ClassName(module, name)))
+    return addCall(Call(kind: .reduce, callable: callable, arguments: add(.tuple(arguments))))
+  }
+
+  mutating func addOrderedDict() -> Reference { addCall("collections", "OrderedDict", []) }
+
+  /// Python 2 and the first protocols give an OrderedDict its pairs as an argument; the graph holds them as entries always.
+  mutating func normalizeOrderedDicts() {
+    for index in calls.indices {
+      guard className(calls[index].callable) == ClassName("collections", "OrderedDict"),
+        let arguments = tuple(calls[index].arguments), arguments.count == 1,
+        let pairs = sequence(arguments[0])
+      else { continue }
+      let entries = pairs.compactMap { pair -> Entry? in
+        guard let items = sequence(pair), items.count == 2 else { return nil }
+        return Entry(key: items[0], value: items[1])
+      }
+      guard entries.count == pairs.count else { continue }
+      calls[index].arguments = add(.tuple([]))
+      calls[index].entries = entries + calls[index].entries
+    }
+  }
+}

@@ -1,0 +1,241 @@
+import CZlib
+import ModelCore
+
+/// A zip archive as PyTorch writes it, read without copying: the central directory is checked against every local header.
+package struct ZipArchive {
+  package struct Member {
+    package let name: String
+    /// Where the data stands in the file.
+    package let offset: Int
+    /// The bytes that the data takes in the file.
+    package let storedSize: Int
+    /// The bytes of the data itself.
+    package let size: Int
+    package let isDeflated: Bool
+    let checksum: UInt32
+  }
+
+  package let file: FileBytes
+  /// The members in the order of the central directory; names are unique.
+  package private(set) var members: OrderedDictionary<String, Member> = [:]
+
+  /// Whether the file starts as a zip archive does.
+  static func recognizes(_ file: FileBytes) -> Bool {
+    file.slice(0, 4).map { Array($0) == [0x50, 0x4b, 3, 4] || Array($0) == [0x50, 0x4b, 5, 6] } ?? false
+  }
+
+  /// - Throws: `ModelError` for truncated or inconsistent archives, duplicate names, encrypted members, overlapping members and
+  ///   methods other than stored and deflated.
+  package init(_ file: FileBytes) throws {
+    self.file = file
+    let directory = try Self.findDirectory(file)
+    var reader = ByteReader(file, offset: directory.offset, end: directory.offset + directory.size)
+    for _ in 0..<directory.count {
+      let member = try Self.readMember(&reader, file, directoryOffset: directory.offset)
+      guard members.updateValue(member, forKey: member.name) == nil else {
+        throw ModelError("the archive holds two members of this name", file: file.name, subject: member.name)
+      }
+    }
+    guard reader.offset == reader.end else {
+      throw reader.error("the zip directory is longer than its \(directory.count) members")
+    }
+    try checkOverlap()
+  }
+
+  /// Each stored byte belongs to one member, so that a small file cannot pretend to hold a large one.
+  private func checkOverlap() throws {
+    var end = 0
+    for member in members.values.sorted(by: { $0.offset < $1.offset }) where member.storedSize > 0 {
+      guard member.offset >= end else {
+        throw ModelError("overlaps another member of the archive", file: file.name, subject: member.name)
+      }
+      end = member.offset + member.storedSize
+    }
+  }
+
+  // MARK: Directory
+
+  private struct Directory {
+    let offset: Int
+    let size: Int
+    let count: Int
+  }
+
+  private static func findDirectory(_ file: FileBytes) throws -> Directory {
+    let tail = 22
+    guard file.count >= tail else { throw ModelError("the zip archive is truncated", file: file.name) }
+    var start = file.count - tail
+    let lowest = max(0, start - 0xffff)
+    while !(file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian == 0x0605_4b50
+      && Int(file.bytes.loadUnaligned(fromByteOffset: start + 20, as: UInt16.self).littleEndian)
+        == file.count - start - tail)
+    {
+      guard start > lowest else {
+        throw ModelError("the zip archive is truncated: it has no end record", file: file.name)
+      }
+      start -= 1
+    }
+    var end = ByteReader(file, offset: start + 4, end: file.count)
+    let disks = (try end.uint16(), try end.uint16())
+    let counts = (try end.uint16(), try end.uint16())
+    var (size, offset) = (Int(try end.uint32()), Int(try end.uint32()))
+    var count = counts.1
+    var limit = start
+    if count == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
+      (limit, count, size, offset) = try readZip64(file, endRecord: start)
+    } else {
+      guard disks == (0, 0), counts.0 == counts.1 else {
+        throw end.error("zip archives in several parts are not supported")
+      }
+      // PyTorch always adds the wide records, also where the narrow ones suffice; the narrow ones are then complete.
+    }
+    guard offset <= limit, size <= limit - offset, count <= size / 46 else {
+      throw ModelError(
+        "the zip directory (\(count) members, \(size) bytes from byte \(offset)) does not fit into the file", file: file.name)
+    }
+    return Directory(offset: offset, size: size, count: count)
+  }
+
+  private static func readZip64(_ file: FileBytes, endRecord: Int) throws -> (Int, Int, Int, Int) {
+    guard endRecord >= 20 else { throw ModelError("the zip64 locator is missing", file: file.name) }
+    var locator = ByteReader(file, offset: endRecord - 20, end: endRecord)
+    guard try locator.uint32() == 0x0706_4b50, try locator.uint32() == 0 else {
+      throw ModelError("the zip64 locator is missing", file: file.name)
+    }
+    let position = try locator.size()
+    guard position <= endRecord - 20 - 56 else {
+      throw ModelError("the zip64 end record does not lie inside the file", file: file.name)
+    }
+    var record = ByteReader(file, offset: position, end: endRecord - 20)
+    guard try record.uint32() == 0x0606_4b50 else {
+      throw ModelError("the zip64 end record is missing", file: file.name, offset: position)
+    }
+    try record.skip(8 + 4)
+    guard try record.uint32() == 0, try record.uint32() == 0 else {
+      throw record.error("zip archives in several parts are not supported")
+    }
+    let counts = (try record.size(), try record.size())
+    guard counts.0 == counts.1 else { throw record.error("the zip64 end record disagrees with itself") }
+    return (position, counts.1, try record.size(), try record.size())
+  }
+
+  private static func readMember(
+    _ reader: inout ByteReader, _ file: FileBytes, directoryOffset: Int
+  ) throws -> Member {
+    guard try reader.uint32() == 0x0201_4b50 else { throw reader.error("the zip directory is damaged") }
+    try reader.skip(4)
+    let flags = try reader.uint16()
+    let method = try reader.uint16()
+    try reader.skip(4)
+    let checksum = UInt32(try reader.uint32())
+    var stored = try reader.uint32()
+    var size = try reader.uint32()
+    let nameLength = try reader.uint16()
+    let extraLength = try reader.uint16()
+    let commentLength = try reader.uint16()
+    let disk = try reader.uint16()
+    try reader.skip(6)
+    var header = try reader.uint32()
+    let nameBytes = try reader.bytes(nameLength)
+    guard let name = String(validating: nameBytes, as: UTF8.self) else {
+      throw reader.error("a member's name is not valid UTF-8")
+    }
+    var extra = ByteReader(file, offset: reader.offset, end: reader.offset + extraLength)
+    try reader.skip(extraLength + commentLength)
+    while extra.end - extra.offset >= 4 {
+      let tag = try extra.uint16()
+      let length = try extra.uint16()
+      var field = ByteReader(file, offset: extra.offset, end: extra.offset + length)
+      try extra.skip(length)
+      guard tag == 1 else { continue }
+      if size == 0xffff_ffff { size = try field.size() }
+      if stored == 0xffff_ffff { stored = try field.size() }
+      if header == 0xffff_ffff { header = try field.size() }
+    }
+    func fail(_ reason: String) -> ModelError { ModelError(reason, file: file.name, subject: name) }
+    guard flags & 1 == 0 else { throw fail("the member is encrypted") }
+    guard disk == 0 else { throw fail("zip archives in several parts are not supported") }
+    guard method == 0 || method == 8 else { throw fail("compression method \(method) is not supported") }
+    guard method == 8 || stored == size else {
+      throw fail("the member is not compressed, yet takes \(stored) bytes for \(size)")
+    }
+    // Deflate cannot shrink data to less than a 1032nd.
+    guard size / 1032 <= stored else { throw fail("\(stored) compressed bytes cannot hold \(size)") }
+
+    guard header <= directoryOffset else { throw fail("its header lies outside the file") }
+    var local = ByteReader(file, offset: header, end: directoryOffset)
+    guard try local.uint32() == 0x0403_4b50 else { throw fail("its header is missing at byte \(header)") }
+    try local.skip(2)
+    let localFlags = try local.uint16()
+    let localMethod = try local.uint16()
+    try local.skip(8)
+    let localStored = try local.uint32()
+    let localSize = try local.uint32()
+    let localNameLength = try local.uint16()
+    let localExtraLength = try local.uint16()
+    let localName = try local.bytes(localNameLength)
+    try local.skip(localExtraLength)
+    guard localName.elementsEqual(nameBytes), localMethod == method else {
+      throw fail("its header at byte \(header) disagrees with the directory")
+    }
+    // With a data descriptor (flag 8) the sizes may be left to the directory; wide ones stand in the extra field.
+    let sizesAgree =
+      (localStored == stored && localSize == size)
+      || (localFlags & 8 != 0 && localStored == 0 && localSize == 0)
+      || (localStored == 0xffff_ffff || localSize == 0xffff_ffff)
+    guard sizesAgree else { throw fail("its header at byte \(header) gives another size than the directory") }
+    guard stored <= directoryOffset - local.offset else { throw fail("its data reaches beyond the end of the file") }
+    return Member(
+      name: name, offset: local.offset, storedSize: stored, size: size, isDeflated: method == 8,
+      checksum: checksum)
+  }
+
+  // MARK: Data
+
+  /// A member's bytes: where they stand in the file, or inflated into memory.
+  /// - Throws: `ModelError` when inflating fails or would take more than 64 MB and a hundred times the archive.
+  func data(of member: Member) throws -> FileBytes {
+    guard member.isDeflated else {
+      return FileBytes(name: file.name, part: file, offset: member.offset, count: member.size)
+    }
+    func fail(_ reason: String) -> ModelError { ModelError(reason, file: file.name, subject: member.name) }
+    guard member.size <= max(64 << 20, file.count.multipliedReportingOverflow(by: 100).partialValue) else {
+      throw fail("unpacks to \(member.size) bytes, more than a hundred times the archive")
+    }
+    guard let compressed = file.slice(member.offset, member.storedSize) else {
+      throw fail("its data reaches beyond the end of the file")
+    }
+    var output = [UInt8](repeating: 0, count: member.size)
+    let isComplete = output.withUnsafeMutableBytes { inflate(compressed, into: $0) }
+    guard isComplete else { throw fail("its compressed data is damaged") }
+    return FileBytes(name: file.name, copying: output)
+  }
+
+  private func inflate(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
+    var stream = z_stream()
+    // Negative window bits: raw deflate data, without zlib's own header.
+    guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return false }
+    defer { inflateEnd(&stream) }
+    var (read, written) = (0, 0)
+    while true {
+      let (available, room) = (min(input.count - read, 1 << 30), min(output.count - written, 1 << 30))
+      stream.next_in = input.baseAddress.map {
+        UnsafeMutablePointer(mutating: ($0 + read).assumingMemoryBound(to: UInt8.self))
+      }
+      stream.avail_in = UInt32(available)
+      var spare: UInt8 = 0
+      let status = withUnsafeMutablePointer(to: &spare) { sink in
+        // An empty output still needs room for zlib to report the end.
+        stream.next_out = room > 0 ? (output.baseAddress! + written).assumingMemoryBound(to: UInt8.self) : sink
+        stream.avail_out = UInt32(max(room, 1))
+        return CZlib.inflate(&stream, Z_NO_FLUSH)
+      }
+      read += available - Int(stream.avail_in)
+      let produced = max(room, 1) - Int(stream.avail_out)
+      guard produced <= room else { return false }
+      written += produced
+      if status == Z_STREAM_END { return written == output.count }
+      guard status == Z_OK, produced > 0 || available > Int(stream.avail_in) else { return false }
+    }
+  }
+}
