@@ -31,3 +31,19 @@ public enum Parallel {
     }
   }
 }
+
+extension Parallel {
+  /// Calls `body` with each element, to change it in place. Of several errors the first element's is thrown, after all are done.
+  package static func update<Element>(
+    _ elements: inout [Element], _ body: @Sendable (inout Element) throws -> Void
+  ) throws {
+    let errors = Mutex<[Int: any Error]>([:])
+    elements.withUnsafeMutableBufferPointer { buffer in
+      nonisolated(unsafe) let elements = buffer
+      forEach(elements.count) { index in
+        do { try body(&elements[index]) } catch { errors.withLock { $0[index] = error } }
+      }
+    }
+    if let first = errors.withLock({ $0.min { $0.key < $1.key } }) { throw first.value }
+  }
+}

@@ -46,19 +46,24 @@ public final class Storage: @unchecked Sendable {
     if case .owned = backing { true } else { false }
   }
 
+  /// The bytes, where they stay in one place as long as the storage lives; nil for a computed storage.
+  var stableBytes: UnsafeRawBufferPointer? {
+    switch backing {
+    case .file(let file, let offset): UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
+    case .owned(let memory): UnsafeRawBufferPointer(start: memory, count: byteCount)
+    case .computed: nil
+    }
+  }
+
   /// Calls `body` with the bytes. A computed storage computes them for the call.
   public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
-    switch backing {
-    case .file(let file, let offset):
-      return try body(UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount]))
-    case .owned(let memory):
-      return try body(UnsafeRawBufferPointer(start: memory, count: byteCount))
-    case .computed(let fill):
+    if case .computed(let fill) = backing {
       let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
       defer { buffer.deallocate() }
       try fill(buffer)
       return try body(UnsafeRawBufferPointer(buffer))
     }
+    return try withExtendedLifetime(self) { try body(stableBytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
   }
 
   /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.

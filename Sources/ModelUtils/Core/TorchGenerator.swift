@@ -43,3 +43,25 @@ public struct TorchGenerator: Sendable {
     Float(next32() & 0xff_ffff) * 0x1p-24
   }
 }
+
+extension TorchGenerator {
+  /// `torch.rand` in float64: a multiple of 2^-53 in [0, 1), from two draws.
+  public mutating func uniformFloat64() -> Double {
+    let first = UInt64(next32())
+    let bits = first << 32 | UInt64(next32())
+    return Double(bits & (1 << 53 - 1)) * 0x1p-53
+  }
+
+  /// `torch.rand` in any floating type, widened to double. In half precision a draw that rounds to 1 becomes 0.
+  /// - Throws: `ModelError` for a type that torch does not draw.
+  public mutating func uniform(_ dtype: DType, _ count: Int) throws -> [Double] {
+    switch dtype {
+    case .float64: return (0..<count).map { _ in uniformFloat64() }
+    case .float32: return (0..<count).map { _ in Double(uniformFloat32()) }
+    case .float16, .bfloat16:
+      let draws = try Tensor((0..<count).map { _ in uniformFloat32() })
+      return try draws.converted(to: dtype).doubles().map { $0 == 1 ? 0 : $0 }
+    default: throw ModelError("\(dtype.rawValue) numbers cannot be drawn")
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import CKernels
+import ModelCore
+
+/// torch_utils' table of parameters: number, name, gradient, elements, shape, mean and standard deviation.
+public struct ParameterTable: Sendable, CustomStringConvertible {
+  public struct Row: Sendable, Codable, Hashable {
+    public let index: Int
+    /// The dotted name without `module_list.`.
+    public let name: String
+    public let gradient: Bool
+    public let parameters: Int
+    public let shape: [Int]
+    /// The mean; NaN for an empty parameter.
+    public let mu: Double
+    /// The unbiased standard deviation; NaN below two elements.
+    public let sigma: Double
+  }
+
+  public let rows: [Row]
+
+  init(_ parameters: [(name: String, tensor: Tensor, gradient: Bool)]) throws {
+    var jobs = parameters.map { (parameter: $0, moments: (mu: Double.nan, sigma: Double.nan)) }
+    try Parallel.update(&jobs) { $0.moments = try Self.moments($0.parameter.tensor) }
+    rows = jobs.enumerated().map { index, job in
+      Row(
+        index: index, name: job.parameter.name.removing("module_list."), gradient: job.parameter.gradient,
+        parameters: job.parameter.tensor.count, shape: job.parameter.tensor.shape, mu: job.moments.mu,
+        sigma: job.moments.sigma)
+    }
+  }
+
+  /// Mean and standard deviation, rounded to the tensor's type as PyTorch rounds them.
+  private static func moments(_ tensor: Tensor) throws -> (Double, Double) {
+    guard let format = tensor.dtype.kernelFormat, tensor.count > 0 else { return (.nan, .nan) }
+    var (mean, squares) = (0.0, 0.0)
+    try tensor.withContiguousBytes { mk_moments($0.baseAddress, tensor.count, format, &mean, &squares) }
+    let sigma = tensor.count > 1 ? (squares / Double(tensor.count - 1)).squareRoot() : .nan
+    let values = [mean, sigma]
+    let exact = try Tensor(.float64, [2]) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }
+    let rounded = try exact.converted(to: tensor.dtype).doubles()
+    return (rounded[0], rounded[1])
+  }
+
+  public var description: String {
+    let header = CFormat.string(
+      "%5s %40s %9s %12s %20s %10s %10s", "layer", "name", "gradient", "parameters", "shape", "mu", "sigma")
+    let lines = rows.map { row in
+      CFormat.string(
+        "%5g %40s %9s %12g %20s %10.3g %10.3g", Double(row.index), row.name, row.gradient ? "True" : "False",
+        Double(row.parameters), "\(row.shape)", row.mu, row.sigma)
+    }
+    return ([header] + lines).joined(separator: "\n")
+  }
+}
+
+extension Module {
+  /// The table of all distinct parameters. Reads their values.
+  public func parameterTable() throws -> ParameterTable {
+    var parameters: [(name: String, tensor: Tensor, gradient: Bool)] = []
+    forEachParameter { parameters.append(($0, $1.tensor, $1.requiresGrad)) }
+    return try ParameterTable(parameters)
+  }
+}
+
+extension StateDict {
+  /// The table of the entries that are parameters; a bare state dict does not say which require gradients.
+  public func parameterTable() throws -> ParameterTable {
+    try ParameterTable(
+      tensors.filter { Self.isParameter($0.key, $0.value) }.map { (name: $0.key, tensor: $0.value, gradient: true) })
+  }
+}
+
+extension String {
+  fileprivate func removing(_ text: String) -> String {
+    var parts: [Substring] = []
+    var rest = self[...]
+    while let start = rest.indices.first(where: { rest[$0...].hasPrefix(text) }) {
+      parts.append(rest[..<start])
+      rest = rest[start...].dropFirst(text.count)
+    }
+    return (parts + [rest]).joined()
+  }
+}

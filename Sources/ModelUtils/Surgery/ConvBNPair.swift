@@ -1,0 +1,77 @@
+import ModelCore
+
+/// A convolution (or fully connected layer) and the batch normalisation behind it.
+enum ConvBNPair {
+  /// Why the two cannot be fused whatever stands between them, or nil where they can.
+  static func misfit(_ conv: Module, _ bn: Module) -> String? {
+    guard case .batchNorm(let norm) = bn.layer else { return "\(bn.className.name) is no batch norm" }
+    guard norm.tracksRunningStatistics, let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"] else {
+      return "the batch norm has no running statistics"
+    }
+    let rank: Int
+    let outputs: Int
+    let expected: [Int]?
+    switch conv.layer {
+    case .convolution(let convolution):
+      guard conv.className.isTorchModule else {
+        return "what \(conv.className) computes besides a convolution is not known"
+      }
+      (rank, outputs, expected) = (convolution.rank, convolution.outChannels, convolution.weightShape)
+    case .linear(let linear):
+      (rank, outputs, expected) = (1, linear.outFeatures, [linear.outFeatures, linear.inFeatures])
+    default: return "\(conv.className.name) is no convolution"
+    }
+    guard let weight = conv.parameters["weight"]?.tensor else {
+      return "the weight of the convolution is computed (by weight norm, pruning or another parametrisation)"
+    }
+    if let hooked = [conv, bn].first(where: hasHooks) { return "\(hooked.className.name) has hooks or a replaced forward" }
+    guard norm.features == outputs else {
+      return "channel counts differ: the convolution gives \(outputs), the batch norm takes \(norm.features)"
+    }
+    if let normRank = norm.rank, normRank != rank { return "a \(bn.className.name) does not fit a \(conv.className.name)" }
+    let small = [mean, variance, bn.parameters["weight"]?.tensor, bn.parameters["bias"]?.tensor, conv.parameters["bias"]?.tensor]
+      .compactMap { $0 }
+    guard let expected, weight.shape == expected, small.allSatisfy({ $0.shape == [outputs] }),
+      !norm.isAffine || (bn.parameters["weight"] != nil && bn.parameters["bias"] != nil)
+    else { return "the tensors do not have the shapes that the layers' attributes give" }
+    if let other = (small + [weight]).first(where: { $0.dtype.kernelFormat == nil }) {
+      return "\(other.dtype.rawValue) tensors cannot be fused"
+    }
+    guard conv.children.isEmpty else { return "the convolution is parametrised" }
+    return nil
+  }
+
+  private static func hasHooks(_ module: Module) -> Bool {
+    ["_forward_hooks", "_forward_pre_hooks", "forward"].contains { name in
+      module.attributes[name].map { !$0.isEmpty } ?? false
+    }
+  }
+
+  /// Prepares the fusion of a fitting pair. The weight moves out of `conv`, so that it can be scaled in place; `finish` puts it back.
+  static func folding(_ conv: inout Module, _ bn: Module) throws -> BatchNormFolding {
+    guard case .batchNorm(let norm) = bn.layer, let weight = conv.parameters["weight"]?.tensor,
+      let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"]
+    else { throw ModelError("is no convolution with a batch norm") }
+    var (isTransposed, groups) = (false, 1)
+    if case .convolution(let convolution) = conv.layer, convolution.isTransposed {
+      (isTransposed, groups) = (true, convolution.groups)
+    }
+    let tensors = BatchNormTensors(
+      weight: norm.isAffine ? bn.parameters["weight"]?.tensor : nil,
+      bias: norm.isAffine ? bn.parameters["bias"]?.tensor : nil,
+      runningMean: mean, runningVar: variance, eps: norm.eps)
+    let folding = try BatchNormFolding(
+      weight: weight, bias: conv.parameters["bias"]?.tensor, isTransposed: isTransposed, groups: groups,
+      normalization: tensors)
+    conv.parameters["weight"] = nil
+    return folding
+  }
+}
+
+extension BatchNormFolding {
+  /// Gives the fused tensors to the convolution they came from.
+  func finish(_ conv: inout Module) {
+    conv.parameters.updateValue(Parameter(weight, requiresGrad: false), forKey: "weight", insertingAt: 0)
+    conv.parameters["bias"] = Parameter(bias, requiresGrad: false)
+  }
+}

@@ -1,0 +1,119 @@
+import ModelCore
+
+/// Which batch norms of a bare state dict belong to which convolutions: `layer*.conv1=layer*.bn1`.
+///
+/// The wildcards of both sides must stand for the same text, so that one pattern names many pairs.
+public struct PairPattern: Sendable, Hashable {
+  public let conv: Glob
+  public let bn: Glob
+
+  /// - Throws: `ModelError` unless the text is two names or patterns joined by `=`.
+  public init(_ text: String) throws {
+    let sides = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+    guard sides.count == 2, !sides.contains("") else {
+      throw ModelError("'\(text)' is no pair", advice: "write CONV=BN, for example 'layer*.conv1=layer*.bn1'")
+    }
+    (conv, bn) = (Glob(sides[0]), Glob(sides[1]))
+  }
+}
+
+extension StateDict {
+  /// Fuses the pairs that the caller vouches for: a state dict alone says neither what follows what nor a batch norm's eps.
+  ///
+  /// The batch norm's entries (`num_batches_tracked` included) go; the convolution gains a bias behind its weight. A transposed convolution
+  /// cannot be told from a plain one here and is taken for one.
+  /// - Parameters:
+  ///   - patterns: each must name at least one pair.
+  ///   - eps: of all these batch norms: 1e-5 is PyTorch's default, YOLO's models use 1e-3.
+  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, or tensors that do not fit together.
+  @discardableResult
+  public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
+    guard eps >= 0, eps.isFinite else { throw ModelError("eps \(eps) is not a number of 0 or more") }
+    let pairs = try patterns.flatMap(pairs)
+    for names in [pairs.map(\.conv), pairs.map(\.bn)] {
+      var seen: Set<String> = []
+      if let twice = names.first(where: { !seen.insert($0).inserted }) {
+        throw ModelError("is named in two pairs", subject: twice)
+      }
+    }
+    var report = FusionReport()
+    report.parametersBefore = parameterCount
+    report.fused = pairs
+    report.refused = batchNormNames.filter { name in !pairs.contains { $0.bn == name } }.map {
+      .init(conv: "", bn: $0, reason: "no --pair names it")
+    }
+    var foldings = try pairs.map { try folding($0, eps: eps) }
+    for pair in pairs { tensors["\(pair.conv).weight"] = try placeholder(like: pair.conv) }
+    try Parallel.update(&foldings) { try $0.run() }
+    for (pair, folding) in zip(pairs, foldings) {
+      tensors["\(pair.conv).weight"] = folding.weight
+      insert(folding.bias, named: "\(pair.conv).bias", after: "\(pair.conv).weight")
+      for entry in ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"] {
+        tensors["\(pair.bn).\(entry)"] = nil
+      }
+    }
+    report.parametersAfter = parameterCount
+    return report
+  }
+
+  private func pairs(_ pattern: PairPattern) throws -> [FusionReport.Pair] {
+    let convs = names.compactMap { name -> (String, [String])? in
+      guard name.hasSuffix(".weight"), tensors[name].map({ $0.shape.count >= 2 }) == true else { return nil }
+      let module = String(name.dropLast(".weight".count))
+      return pattern.conv.captures(module).map { (module, $0) }
+    }
+    let norms = Dictionary(
+      batchNormNames.compactMap { name in pattern.bn.captures(name).map { ($0, name) } }, uniquingKeysWith: { first, _ in first })
+    let pairs = convs.compactMap { conv, captures in norms[captures].map { FusionReport.Pair(conv: conv, bn: $0) } }
+    guard !pairs.isEmpty else {
+      throw ModelError(
+        convs.isEmpty
+          ? "names no convolution" : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
+        subject: "--pair \(pattern.conv.pattern)=\(pattern.bn.pattern)")
+    }
+    return pairs
+  }
+
+  /// The modules that have running statistics.
+  private var batchNormNames: [String] {
+    names.filter { $0.hasSuffix(".running_var") }.map { String($0.dropLast(".running_var".count)) }
+      .filter { tensors["\($0).running_mean"] != nil }
+  }
+
+  private func folding(_ pair: FusionReport.Pair, eps: Double) throws -> BatchNormFolding {
+    guard let weight = tensors["\(pair.conv).weight"], let mean = tensors["\(pair.bn).running_mean"],
+      let variance = tensors["\(pair.bn).running_var"]
+    else { throw ModelError("is missing", subject: pair.bn) }
+    let others = tensors.filter { $0.key != "\(pair.conv).weight" && $0.value.identity == weight.identity }
+    if let tied = others.keys.first, weight.count > 0 {
+      throw ModelError("shares its weight with \(tied), so it cannot be fused", subject: pair.conv)
+    }
+    do {
+      return try BatchNormFolding(
+        weight: weight, bias: tensors["\(pair.conv).bias"], isTransposed: false, groups: 1,
+        normalization: BatchNormTensors(
+          weight: tensors["\(pair.bn).weight"], bias: tensors["\(pair.bn).bias"], runningMean: mean, runningVar: variance,
+          eps: eps))
+    } catch let error as ModelError {
+      throw error.about("\(pair.conv) and \(pair.bn)")
+    }
+  }
+
+  private func placeholder(like conv: String) throws -> Tensor { try Tensor(.float32, [0]) }
+
+  private mutating func insert(_ tensor: Tensor, named name: String, after previous: String) {
+    if tensors[name] != nil {
+      tensors[name] = tensor
+    } else {
+      let index = tensors.index(forKey: previous).map { $0 + 1 } ?? tensors.count
+      tensors.updateValue(tensor, forKey: name, insertingAt: index)
+    }
+  }
+
+  /// The elements of all entries that are weights: floating and no running statistics. Tied ones count once.
+  var parameterCount: Int {
+    var seen: Set<Tensor.Identity> = []
+    return tensors.filter { Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted) }
+      .reduce(0) { $0 + $1.value.count }
+  }
+}

@@ -1,0 +1,26 @@
+/// What `fuse` did and what it left alone.
+public struct FusionReport: Sendable, Codable, CustomStringConvertible {
+  /// A convolution and a batch norm, by their dotted paths.
+  public struct Pair: Sendable, Codable, Hashable {
+    public let conv: String
+    public let bn: String
+  }
+
+  /// A batch norm that stays. `conv` is the convolution that one would think of, empty where there is none.
+  public struct Refusal: Sendable, Codable, Hashable {
+    public let conv: String
+    public let bn: String
+    public let reason: String
+  }
+
+  public internal(set) var fused: [Pair] = []
+  public internal(set) var refused: [Refusal] = []
+  /// Elements of all parameters, shared ones once.
+  public internal(set) var parametersBefore = 0
+  public internal(set) var parametersAfter = 0
+
+  public var description: String {
+    "Fused \(fused.count) batch norms, \(parametersBefore) -> \(parametersAfter) parameters"
+      + (refused.isEmpty ? "" : "; \(refused.count) left as they are")
+  }
+}
