@@ -51,7 +51,7 @@ let tools: [Target] = [
 // MARK: Tests
 
 let tests: [Target] = [
-  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
 ]
 
 let package = Package(
