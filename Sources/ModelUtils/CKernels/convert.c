@@ -2,7 +2,7 @@
 
 // The plain loops, one element at a time.
 
-static void load_scalar(float *dst, const void *src, size_t count, mk_float type) {
+static void load_scalar(mk_f32 *dst, const void *src, size_t count, mk_float type) {
   switch (type) {
   case MK_FLOAT64:
     for (size_t i = 0; i < count; ++i) dst[i] = (float)((const mk_f64 *)src)[i];
@@ -23,7 +23,7 @@ static void load_scalar(float *dst, const void *src, size_t count, mk_float type
   }
 }
 
-static void store_scalar(void *dst, const float *src, size_t count, mk_float type) {
+static void store_scalar(void *dst, const mk_f32 *src, size_t count, mk_float type) {
   switch (type) {
   case MK_FLOAT64:
     for (size_t i = 0; i < count; ++i) ((mk_f64 *)dst)[i] = (double)src[i];
@@ -44,13 +44,21 @@ static void store_scalar(void *dst, const float *src, size_t count, mk_float typ
   }
 }
 
-void mk_load_floats(mk_level level, float *dst, const void *src, size_t count, mk_float type) {
-  size_t done = level == MK_SCALAR ? 0 : mk_load_floats_avx2(dst, src, count, type);
+void mk_load_floats(mk_level level, mk_f32 *dst, const void *src, size_t count, mk_float type) {
+  (void)level;
+  size_t done = 0;
+#if MK_X86
+  if (level != MK_SCALAR) done = mk_load_floats_avx2(dst, src, count, type);
+#endif
   load_scalar(dst + done, (const char *)src + done * mk_size(type), count - done, type);
 }
 
-void mk_store_floats(mk_level level, void *dst, const float *src, size_t count, mk_float type) {
-  size_t done = level == MK_SCALAR ? 0 : mk_store_floats_avx2(dst, src, count, type);
+void mk_store_floats(mk_level level, void *dst, const mk_f32 *src, size_t count, mk_float type) {
+  (void)level;
+  size_t done = 0;
+#if MK_X86
+  if (level != MK_SCALAR) done = mk_store_floats_avx2(dst, src, count, type);
+#endif
   store_scalar((char *)dst + done * mk_size(type), src + done, count - done, type);
 }
 
@@ -62,6 +70,8 @@ void mk_convert(void *dst, mk_float dst_type, const void *src, mk_float src_type
     return;
   }
   mk_level level = mk_current_level();
+  if (dst_type == MK_FLOAT32) return mk_load_floats(level, dst, src, count, src_type);
+  if (src_type == MK_FLOAT32) return mk_store_floats(level, dst, src, count, dst_type);
   char *out = dst;
   const char *in = src;
   float block[MK_BLOCK];

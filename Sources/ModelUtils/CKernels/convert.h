@@ -5,7 +5,7 @@
 
 #include "formats.h"
 
-size_t mk_load_floats_avx2(float *dst, const void *src, size_t count, mk_float type);
-size_t mk_store_floats_avx2(void *dst, const float *src, size_t count, mk_float type);
+size_t mk_load_floats_avx2(mk_f32 *dst, const void *src, size_t count, mk_float type);
+size_t mk_store_floats_avx2(void *dst, const mk_f32 *src, size_t count, mk_float type);
 
 #endif

@@ -128,7 +128,7 @@ MK_INLINE double mk_key_value(uint64_t key, mk_float type) {
 }
 
 // Blocks to and from float32, at a given level. float64 is rounded, as every conversion from it begins with that.
-void mk_load_floats(mk_level level, float *dst, const void *src, size_t count, mk_float type);
-void mk_store_floats(mk_level level, void *dst, const float *src, size_t count, mk_float type);
+void mk_load_floats(mk_level level, mk_f32 *dst, const void *src, size_t count, mk_float type);
+void mk_store_floats(mk_level level, void *dst, const mk_f32 *src, size_t count, mk_float type);
 
 #endif

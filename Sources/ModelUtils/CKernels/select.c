@@ -3,23 +3,25 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SELECT_SPILL = 64 };
-
 #define KEY uint16_t
 #define WORD mk_u16
 #define NAMED(name) name##_16
+#define VECTORS
 #include "select_keys.h"
 #undef KEY
 #undef WORD
 #undef NAMED
+#undef VECTORS
 
 #define KEY uint32_t
 #define WORD mk_u32
 #define NAMED(name) name##_32
+#define VECTORS
 #include "select_keys.h"
 #undef KEY
 #undef WORD
 #undef NAMED
+#undef VECTORS
 
 #define KEY uint64_t
 #define WORD mk_u64
@@ -28,6 +30,7 @@ enum { SELECT_SPILL = 64 };
 #undef KEY
 #undef WORD
 #undef NAMED
+#undef VECTORS
 
 // The smallest format that holds both exactly. The float8 formats count as float16, which has a wider key.
 static mk_float common(mk_float a, mk_float b) {

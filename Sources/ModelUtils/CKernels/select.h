@@ -5,7 +5,7 @@
 
 #include "formats.h"
 
-enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SAMPLES = 8192, SELECT_SMALL = 4096 };
+enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SAMPLES = 8192, SELECT_SMALL = 4096, SELECT_SPILL = 64 };
 
 // The spans, seen as one array of the smallest of float16, bfloat16, float32, float64 that holds all their formats exactly.
 typedef struct mk_selection {
@@ -41,5 +41,16 @@ static inline const void *mk_next_piece(mk_walk *walk, size_t *count) {
 typedef struct mk_bracket {
   size_t below, upto, inside;
 } mk_bracket;
+
+// The vector halves of the comparison: they do a multiple of their vector's length, return how many they did, and may
+// write up to SELECT_SPILL bytes past what they gather. Pieces have at most SELECT_CHUNK words.
+size_t mk_compare_avx2_16(
+  const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered, mk_bracket *bracket);
+size_t mk_compare_avx2_32(
+  const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered, mk_bracket *bracket);
+size_t mk_compare_avx512_16(
+  const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered, mk_bracket *bracket);
+size_t mk_compare_avx512_32(
+  const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered, mk_bracket *bracket);
 
 #endif

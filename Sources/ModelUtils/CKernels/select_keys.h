@@ -88,8 +88,13 @@ static void NAMED(compare_scalar)(
 
 static void NAMED(compare)(
   mk_level level, const WORD *words, size_t count, KEY low, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
+  size_t done = 0;
   (void)level;
-  NAMED(compare_scalar)(words, count, low, last, high, gathered, bracket);
+#if MK_X86 && defined(VECTORS)
+  if (level == MK_AVX512) done = NAMED(mk_compare_avx512)(words, count, low, last, high, gathered, bracket);
+  if (level == MK_AVX2) done = NAMED(mk_compare_avx2)(words, count, low, last, high, gathered, bracket);
+#endif
+  NAMED(compare_scalar)(words + done, count - done, low, last, high, gathered, bracket);
 }
 
 // False when the keys inside the bracket do not fit.
