@@ -59,7 +59,7 @@ let tools: [Target] = [
 // MARK: Tests
 
 let tests: [Target] = [
-  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
