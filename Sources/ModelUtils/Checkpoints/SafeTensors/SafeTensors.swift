@@ -1,0 +1,89 @@
+import ModelCore
+import SystemPackage
+
+/// The safetensors format: a JSON header that names tensors, and their bytes.
+///
+/// Reading accepts what the reference implementation (safetensors 0.8) accepts, and nothing else, but for three things:
+/// a name that occurs twice is refused here, also where the two differ only in their Unicode form (`é` as one or two code
+/// points); so is a tensor of more than 64 axes; and one of no elements that has a length beyond 2^63 - 1.
+public enum SafeTensors {
+  /// The most bytes a header may have.
+  public static let headerLimit = 100_000_000
+
+  /// The key of the header under which text stands beside the tensors; no tensor can bear this name.
+  public static let metadataName = "__metadata__"
+
+  /// The bytes before the header: its length, little-endian.
+  static let prefixLength = 8
+
+  /// Whether the file looks like safetensors: a plausible length and an opening brace behind it. Cheap; `read` checks the rest.
+  public static func recognizes(_ file: FileBytes) -> Bool {
+    guard let length = headerLength(file), length <= headerLimit else { return false }
+    let header = file.bytes.dropFirst(prefixLength).prefix(Int(length))
+    return header.first { ![0x20, 0x09, 0x0a, 0x0d].contains($0) } == UInt8(ascii: "{")
+  }
+
+  static func headerLength(_ file: FileBytes) -> UInt64? {
+    file.slice(0, prefixLength).map { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+  }
+
+  /// Reads the header; the tensors stay in the file until their elements are asked for.
+  ///
+  /// The tensors are in the order of their data in the file (empty ones at the same place in the header's order). A metadata
+  /// entry whose key is no tensor and whose value is one is another name of that tensor, as `safetensors.torch.save_model`
+  /// writes tied weights: it becomes a tensor over the same storage, behind the others in the order of the names, and leaves
+  /// the metadata. `write` puts it back.
+  /// - Throws: `ModelError` with the byte or the tensor that breaks the format.
+  public static func read(_ file: FileBytes) throws -> StateDict {
+    guard let length = headerLength(file) else {
+      throw ModelError(
+        "has \(file.count) bytes, too few for a safetensors file", file: file.name,
+        advice: "it may be cut off or still downloading")
+    }
+    guard length <= headerLimit else {
+      throw ModelError(
+        "the header claims \(length) bytes; at most \(headerLimit) are allowed", file: file.name, offset: 0,
+        advice: "this is not a safetensors file")
+    }
+    guard let text = file.slice(prefixLength, Int(length)) else {
+      throw ModelError(
+        "the header claims \(length) bytes, but only \(file.count - prefixLength) follow", file: file.name, offset: 0,
+        advice: "the file is cut off or not safetensors")
+    }
+    return try withExtendedLifetime(file) {
+      let header = try SafeTensorsHeader(text, file: file.name, base: prefixLength)
+      var state = try header.tensors(in: file, from: prefixLength + Int(length))
+      state.restoreAliases()
+      return state
+    }
+  }
+}
+
+extension StateDict {
+  /// Turns the metadata entries that give a tensor another name into tensors that share its storage.
+  mutating func restoreAliases() {
+    var aliases: [(alias: String, name: String)] = []
+    for (alias, name) in metadata
+    where alias != SafeTensors.metadataName && tensors[alias] == nil && tensors[name] != nil {
+      aliases.append((alias, name))
+    }
+    aliases.sort { $0.alias.precedesInBytes($1.alias) }
+    for (alias, name) in aliases {
+      let tensor = tensors[name]
+      tensors[alias] = tensor
+      metadata[alias] = nil
+    }
+  }
+}
+
+extension String {
+  /// The order of the UTF-8 bytes, which is that of the code points: the order of names in Rust and Python. (Swift's own `<`
+  /// compares canonical forms.)
+  func precedesInBytes(_ other: String) -> Bool {
+    let order = utf8.withContiguousStorageIfAvailable { mine in
+      other.utf8.withContiguousStorageIfAvailable { mine.lexicographicallyPrecedes($0) }
+    }
+    if let order, let order { return order }
+    return utf8.lexicographicallyPrecedes(other.utf8)
+  }
+}

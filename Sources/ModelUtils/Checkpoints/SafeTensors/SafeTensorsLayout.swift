@@ -1,0 +1,186 @@
+import ModelCore
+
+extension SafeTensors {
+  /// What a file will hold and where: everything but the tensors' bytes.
+  public struct Layout: Sendable {
+    public struct Item: Sendable {
+      public let name: String
+      public let tensor: Tensor
+      /// Where its bytes start behind the header.
+      public let offset: Int
+    }
+
+    /// The file's beginning: the length, the JSON, and the spaces that make the data start at a multiple of 8.
+    public let header: [UInt8]
+    /// The tensors that are written, in the order of their bytes.
+    public let items: [Item]
+    /// The whole file's length in bytes.
+    public let byteCount: Int
+    /// The other names of tied tensors, each with the name under which the tensor is written.
+    public let aliases: [String: String]
+
+    /// Lays a state dict out as the reference implementation does: by dtype, then by name, the metadata first.
+    ///
+    /// Tensors that are the same view of one storage are written once, under the name that is first in the order of code
+    /// points (the choice of `safetensors.torch.save_model`); their other names stand in the metadata as `alias: name`. Views
+    /// that share only part of their memory, or have other shapes, are each written whole. Where the metadata already say
+    /// something else under such a name, that stays and the tensor is written again under its own name.
+    /// - Throws: `ModelError` for a dtype that safetensors cannot hold, a name or metadata that would not be read back as they
+    ///   are, and sizes beyond the format's.
+    public init(_ state: StateDict) throws {
+      aliases = Self.aliases(state)
+      try Self.checkMetadata(state, aliases)
+      var ranked: [(rank: Int, name: String, tensor: Tensor)] = []
+      ranked.reserveCapacity(state.count)
+      for (name, tensor) in state.tensors where aliases[name] == nil {
+        guard name != metadataName else {
+          throw ModelError("a tensor cannot bear this name in safetensors", subject: name, advice: "rename it")
+        }
+        guard let rank = tensor.dtype.safeTensorsRank else {
+          throw ModelError(
+            "safetensors cannot hold \(tensor.dtype.rawValue)", subject: name,
+            advice: "leave it out or write a .pt file")
+        }
+        ranked.append((rank, name, tensor))
+      }
+      ranked.sort { $0.rank != $1.rank ? $0.rank < $1.rank : $0.name.precedesInBytes($1.name) }
+
+      var json = JSONWriter()
+      json.open()
+      let metadata = state.metadata.merging(aliases) { mine, _ in mine }
+      if !metadata.isEmpty {
+        json.name(metadataName)
+        json.open()
+        for (key, value) in metadata.sorted(by: { $0.key.precedesInBytes($1.key) }) {
+          json.name(key)
+          json.value(value)
+        }
+        json.close()
+      }
+      var items: [Item] = []
+      items.reserveCapacity(ranked.count)
+      var offset = 0
+      for (rank, name, tensor) in ranked {
+        let (end, overflow) = offset.addingReportingOverflow(tensor.byteCount)
+        guard !overflow else { throw ModelError("the sizes of the tensors overflow", subject: name) }
+        json.name(name)
+        json.open()
+        json.name("dtype")
+        json.value(DType.safeTensorsOrder[rank].code)
+        json.name("shape")
+        json.value(tensor.shape)
+        json.name("data_offsets")
+        json.value([offset, end])
+        json.close()
+        items.append(Item(name: name, tensor: tensor, offset: offset))
+        offset = end
+      }
+      json.close()
+      self.items = items
+
+      let padding = (prefixLength - json.bytes.count % prefixLength) % prefixLength
+      let length = json.bytes.count + padding
+      guard length <= headerLimit else {
+        throw ModelError("the names and metadata take \(length) bytes; safetensors allows \(headerLimit)")
+      }
+      var header: [UInt8] = []
+      header.reserveCapacity(prefixLength + length)
+      withUnsafeBytes(of: UInt64(length).littleEndian) { header.append(contentsOf: $0) }
+      header += json.bytes
+      header += repeatElement(UInt8(ascii: " "), count: padding)
+      self.header = header
+      let (total, overflow) = header.count.addingReportingOverflow(offset)
+      guard !overflow else { throw ModelError("the sizes of the tensors overflow") }
+      byteCount = total
+    }
+
+    /// Refuses what `read` would take for another name of a tensor.
+    private static func checkMetadata(_ state: StateDict, _ aliases: [String: String]) throws {
+      for (key, value) in state.metadata
+      where key != metadataName && state.tensors[key] == nil && state.tensors[value] != nil && aliases[value] == nil {
+        throw ModelError(
+          "the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor",
+          subject: key, advice: "remove or change it")
+      }
+    }
+
+    private static func aliases(_ state: StateDict) -> [String: String] {
+      // Few storages are shared, and those are found without looking at shapes.
+      var storages = Set<ObjectIdentifier>(minimumCapacity: state.count)
+      var shared = Set<ObjectIdentifier>()
+      for tensor in state.tensors.values where tensor.count > 0 {
+        let storage = ObjectIdentifier(tensor.storage)
+        if !storages.insert(storage).inserted { shared.insert(storage) }
+      }
+      if shared.isEmpty { return [:] }
+      var groups: [Tensor.Identity: [String]] = [:]
+      for (name, tensor) in state.tensors where tensor.count > 0 && shared.contains(ObjectIdentifier(tensor.storage)) {
+        groups[tensor.identity, default: []].append(name)
+      }
+      var aliases: [String: String] = [:]
+      for names in groups.values {
+        let sorted = names.sorted { $0.precedesInBytes($1) }
+        for alias in sorted.dropFirst()
+        where alias != metadataName && (state.metadata[alias] ?? sorted[0]) == sorted[0] {
+          aliases[alias] = sorted[0]
+        }
+      }
+      return aliases
+    }
+  }
+}
+
+/// Writes JSON without white space, escaping what serde_json escapes.
+private struct JSONWriter {
+  private(set) var bytes: [UInt8] = []
+  private var needsComma = false
+
+  mutating func open() {
+    bytes.append(UInt8(ascii: "{"))
+    needsComma = false
+  }
+
+  mutating func close() {
+    bytes.append(UInt8(ascii: "}"))
+    needsComma = true
+  }
+
+  /// The name of the next member, and the comma before it.
+  mutating func name(_ name: String) {
+    if needsComma { bytes.append(UInt8(ascii: ",")) }
+    append(name)
+    bytes.append(UInt8(ascii: ":"))
+    needsComma = true
+  }
+
+  mutating func value(_ text: String) { append(text) }
+
+  mutating func value(_ numbers: [Int]) {
+    bytes.append(UInt8(ascii: "["))
+    for (index, number) in numbers.enumerated() {
+      if index > 0 { bytes.append(UInt8(ascii: ",")) }
+      bytes.append(contentsOf: String(number).utf8)
+    }
+    bytes.append(UInt8(ascii: "]"))
+  }
+
+  private mutating func append(_ text: String) {
+    bytes.append(UInt8(ascii: "\""))
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+      case 0x08: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "b")]
+      case 0x09: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "t")]
+      case 0x0a: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
+      case 0x0c: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "f")]
+      case 0x0d: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "r")]
+      case 0..<0x20:
+        bytes += "\\u00".utf8
+        let digits = Array("0123456789abcdef".utf8)
+        bytes += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      default: bytes.append(byte)
+      }
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+}
