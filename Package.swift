@@ -51,7 +51,9 @@ let tools: [Target] = [
   .executableTarget(
     name: "mutils",
     dependencies: [
-      "ModelUtils", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      "ModelUtils",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "Sources/Tools")
 ]

@@ -2,24 +2,6 @@ import CResources
 import ModelCore
 import SystemPackage
 
-/// What a checkpoint holds of a model: the whole module, or its tensors alone.
-public enum Model: Sendable {
-  case module(Module)
-  case stateDict(StateDict)
-
-  /// The named tensors, whichever it is.
-  public var stateDict: StateDict {
-    switch self {
-    case .module(let module): module.stateDict()
-    case .stateDict(let state): state
-    }
-  }
-
-  public var module: Module? {
-    if case .module(let module) = self { module } else { nil }
-  }
-}
-
 /// A file of weights: read without executing anything, changed in memory, written back with everything else as it was.
 ///
 ///     var checkpoint = try Checkpoint(contentsOf: "yolov5s.pt")

@@ -72,3 +72,8 @@ public enum DType: String, Sendable, Hashable, Codable, CaseIterable {
     return overflow || bits % 8 != 0 ? nil : bits / 8
   }
 }
+
+extension DType {
+  /// The types that can be computed with and converted to; the others are carried.
+  public static let computed = allCases.filter { $0.kernelFormat != nil }
+}

@@ -90,3 +90,13 @@ extension ModelInfo: Encodable {
     try container.encode(gflopsReason, forKey: .gflopsReason)
   }
 }
+
+extension Model {
+  /// Counts layers, parameters, gradients and buffers. Reads no values.
+  public func modelInfo() -> ModelInfo {
+    switch self {
+    case .module(let module): module.modelInfo()
+    case .stateDict(let state): state.modelInfo()
+    }
+  }
+}

@@ -81,3 +81,13 @@ extension String {
     return (parts + [rest]).joined()
   }
 }
+
+extension Model {
+  /// The table of all parameters. Reads their values.
+  public func parameterTable() throws -> ParameterTable {
+    switch self {
+    case .module(let module): try module.parameterTable()
+    case .stateDict(let state): try state.parameterTable()
+    }
+  }
+}

@@ -69,6 +69,14 @@ extension StateDict {
   }
 }
 
+extension Model {
+  /// Prunes the weights of every Conv2d, or what stands for them in a bare state dict.
+  @discardableResult
+  public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
+    try update(module: { try $0.prune(options) }, stateDict: { try $0.prune(options) })
+  }
+}
+
 /// One run of a method over the chosen weights.
 private struct Pruning {
   let options: PruneOptions

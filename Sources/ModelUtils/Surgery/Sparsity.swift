@@ -74,3 +74,13 @@ extension PruneReport? {
     return names.map { known[$0] }
   }
 }
+
+extension Model {
+  /// The share of zeros over all parameters.
+  public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
+    switch self {
+    case .module(let module): try module.sparsity(after: pruned)
+    case .stateDict(let state): try state.sparsity(after: pruned)
+    }
+  }
+}

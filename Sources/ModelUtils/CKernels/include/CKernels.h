@@ -55,6 +55,8 @@ bool mk_select_smallest(const mk_span *spans, size_t span_count, size_t k, mk_th
 // Copies src to dst (which may be src itself) with +0 in place of the elements that the threshold takes. The ties it uses up are
 // taken from threshold->ties, so that consecutive spans of one selection share a threshold.
 void mk_zero_smallest(void *dst, const void *src, size_t count, mk_float type, mk_threshold *threshold);
+// Elements whose |x| equals `magnitude`; every NaN equals a NaN magnitude.
+size_t mk_count_equal(const void *data, size_t count, mk_float type, double magnitude);
 // Keeps the `keep` largest magnitudes of every `group` consecutive elements along the middle axis of [outer, axis, inner] and
 // zeroes the rest; among equals the lowest index is zeroed first. A last, shorter group of m elements keeps min(keep, m).
 // group is at most 64. dst may be src.

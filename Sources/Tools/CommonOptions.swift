@@ -1,0 +1,96 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+/// Which model a subcommand works on.
+struct ModelArguments: ParsableArguments {
+  @Argument(help: "The model's file. Default: the embedded model.", completion: .file())
+  var model: String?
+
+  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  var key: String?
+
+  /// Opens the file, or the embedded default.
+  func open(_ report: ReportOptions) throws -> Checkpoint {
+    guard let model else {
+      report.note("no model given: using the embedded default")
+      return try .embeddedDefault()
+    }
+    return try Checkpoint(contentsOf: FilePath(model), key: key)
+  }
+}
+
+/// Where a subcommand writes its result.
+struct OutputOptions: ParsableArguments {
+  @Option(
+    name: .shortAndLong,
+    help: "The file to write; its extension picks the format. Default: beside the input, with a suffix.", completion: .file())
+  var output: String?
+
+  @Flag(name: .shortAndLong, help: "Replace an existing file.")
+  var force = false
+
+  @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
+  var stateDict = false
+
+  /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for the embedded default.
+  /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
+  func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
+    let path: FilePath
+    if let output {
+      path = FilePath(output)
+    } else if let model = arguments.model {
+      path = Self.derived(from: FilePath(model), suffix: suffix)
+    } else {
+      return nil
+    }
+    try Self.check(path, force: force)
+    return path
+  }
+
+  /// - Throws: as `destination`.
+  static func check(_ path: FilePath, force: Bool) throws {
+    _ = try Checkpoint.OutputFormat(of: path)
+    if !force, (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
+      throw ModelError("exists already", file: path.string, advice: "give --force to replace it")
+    }
+  }
+
+  private static func derived(from input: FilePath, suffix: String) -> FilePath {
+    var name = input.lastComponent?.string ?? "model"
+    for ending in [".safetensors.index.json", ".bin.index.json", ".index.json"] where name.hasSuffix(ending) {
+      name = name.dropLast(ending.count) + ".safetensors"
+    }
+    let file = FilePath(name)
+    let known = ["pt", "pth", "bin", "ckpt", "safetensors"]
+    let ending = file.extension.flatMap { known.contains($0.lowercased()) ? $0 : nil }
+    let stem = ending == nil ? name : file.stem ?? name
+    return input.removingLastComponent().appending("\(stem)-\(suffix).\(ending ?? "pt")")
+  }
+}
+
+/// How a subcommand reports.
+struct ReportOptions: ParsableArguments {
+  @Flag(help: "Print one JSON object and nothing else on standard output.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "No notes and no progress.")
+  var quiet = false
+
+  @Option(help: ArgumentHelp("How many threads to use. Default: all processors.", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes a number from 1 to 1024") }
+  }
+
+  func note(_ text: String) {
+    if !quiet { Terminal.note(text) }
+  }
+
+  /// Runs `body` with the number of threads asked for.
+  func withThreads<R>(_ body: () throws -> R) rethrows -> R {
+    guard let threads else { return try body() }
+    return try Parallel.$threadCount.withValue(threads, operation: body)
+  }
+}

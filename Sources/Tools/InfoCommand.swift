@@ -1,0 +1,89 @@
+import ArgumentParser
+import ModelUtils
+
+struct Info: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Layers, parameters, gradients and FLOPs of a model.",
+    discussion: """
+      Example: mutils info yolov5s.pt --modules
+
+      The first line is YOLOv5's: Model Summary: 214 layers, 7235389 parameters, 0 gradients
+      """)
+
+  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var report: ReportOptions
+
+  @Option(help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640.", valueName: "size"))
+  var imageSize = ImageSize(height: 640, width: 640)
+
+  @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
+  var convention = Convention.thop
+
+  @Flag(help: "Add torch_utils' table of parameters with their mean and deviation (reads all values).")
+  var detailed = false
+
+  @Flag(help: "Add a table of modules.")
+  var modules = false
+
+  func run() throws {
+    try report.withThreads {
+      let checkpoint = try arguments.open(report)
+      let info = checkpoint.preferred.modelInfo()
+      if report.json {
+        try Terminal.print(json: InfoResult(info: info, imageSize: imageSize, file: checkpoint))
+        return
+      }
+      Terminal.print(info.description)
+      if case .stateDict = checkpoint.preferred {
+        report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
+      }
+      if detailed { Terminal.print(try checkpoint.preferred.parameterTable().description) }
+      if modules { Terminal.print(info.moduleTable) }
+    }
+  }
+}
+
+/// A height and a width, written `480x640`, or `640` for both.
+struct ImageSize: ExpressibleByArgument, Encodable, CustomStringConvertible {
+  let height: Int
+  let width: Int
+
+  init(height: Int, width: Int) { (self.height, self.width) = (height, width) }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard (1...2).contains(parts.count), let height = parts[0], let width = parts[parts.count - 1],
+      (1...1_000_000).contains(height), (1...1_000_000).contains(width)
+    else { return nil }
+    self.init(height: height, width: width)
+  }
+
+  var description: String { height == width ? "\(height)" : "\(height)x\(width)" }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.unkeyedContainer()
+    try container.encode(height)
+    try container.encode(width)
+  }
+}
+
+enum Convention: String, CaseIterable, ExpressibleByArgument {
+  case thop, ultralytics, readme, macs
+}
+
+private struct InfoResult: Encodable {
+  let info: ModelInfo
+  let imageSize: ImageSize
+  let file: Checkpoint
+
+  private enum Key: String, CodingKey { case imageSize, format, key, keys }
+
+  func encode(to encoder: any Encoder) throws {
+    try info.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(imageSize, forKey: .imageSize)
+    try container.encode(file.format, forKey: .format)
+    try container.encode(file.preferredKey, forKey: .key)
+    try container.encode(Array(file.models.keys), forKey: .keys)
+  }
+}

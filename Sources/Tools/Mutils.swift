@@ -1,0 +1,65 @@
+import ArgumentParser
+import Dispatch
+import ModelUtils
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The command: one small file per subcommand, each of which parses, calls the library and prints.
+struct Mutils: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mutils",
+    abstract: "Inspects and operates on the weights of vision models, without Python.",
+    discussion: """
+      MODEL is a PyTorch file (.pt, .pth, .bin, .ckpt: whole modules, state dicts, TorchScript), a safetensors file, or an index of \
+      shards (*.index.json). Its content decides the format. Nothing in a file is ever executed. Without MODEL a small embedded \
+      default is used.
+
+      Exit status: 0 done, 1 it could not be done, 64 wrong usage.
+      """,
+    version: modelUtilsVersion,
+    groupedSubcommands: [
+      CommandGroup(name: "Inspect", subcommands: [Info.self, SparsityCommand.self]),
+      CommandGroup(name: "Operate", subcommands: [Fuse.self, Prune.self]),
+      CommandGroup(name: "Files", subcommands: [Convert.self]),
+    ])
+}
+
+@main
+enum Main {
+  static func main() {
+    discardPartialFilesOnSignals()
+    do {
+      var command = try Mutils.parseAsRoot()
+      try command.run()
+    } catch let error as ModelError {
+      Terminal.error(error.description)
+      exit(1)
+    } catch {
+      Mutils.exit(withError: error)
+    }
+  }
+
+  /// A run that is interrupted leaves no partial output behind.
+  private static func discardPartialFilesOnSignals() {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        AtomicFile.discardUnfinished()
+        signal(number, SIG_DFL)
+        raise(number)
+      }
+      source.activate()
+      signalSources.append(source)
+    }
+    signal(SIGPIPE, SIG_DFL)
+  }
+
+  nonisolated(unsafe) private static var signalSources: [any DispatchSourceSignal] = []
+}

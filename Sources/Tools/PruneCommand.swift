@@ -1,0 +1,137 @@
+import ArgumentParser
+import ModelUtils
+
+struct Prune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Zeroes the least important weights of every Conv2d.",
+    discussion: """
+      An amount without a point is a count (100), otherwise a share (0.3 or 30%). Methods: l1 (smallest magnitudes of each layer), global \
+      (smallest of all layers together), random (with --dim: whole slices), ln (slices of the lowest norm along --dim).
+
+      Examples:
+        mutils prune resnet101.pth --amount 0.3 -o pruned.safetensors
+        mutils prune model.pt --pattern 2:4 --exclude 'model.24.*'
+      """)
+
+  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var report: ReportOptions
+
+  @Option(help: "How much to prune of each weight: a count, or a share such as 0.3 or 30%.")
+  var amount = "0.3"
+
+  @Option(help: "l1, random, ln or global.")
+  var method = Method.l1
+
+  @Option(help: ArgumentHelp("Keep the N largest of every M along the input axis, such as 2:4.", valueName: "N:M"))
+  var pattern: Pattern?
+
+  @Option(help: ArgumentHelp("The axis whose slices are pruned, for ln (default 0) and random.", valueName: "d"))
+  var dim: Int?
+
+  @Option(help: ArgumentHelp("The norm of ln: 2 (default), 1, inf, -inf or any other number.", valueName: "p"))
+  var norm: Double?
+
+  @Option(help: "The seed of random (default 0), as torch.manual_seed takes it.")
+  var seed: UInt64?
+
+  @Option(help: ArgumentHelp("Prune only layers or weights of these names.", valueName: "glob"))
+  var include: [String] = []
+
+  @Option(help: ArgumentHelp("Leave out layers or weights of these names.", valueName: "glob"))
+  var exclude: [String] = []
+
+  @Flag(help: "Count existing zeros as pruned: the amount is of the rest (for l1 and global).")
+  var remaining = false
+
+  @Flag(help: "List the pruned layers.")
+  var detailed = false
+
+  enum Method: String, CaseIterable, ExpressibleByArgument { case l1, random, ln, global }
+
+  struct Pattern: ExpressibleByArgument {
+    let keep: Int
+    let group: Int
+
+    init?(argument: String) {
+      let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+      guard parts.count == 2, let keep = parts[0], let group = parts[1], (1...64).contains(group), (0...group).contains(keep)
+      else { return nil }
+      (self.keep, self.group) = (keep, group)
+    }
+  }
+
+  func validate() throws {
+    if dim != nil && ![.ln, .random].contains(method) { throw ValidationError("--dim goes with --method ln or random") }
+    if norm != nil && method != .ln { throw ValidationError("--norm goes with --method ln") }
+    if seed != nil && method != .random { throw ValidationError("--seed goes with --method random") }
+    if pattern != nil && method != .l1 { throw ValidationError("--pattern is a method of its own") }
+    if remaining && ![.l1, .global].contains(method) { throw ValidationError("--remaining goes with --method l1 or global") }
+    do { _ = try PruneAmount(amount) } catch let error as ModelError { throw ValidationError(error.description) }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      var checkpoint = try arguments.open(report)
+      let destination = try output.destination(for: arguments, suffix: "pruned")
+      let options = try options()
+      var reports: [PruneReport] = []
+      let name = checkpoint.name
+      try checkpoint.updateModels { _, model in
+        do { reports.append(try model.prune(options)) } catch let error as ModelError { throw error.inFile(name) }
+      }
+      guard let pruned = reports.first else { return }
+      if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
+      if checkpoint.preferred.module == nil {
+        report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
+      }
+      let sparsity = try checkpoint.preferred.sparsity(after: pruned)
+      if let destination { try checkpoint.write(to: destination, stateDictOnly: output.stateDict) }
+      try show(pruned, sparsity, destination?.string)
+    }
+  }
+
+  private func options() throws -> PruneOptions {
+    let chosen: PruneMethod
+    if let pattern {
+      chosen = .pattern(keep: pattern.keep, group: pattern.group)
+    } else {
+      switch method {
+      case .l1: chosen = .l1
+      case .global: chosen = .global
+      case .random: chosen = dim.map { .randomStructured(seed: seed ?? 0, axis: $0) } ?? .random(seed: seed ?? 0)
+      case .ln: chosen = .structured(norm: norm ?? 2, axis: dim ?? 0)
+      }
+    }
+    return PruneOptions(
+      amount: try PruneAmount(amount), method: chosen, include: include.map { Glob($0) }, exclude: exclude.map { Glob($0) },
+      isRepeated: remaining)
+  }
+
+  private func show(_ pruned: PruneReport, _ sparsity: Sparsity, _ path: String?) throws {
+    if report.json {
+      try Terminal.print(json: PruneResult(sparsity: sparsity.sparsity, layers: pruned.layers, output: path))
+      return
+    }
+    Terminal.print("Pruned to \(Text.threeDigits(sparsity.sparsity)) global sparsity")
+    if detailed {
+      for layer in pruned.layers { Terminal.print(Text.zeros(layer.zeros, of: layer.elements, in: layer.name)) }
+    }
+    if let path { Terminal.print("Saved \(path)") }
+  }
+}
+
+private struct PruneResult: Encodable {
+  let sparsity: Double
+  let layers: [PruneReport.Layer]
+  let output: String?
+
+  private enum Key: String, CodingKey { case sparsity, layers, output }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(sparsity, forKey: .sparsity)
+    try container.encode(layers, forKey: .layers)
+    try container.encode(output, forKey: .output)
+  }
+}

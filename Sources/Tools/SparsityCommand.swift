@@ -1,0 +1,39 @@
+import ArgumentParser
+import ModelUtils
+
+struct SparsityCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sparsity", abstract: "The share of zeros among a model's parameters.",
+    discussion: "Example: mutils sparsity pruned.safetensors --detailed")
+
+  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var report: ReportOptions
+
+  @Flag(help: "List every parameter.")
+  var detailed = false
+
+  func run() throws {
+    try report.withThreads {
+      let sparsity = try arguments.open(report).preferred.sparsity()
+      if report.json {
+        try Terminal.print(json: SparsityResult(sparsity))
+        return
+      }
+      Terminal.print("\(Text.threeDigits(sparsity.sparsity)) global sparsity: \(sparsity)")
+      if detailed {
+        for layer in sparsity.layers { Terminal.print(Text.zeros(layer.zeros, of: layer.elements, in: layer.name)) }
+      }
+    }
+  }
+}
+
+private struct SparsityResult: Encodable {
+  let sparsity: Double
+  let elements: Int
+  let zeros: Int
+  let layers: [Sparsity.Layer]
+
+  init(_ result: Sparsity) {
+    (sparsity, elements, zeros, layers) = (result.sparsity, result.elements, result.zeros, result.layers)
+  }
+}

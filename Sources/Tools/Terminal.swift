@@ -1,0 +1,25 @@
+import FoundationEssentials
+import ModelUtils
+import SystemPackage
+
+/// What the command writes: results to standard output, notes and errors to standard error.
+enum Terminal {
+  static func print(_ text: String) { write(text + "\n", to: .standardOutput) }
+
+  static func note(_ text: String) { write("mutils: note: \(text)\n", to: .standardError) }
+
+  static func error(_ text: String) { write("mutils: error: \(text)\n", to: .standardError) }
+
+  /// One JSON object on one line, its keys sorted.
+  static func print(json value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data: Data
+    do { data = try encoder.encode(value) } catch { throw ModelError("the result cannot be written as JSON: \(error)") }
+    print(String(decoding: data, as: UTF8.self))
+  }
+
+  private static func write(_ text: String, to descriptor: FileDescriptor) {
+    _ = try? descriptor.writeAll(text.utf8)
+  }
+}
