@@ -78,7 +78,7 @@ import Testing
         + "all shards belong into the folder of the index")
     #expect(
       try refusal(#"{"weight_map":{"w":"a.safetensors","v":"b.safetensors"}}"#, folder)?.hasPrefix(
-        "b.safetensors: v: is not in `b.safetensors`, where the index `") == true)
+        "b.safetensors: v: is not in this shard, where the index `") == true)
     #expect(
       try refusal(#"{"weight_map":{"w":"a.safetensors","x":"b.safetensors"}}"#, folder) == nil)
     for (index, reason) in [
