@@ -12,7 +12,7 @@ let ground: [Target] = [
     name: "CZlib", path: "\(library)/CSystem/CZlib", pkgConfig: "zlib",
     providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
   .target(name: "CKernels", path: "\(library)/CKernels"),
-  .target(name: "CResources", path: "Resources", exclude: ["make_default_model.py"]),
+  .target(name: "CResources", path: "Resources", exclude: ["default-model.pt", "make_default_model.py"]),
 ]
 
 // MARK: The library
@@ -38,7 +38,11 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelSurgery"],
-    path: library, sources: ["ModelUtils.swift"]),
+    path: library,
+    exclude: [
+      "CKernels", "CSystem", "Checkpoints", "Core", "Inspection", "Surgery",
+    ],
+    sources: ["ModelUtils.swift"]),
 ]
 
 // MARK: The command
@@ -55,7 +59,7 @@ let tools: [Target] = [
 // MARK: Tests
 
 let tests: [Target] = [
-  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),

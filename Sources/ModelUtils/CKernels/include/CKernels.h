@@ -66,12 +66,13 @@ double mk_power_sum(const void *data, size_t count, mk_float type, double power)
 
 // Scaling
 
-// dst[r][c] = src[r][c] · scale[r], rounded once; float64 in double, every other format in float32. dst may be src.
+// dst[r][c] = src[r][c] · scale[r], computed in double for float64 and in float32 for every other format, then rounded to the format. dst may be src.
 void mk_scale_rows(void *dst, const void *src, size_t rows, size_t columns, const double *scale, mk_float type);
 
 // Conversion, layout, statistics
 
-// Converts as PyTorch's `to(dtype)` does (round to nearest even; what overflows becomes Inf, or NaN in float8_e4m3fn).
+// Converts as PyTorch 2.13's `to(dtype)` does: by way of float32, to nearest even; what overflows becomes Inf, or 448 in float8_e4m3fn.
+// NaN stays NaN; its bits are float32's and float64's as the hardware makes them, 0x7fc0 in bfloat16, sign and 0x7f in float8.
 // dst and src must not overlap unless they are the same and dst's elements are not larger.
 void mk_convert(void *dst, mk_float dst_type, const void *src, mk_float src_type, size_t count);
 // Reverses the bytes of each word of `size` bytes (1, 2, 4, 8, 16). dst may be src.
