@@ -94,4 +94,15 @@ import Testing
     func tensor() throws -> Tensor? { try SafeTensorsFixtures.read("metadata.safetensors")["weight"] }
     #expect(try tensor()?.allBytes() == Array(0..<16))
   }
+
+  /// The reference pads headers so that the data are aligned; not every writer does.
+  @Test func dataNeedNotBeAligned() throws {
+    for padding in 0..<8 {
+      let header =
+        String(repeating: " ", count: padding)
+        + #"{"d":["F64",[1],[0,8]],"f":["F32",[1],[8,12]],"i":["I64",[1],[12,20]]}"#
+      let state = try SafeTensors.read(SafeTensorsFixtures.file(header.utf8, data: 20))
+      #expect(try state["d"]?.doubles() == [0] && state["i"]?.doubles() == [0] && state["f"]?.floats() == [0])
+    }
+  }
 }
