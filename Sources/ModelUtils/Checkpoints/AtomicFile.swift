@@ -45,24 +45,41 @@ public final class AtomicFile {
     }
     self.target = target
     partial = target.removingLastComponent().appending(".\(name.string).mutils-partial")
-    do {
-      descriptor = try FileDescriptor.open(
-        partial, .writeOnly, options: [.create, .noFollow, .closeOnExec],
-        permissions: FilePermissions(rawValue: 0o666))
-    } catch let error as Errno {
-      throw ModelError("cannot be written: \(error)", file: path.string)
-    }
-    guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
-      try? descriptor.close()
-      isOpen = false
-      throw ModelError("is being written by another process", file: path.string)
-    }
+    descriptor = try Self.openLocked(partial, for: path)
     if let mode { fchmod(descriptor.rawValue, mode) }
     guard ftruncate(descriptor.rawValue, 0) == 0 else {
       throw failure("cannot be written")
     }
     let key = partial.string
     Self.unfinished.withLock { _ = $0.insert(key) }
+  }
+
+  /// Opens the partial file and locks it.
+  ///
+  /// Between the two another process may have finished its writing, so that what was opened is now the target: then once more.
+  private static func openLocked(_ partial: FilePath, for path: FilePath) throws -> FileDescriptor {
+    while true {
+      let descriptor: FileDescriptor
+      do {
+        descriptor = try FileDescriptor.open(
+          partial, .writeOnly, options: [.create, .noFollow, .closeOnExec],
+          permissions: FilePermissions(rawValue: 0o666))
+      } catch let error as Errno {
+        throw ModelError("cannot be written: \(error)", file: path.string)
+      }
+      guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+        try? descriptor.close()
+        throw ModelError("is being written by another process", file: path.string)
+      }
+      var opened = stat()
+      var named = stat()
+      if fstat(descriptor.rawValue, &opened) == 0, lstat(partial.string, &named) == 0,
+        opened.st_ino == named.st_ino, opened.st_dev == named.st_dev
+      {
+        return descriptor
+      }
+      try? descriptor.close()
+    }
   }
 
   deinit {

@@ -220,7 +220,9 @@ package struct JSONReader {
   private mutating func readHex() throws -> UInt32 {
     var code: UInt32 = 0
     for _ in 0..<4 {
-      guard let byte = current, let digit = Unicode.Scalar(byte).hexValue else { throw unexpected("a hexadecimal digit") }
+      guard let byte = current, let digit = Unicode.Scalar(byte).hexValue else {
+        throw unexpected("a hexadecimal digit")
+      }
       code = code << 4 | digit
       position += 1
     }

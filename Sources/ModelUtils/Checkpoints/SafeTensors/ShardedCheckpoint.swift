@@ -41,27 +41,25 @@ extension SafeTensors {
     open: (FilePath) throws -> StateDict = { try read(FileBytes(mapping: $0)) }
   ) throws -> StateDict {
     let map = try withExtendedLifetime(index) { try ShardIndex(index) }
-    var shards: OrderedDictionary<String, StateDict> = [:]
-    for shard in map.weights.values.elements where shards[shard] == nil {
-      shards[shard] = try openShard(shard, besides: path, index: index.name, open)
-    }
+    let folder = path.removingLastComponent()
+    let shards = try map.shards.map { try openShard($0, in: folder, index: index.name, open) }
     var state = StateDict(metadata: map.metadata)
     state.tensors.reserveCapacity(map.weights.count)
     for (name, shard) in map.weights {
-      guard let tensor = shards[shard]?[name] else {
+      guard let tensor = shards[shard][name] else {
         throw ModelError(
-          "is not in `\(shard.printable())`, where the index `\(index.name)` places it",
-          file: path.removingLastComponent().appending(shard).string, subject: name,
+          "is not in this shard, where the index `\(index.name)` places it",
+          file: folder.appending(map.shards[shard]).string, subject: name,
           advice: "fetch index and shards anew from one place")
       }
       state[name] = tensor
     }
-    for (shard, content) in shards {
+    for (shard, content) in zip(map.shards, shards) {
       for (name, tensor) in content.tensors where map.weights[name] == nil {
         guard state[name] == nil else {
           throw ModelError(
             "is in several shards, and the index `\(index.name)` does not say which counts",
-            file: path.removingLastComponent().appending(shard).string, subject: name)
+            file: folder.appending(shard).string, subject: name)
         }
         state[name] = tensor
       }
@@ -71,9 +69,9 @@ extension SafeTensors {
   }
 
   private static func openShard(
-    _ shard: String, besides path: FilePath, index: String, _ open: (FilePath) throws -> StateDict
+    _ shard: String, in folder: FilePath, index: String, _ open: (FilePath) throws -> StateDict
   ) throws -> StateDict {
-    let place = path.removingLastComponent().appending(shard)
+    let place = folder.appending(shard)
     var status = stat()
     if stat(place.string, &status) != 0, errno == ENOENT {
       throw ModelError(
@@ -90,8 +88,10 @@ extension SafeTensors {
 
 /// The content of a `*.index.json`.
 struct ShardIndex {
-  /// The file of each tensor.
-  private(set) var weights: OrderedDictionary<String, String> = [:]
+  /// The files, in the order in which the tensors name them.
+  private(set) var shards: OrderedSet<String> = []
+  /// Each tensor's place in `shards`.
+  private(set) var weights: OrderedDictionary<String, Int> = [:]
   private(set) var metadata: [String: String] = [:]
 
   /// - Throws: `ModelError` at the byte where the text is no JSON or no index, or a file's name is more than a name.
@@ -136,7 +136,7 @@ struct ShardIndex {
           advice: "shards can only lie in the folder of the index"
         ).about(name)
       }
-      weights[name] = shard
+      weights[name] = shards.append(shard).index
     }
   }
 
