@@ -179,7 +179,7 @@ public struct Tensor: Sendable {
   /// Changes the elements: `kernel` writes all of them to its first argument from its second, which may be the same memory.
   ///
   /// In place where the memory is ours and this tensor's alone. Elements still in a file (or computed) stay there: the kernel then
-  /// runs whenever they are read. Otherwise the result gets memory of its own.
+  /// runs whenever they are read. Otherwise the result gets memory of its own. A permuted layout (channels last) stays.
   public mutating func rewrite(
     _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
   ) throws {
@@ -191,18 +191,45 @@ public struct Tensor: Sendable {
           kernel(start, start)
         }
       } else {
-        let source = self
-        self = try Tensor(dtype, shape) { destination in
-          try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
-        }
+        try replaceElements(isLazy: false, kernel)
       }
     } else {
-      let source = self
-      self = try Tensor(
-        dtype, shape,
-        computing: { destination in
-          try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
-        })
+      try replaceElements(isLazy: true, kernel)
     }
+  }
+
+  private mutating func replaceElements(
+    isLazy: Bool, _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
+  ) throws {
+    let source = self
+    let order = permutation
+    let fill: @Sendable (UnsafeMutableRawBufferPointer) throws -> Void = { destination in
+      guard let order else {
+        try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
+        return
+      }
+      let rowMajor = UnsafeMutableRawBufferPointer.allocate(byteCount: source.byteCount, alignment: 64)
+      defer { rowMajor.deallocate() }
+      try source.copyBytes(to: rowMajor)
+      kernel(rowMajor.baseAddress!, rowMajor.baseAddress!)
+      let strides = Self.contiguousStrides(source.shape)
+      mk_gather(
+        destination.baseAddress, rowMajor.baseAddress, source.dtype.bitWidth / 8, order.count,
+        order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
+    }
+    let storage = isLazy ? Storage(byteCount: byteCount, computing: fill) : try Storage(byteCount: byteCount, initialize: fill)
+    self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
+  }
+
+  /// The axes in the order of memory where they are permuted without gaps; nil for any other layout, row-major included.
+  private var permutation: [Int]? {
+    if isContiguous { return nil }
+    let order = shape.indices.sorted { (strides[$0], shape[$0]) > (strides[$1], shape[$1]) }
+    var expected = 1
+    for axis in order.reversed() where shape[axis] != 1 {
+      guard strides[axis] == expected else { return nil }
+      expected *= shape[axis]
+    }
+    return order
   }
 }

@@ -14,12 +14,12 @@ extension Tensor {
   /// - Throws: `ModelError` for complex, 4- and 6-bit and other carried-only types.
   public func doubles() throws -> [Double] {
     if dtype.kernelFormat != nil {
-      return try converted(to: .float64).withContiguousBytes { Array($0.bindMemory(to: Double.self)) }
+      return try converted(to: .float64).withContiguousBytes { loadAll($0, Double.self) }
     }
     return try withContiguousBytes { bytes in
       switch dtype {
       case .bool, .uint8: bytes.map(Double.init)
-      case .int8: bytes.bindMemory(to: Int8.self).map(Double.init)
+      case .int8: loadAll(bytes, Int8.self).map(Double.init)
       case .int16: loadAll(bytes, Int16.self).map(Double.init)
       case .int32: loadAll(bytes, Int32.self).map(Double.init)
       case .int64: loadAll(bytes, Int64.self).map(Double.init)

@@ -27,7 +27,7 @@ import Testing
       }
     }
     try expectCounting(state)
-    #expect(state.metadata.isEmpty)
+    #expect(state.metadata == nil)
   }
 
   @Test func shapes() throws {
@@ -40,7 +40,7 @@ import Testing
 
   @Test func anEmptyFile() throws {
     let state = try SafeTensorsFixtures.read("empty.safetensors")
-    #expect(state.count == 0 && state.metadata.isEmpty)
+    #expect(state.count == 0 && state.metadata == nil)
   }
 
   @Test func names() throws {
@@ -68,7 +68,7 @@ import Testing
     #expect(Array(state.names) == ["embed.weight", "head.bias", "head.weight"])
     #expect(state["head.weight"]?.identity == state["embed.weight"]?.identity)
     #expect(state["head.bias"]?.identity != state["embed.weight"]?.identity)
-    #expect(state.metadata.isEmpty)
+    #expect(state.metadata == nil)
     try expectCounting(state)
   }
 

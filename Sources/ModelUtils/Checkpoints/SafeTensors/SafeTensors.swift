@@ -63,15 +63,16 @@ extension StateDict {
   /// Turns the metadata entries that give a tensor another name into tensors that share its storage.
   mutating func restoreAliases() {
     var aliases: [(alias: String, name: String)] = []
-    for (alias, name) in metadata
+    for (alias, name) in metadata ?? [:]
     where alias != SafeTensors.metadataName && tensors[alias] == nil && tensors[name] != nil {
       aliases.append((alias, name))
     }
     aliases.sort { $0.alias.precedesInBytes($1.alias) }
+    if !aliases.isEmpty, aliases.count == metadata?.count { metadata = nil }
     for (alias, name) in aliases {
       let tensor = tensors[name]
       tensors[alias] = tensor
-      metadata[alias] = nil
+      metadata?[alias] = nil
     }
   }
 }

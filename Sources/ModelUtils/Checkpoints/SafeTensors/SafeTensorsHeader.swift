@@ -13,7 +13,7 @@ struct SafeTensorsHeader {
   }
 
   private(set) var entries: [Entry] = []
-  private(set) var metadata: [String: String] = [:]
+  private(set) var metadata: [String: String]?
 
   /// - Throws: `ModelError` at the byte where the text is no JSON or no header.
   init(_ text: UnsafeRawBufferPointer, file: String, base: Int) throws {
@@ -40,6 +40,7 @@ struct SafeTensorsHeader {
   private mutating func readMetadata(_ reader: inout JSONReader) throws {
     if try reader.readNull() { return }
     try reader.openObject()
+    var metadata: [String: String] = [:]
     while let key = try reader.nextName() {
       let text = key.string
       if let index = metadata.index(forKey: text) {
@@ -48,6 +49,7 @@ struct SafeTensorsHeader {
       }
       metadata[text] = try reader.readText().string
     }
+    self.metadata = metadata
   }
 
   // MARK: One tensor

@@ -47,8 +47,8 @@ extension SafeTensors {
 
       var json = JSONWriter()
       json.open()
-      let metadata = state.metadata.merging(aliases) { mine, _ in mine }
-      if !metadata.isEmpty {
+      let metadata = (state.metadata ?? [:]).merging(aliases) { mine, _ in mine }
+      if state.metadata != nil || !metadata.isEmpty {
         json.name(metadataName)
         json.open()
         for (key, value) in metadata.sorted(by: { $0.key.precedesInBytes($1.key) }) {
@@ -96,7 +96,7 @@ extension SafeTensors {
 
     /// Refuses what `read` would take for another name of a tensor.
     private static func checkMetadata(_ state: StateDict, _ aliases: [String: String]) throws {
-      for (key, value) in state.metadata
+      for (key, value) in state.metadata ?? [:]
       where key != metadataName && state.tensors[key] == nil && state.tensors[value] != nil && aliases[value] == nil {
         throw ModelError(
           "the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor",
@@ -121,7 +121,7 @@ extension SafeTensors {
       for names in groups.values {
         let sorted = names.sorted { $0.precedesInBytes($1) }
         for alias in sorted.dropFirst()
-        where alias != metadataName && (state.metadata[alias] ?? sorted[0]) == sorted[0] {
+        where alias != metadataName && (state.metadata?[alias] ?? sorted[0]) == sorted[0] {
           aliases[alias] = sorted[0]
         }
       }

@@ -43,7 +43,7 @@ extension SafeTensors {
     let map = try withExtendedLifetime(index) { try ShardIndex(index) }
     let folder = path.removingLastComponent()
     let shards = try map.shards.map { try openShard($0, in: folder, index: index.name, open) }
-    var state = StateDict(metadata: map.metadata)
+    var state = StateDict(metadata: map.metadata.isEmpty ? nil : map.metadata)
     state.tensors.reserveCapacity(map.weights.count)
     for (name, shard) in map.weights {
       guard let tensor = shards[shard][name] else {

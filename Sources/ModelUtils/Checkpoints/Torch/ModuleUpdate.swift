@@ -119,7 +119,7 @@ struct ModuleUpdate {
       } else if graph.entries(entry.value) != nil {
         value = isDict(entry.value) ? graph.add(.dict([])) : graph.addOrderedDict()
       } else if name == "_non_persistent_buffers_set" {
-        value = graph.addCall("__builtin__", "set", [graph.add(.list([]))])
+        value = graph.addCall("builtins", "set", [graph.add(.list([]))])
       } else if graph.isNone(entry.value) || graph.bool(entry.value) != nil {
         value = entry.value
       } else {
@@ -146,7 +146,7 @@ struct ModuleUpdate {
       return graph.add(
         .dict(entries.map { .init(key: write($0.key, owner: owner), value: write($0.value, owner: owner)) }))
     case .boundMethod(let name):
-      return graph.addCall("__builtin__", "getattr", [owner, graph.add(.string(name))])
+      return graph.addCall("builtins", "getattr", [owner, graph.add(.string(name))])
     // What was never understood has no new value to write.
     case .opaque: return graph.add(.none)
     }

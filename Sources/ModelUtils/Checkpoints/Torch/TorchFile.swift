@@ -62,9 +62,10 @@ package struct TorchFile: Sendable {
 
   private static func byteOrder(_ archive: ZipArchive, _ folder: String) throws -> String {
     guard let member = archive.members[folder + "byteorder"] else { return "little" }
-    let text = String(decoding: try archive.data(of: member).bytes, as: UTF8.self)
+    let data = try archive.data(of: member)
+    let text = withExtendedLifetime(data) { String(decoding: data.bytes.prefix(20), as: UTF8.self) }
     guard text == "little" || text == "big" else {
-      throw ModelError("gives the byte order '\(text.prefix(20))'", file: archive.file.name, subject: member.name)
+      throw ModelError("gives the byte order '\(text)'", file: archive.file.name, subject: member.name)
     }
     return text
   }
