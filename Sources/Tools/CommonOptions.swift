@@ -24,7 +24,8 @@ struct ModelArguments: ParsableArguments {
 struct OutputOptions: ParsableArguments {
   @Option(
     name: .shortAndLong,
-    help: "The file to write; its extension picks the format. Default: beside the input, with a suffix.", completion: .file())
+    help: "The file to write; its extension picks the format. Default: beside the input, with a suffix.",
+    completion: .file())
   var output: String?
 
   @Flag(name: .shortAndLong, help: "Replace an existing file.")

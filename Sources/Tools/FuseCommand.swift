@@ -64,7 +64,8 @@ struct Fuse: ParsableCommand {
         advice: "name the pairs with --pair 'CONV=BN' and give --eps")
     }
     guard let eps else {
-      throw ModelError("eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
+      throw ModelError(
+        "eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
     }
     if !keepPrefix {
       let prefix = state.removeWrapperPrefixes()

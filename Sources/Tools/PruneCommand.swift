@@ -55,18 +55,23 @@ struct Prune: ParsableCommand {
 
     init?(argument: String) {
       let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
-      guard parts.count == 2, let keep = parts[0], let group = parts[1], (1...64).contains(group), (0...group).contains(keep)
+      guard parts.count == 2, let keep = parts[0], let group = parts[1], (1...64).contains(group),
+        (0...group).contains(keep)
       else { return nil }
       (self.keep, self.group) = (keep, group)
     }
   }
 
   func validate() throws {
-    if dim != nil && ![.ln, .random].contains(method) { throw ValidationError("--dim goes with --method ln or random") }
+    if dim != nil && ![.ln, .random].contains(method) {
+      throw ValidationError("--dim goes with --method ln or random")
+    }
     if norm != nil && method != .ln { throw ValidationError("--norm goes with --method ln") }
     if seed != nil && method != .random { throw ValidationError("--seed goes with --method random") }
     if pattern != nil && method != .l1 { throw ValidationError("--pattern is a method of its own") }
-    if remaining && ![.l1, .global].contains(method) { throw ValidationError("--remaining goes with --method l1 or global") }
+    if remaining && ![.l1, .global].contains(method) {
+      throw ValidationError("--remaining goes with --method l1 or global")
+    }
     do { _ = try PruneAmount(amount) } catch let error as ModelError { throw ValidationError(error.description) }
   }
 
@@ -104,7 +109,8 @@ struct Prune: ParsableCommand {
       }
     }
     return PruneOptions(
-      amount: try PruneAmount(amount), method: chosen, include: include.map { Glob($0) }, exclude: exclude.map { Glob($0) },
+      amount: try PruneAmount(amount), method: chosen, include: include.map { Glob($0) },
+      exclude: exclude.map { Glob($0) },
       isRepeated: remaining)
   }
 

@@ -98,7 +98,9 @@ public struct Checkpoint: Sendable {
     let text = String(decoding: start, as: UTF8.self)
     if text.hasPrefix("version https://git-lfs") { return "is a Git LFS pointer: the real file was not downloaded" }
     if text.hasPrefix("<!DOCTYPE") || text.hasPrefix("<html") { return "is a web page: the download went wrong" }
-    if text.dropFirst(257).hasPrefix("ustar") { return "is a tar archive, as PyTorch wrote before 0.2; such files are not supported" }
+    if text.dropFirst(257).hasPrefix("ustar") {
+      return "is a tar archive, as PyTorch wrote before 0.2; such files are not supported"
+    }
     return nil
   }
 

@@ -52,11 +52,13 @@ public struct Tensor: Sendable {
         dtype.byteWidth != nil || strides == contiguous
       else {
         throw ModelError(
-          "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes")
+          "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes"
+        )
       }
       guard bytes <= max(storage.byteCount, Self.expansionLimit) else {
         throw ModelError(
-          "unfolds a storage of \(storage.byteCount) bytes to \(bytes) bytes; at most \(Self.expansionLimit) are supported")
+          "unfolds a storage of \(storage.byteCount) bytes to \(bytes) bytes; at most \(Self.expansionLimit) are supported"
+        )
       }
     }
     self.storage = storage
@@ -217,7 +219,8 @@ public struct Tensor: Sendable {
         destination.baseAddress, rowMajor.baseAddress, source.dtype.bitWidth / 8, order.count,
         order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
     }
-    let storage = isLazy ? Storage(byteCount: byteCount, computing: fill) : try Storage(byteCount: byteCount, initialize: fill)
+    let storage =
+      isLazy ? Storage(byteCount: byteCount, computing: fill) : try Storage(byteCount: byteCount, initialize: fill)
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 

@@ -5,7 +5,8 @@ enum ConvBNPair {
   /// Why the two cannot be fused whatever stands between them, or nil where they can.
   static func misfit(_ conv: Module, _ bn: Module) -> String? {
     guard case .batchNorm(let norm) = bn.layer else { return "\(bn.className.name) is no batch norm" }
-    guard norm.tracksRunningStatistics, let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"] else {
+    guard norm.tracksRunningStatistics, let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"]
+    else {
       return "the batch norm has no running statistics"
     }
     let rank: Int
@@ -24,13 +25,19 @@ enum ConvBNPair {
     guard let weight = conv.parameters["weight"]?.tensor else {
       return "the weight of the convolution is computed (by weight norm, pruning or another parametrisation)"
     }
-    if let hooked = [conv, bn].first(where: hasHooks) { return "\(hooked.className.name) has hooks or a replaced forward" }
+    if let hooked = [conv, bn].first(where: hasHooks) {
+      return "\(hooked.className.name) has hooks or a replaced forward"
+    }
     guard norm.features == outputs else {
       return "channel counts differ: the convolution gives \(outputs), the batch norm takes \(norm.features)"
     }
-    if let normRank = norm.rank, normRank != rank { return "a \(bn.className.name) does not fit a \(conv.className.name)" }
-    let small = [mean, variance, bn.parameters["weight"]?.tensor, bn.parameters["bias"]?.tensor, conv.parameters["bias"]?.tensor]
-      .compactMap { $0 }
+    if let normRank = norm.rank, normRank != rank {
+      return "a \(bn.className.name) does not fit a \(conv.className.name)"
+    }
+    let small = [
+      mean, variance, bn.parameters["weight"]?.tensor, bn.parameters["bias"]?.tensor, conv.parameters["bias"]?.tensor,
+    ]
+    .compactMap { $0 }
     guard let expected, weight.shape == expected, small.allSatisfy({ $0.shape == [outputs] }),
       !norm.isAffine || (bn.parameters["weight"] != nil && bn.parameters["bias"] != nil)
     else { return "the tensors do not have the shapes that the layers' attributes give" }

@@ -27,7 +27,9 @@ extension Module {
       for index in module.parameters.values.indices {
         module.parameters.values[index].tensor = try convert(module.parameters.values[index].tensor)
       }
-      for index in module.buffers.values.indices { module.buffers.values[index] = try convert(module.buffers.values[index]) }
+      for index in module.buffers.values.indices {
+        module.buffers.values[index] = try convert(module.buffers.values[index])
+      }
     }
   }
 }

@@ -19,7 +19,8 @@ extension Module {
       for step in plan.steps[module.identity] ?? [] {
         guard let bn = module.children[step.bn] else { continue }
         positions[module.identity, default: []].append(foldings.count)
-        foldings.append(try module.children[step.conv]?.folding(bn) ?? { throw ModelError("is gone", subject: step.conv) }())
+        foldings.append(
+          try module.children[step.conv]?.folding(bn) ?? { throw ModelError("is gone", subject: step.conv) }())
       }
     }
     try Parallel.update(&foldings) { try $0.run() }
@@ -49,7 +50,8 @@ extension Module {
       attributes["forward"] = .boundMethod(name)
     case .identity:
       let isTraining = children[step.bn]?.isTraining ?? false
-      children[step.bn] = Module(ClassName("torch.nn.modules.linear", "Identity"), layer: .identity, isTraining: isTraining)
+      children[step.bn] = Module(
+        ClassName("torch.nn.modules.linear", "Identity"), layer: .identity, isTraining: isTraining)
     }
   }
 

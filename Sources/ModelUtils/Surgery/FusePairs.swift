@@ -63,12 +63,14 @@ extension StateDict {
       return pattern.conv.captures(module).map { (module, $0) }
     }
     let norms = Dictionary(
-      batchNormNames.compactMap { name in pattern.bn.captures(name).map { ($0, name) } }, uniquingKeysWith: { first, _ in first })
+      batchNormNames.compactMap { name in pattern.bn.captures(name).map { ($0, name) } },
+      uniquingKeysWith: { first, _ in first })
     let pairs = convs.compactMap { conv, captures in norms[captures].map { FusionReport.Pair(conv: conv, bn: $0) } }
     guard !pairs.isEmpty else {
       throw ModelError(
         convs.isEmpty
-          ? "names no convolution" : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
+          ? "names no convolution"
+          : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
         subject: "--pair \(pattern.conv.pattern)=\(pattern.bn.pattern)")
     }
     return pairs
@@ -92,7 +94,8 @@ extension StateDict {
       return try BatchNormFolding(
         weight: weight, bias: tensors["\(pair.conv).bias"], isTransposed: false, groups: 1,
         normalization: BatchNormTensors(
-          weight: tensors["\(pair.bn).weight"], bias: tensors["\(pair.bn).bias"], runningMean: mean, runningVar: variance,
+          weight: tensors["\(pair.bn).weight"], bias: tensors["\(pair.bn).bias"], runningMean: mean,
+          runningVar: variance,
           eps: eps))
     } catch let error as ModelError {
       throw error.about("\(pair.conv) and \(pair.bn)")
@@ -113,7 +116,9 @@ extension StateDict {
   /// The elements of all entries that are weights: floating and no running statistics. Tied ones count once.
   var parameterCount: Int {
     var seen: Set<Tensor.Identity> = []
-    return tensors.filter { Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted) }
-      .reduce(0) { $0 + $1.value.count }
+    return tensors.filter {
+      Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
+    }
+    .reduce(0) { $0 + $1.value.count }
   }
 }

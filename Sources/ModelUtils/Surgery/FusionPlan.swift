@@ -48,7 +48,9 @@ struct FusionPlan {
       for pair in pairs { propose(pair.conv, pair.bn, in: parent, path, replacement) }
     case .inOrder:
       // YOLO's own top level routes its layers by number instead of running them in order.
-      guard !parent.children.values.contains(where: { $0.attributes["f"] != nil && $0.attributes["i"] != nil }) else { return }
+      guard !parent.children.values.contains(where: { $0.attributes["f"] != nil && $0.attributes["i"] != nil }) else {
+        return
+      }
       for (conv, bn) in zip(parent.children.keys, parent.children.keys.dropFirst()) {
         propose(conv, bn, in: parent, path, .identity)
       }
@@ -95,20 +97,26 @@ struct FusionPlan {
     let names = parent.children.keys
     for (index, child) in parent.children.values.enumerated() where !planned.contains(child.identity) {
       guard case .batchNorm(let norm) = child.layer else { continue }
-      let before = names[..<index].last { isConvolution(parent.children[$0]!) && features(parent.children[$0]!) == norm.features }
+      let before =
+        names[..<index].last { isConvolution(parent.children[$0]!) && features(parent.children[$0]!) == norm.features }
         ?? names[..<index].last { isConvolution(parent.children[$0]!) }
       let after = names[(index + 1)...].first { isConvolution(parent.children[$0]!) }
       let reason = excused[child.identity] ?? reason(parent, index, before: before, after: after)
       report.refused.append(
-        .init(conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, names[index]), reason: reason))
+        .init(
+          conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, names[index]), reason: reason))
     }
   }
 
   private func reason(_ parent: Module, _ index: Int, before: String?, after: String?) -> String {
     switch FusionRules.rule(for: parent, fusedForward: fusedForward) {
     case .inOrder:
-      if parent.children.values.contains(where: { $0.attributes["f"] != nil }) { return "its parent routes its layers by number" }
-      guard index > 0 else { return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution" }
+      if parent.children.values.contains(where: { $0.attributes["f"] != nil }) {
+        return "its parent routes its layers by number"
+      }
+      guard index > 0 else {
+        return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution"
+      }
       let previous = parent.children.values[index - 1]
       if before != nil { return "\(previous.className.name) stands between the convolution and the batch norm" }
       return after == nil || !(previous.layer == .opaque)

@@ -94,7 +94,9 @@ private struct Pruning {
     case .random(let seed): zeros = try random(&weights, seed: seed)
     case .randomStructured(let seed, let axis):
       var generator = TorchGenerator(seed: seed)
-      zeros = try structured(&weights, axis: axis) { _, length in (0..<length).map { _ in Double(generator.uniformFloat32()) } }
+      zeros = try structured(&weights, axis: axis) { _, length in
+        (0..<length).map { _ in Double(generator.uniformFloat32()) }
+      }
     case .structured(let norm, let axis):
       guard !norm.isNaN else { throw ModelError("the norm is no number") }
       zeros = try structured(&weights, axis: axis) { tensor, _ in try Slices(tensor, axis: axis).norms(norm) }
@@ -128,7 +130,9 @@ private struct Pruning {
       for (position, index) in order.enumerated() { weights[index].tensor = sorted[position].tensor }
     }
     try Parallel.update(&sorted) { job in
-      do { job.zeros = try Self.zeroSmallest(&job.tensor, count: job.count) } catch let error as ModelError { throw error.about(job.name) }
+      do { job.zeros = try Self.zeroSmallest(&job.tensor, count: job.count) } catch let error as ModelError {
+        throw error.about(job.name)
+      }
     }
     var zeros = [Int](repeating: 0, count: order.count)
     for (position, index) in order.enumerated() { zeros[index] = sorted[position].zeros }
@@ -136,7 +140,9 @@ private struct Pruning {
   }
 
   private func count(of tensor: Tensor, _ name: String) throws -> Int {
-    do { return try count(total: tensor.count) { try Sparsity.zeros(in: tensor) } } catch let error as ModelError { throw error.about(name) }
+    do { return try count(total: tensor.count) { try Sparsity.zeros(in: tensor) } } catch let error as ModelError {
+      throw error.about(name)
+    }
   }
 
   private func count(total: Int, zeros: () throws -> Int) throws -> Int {
@@ -163,7 +169,9 @@ private struct Pruning {
 
   private static func select(_ spans: [mk_span], count: Int) throws -> mk_threshold {
     var threshold = mk_threshold()
-    guard mk_select_smallest(spans, spans.count, count, &threshold) else { throw ModelError("there is not enough memory") }
+    guard mk_select_smallest(spans, spans.count, count, &threshold) else {
+      throw ModelError("there is not enough memory")
+    }
     return threshold
   }
 
@@ -174,7 +182,9 @@ private struct Pruning {
     var threshold = try { () throws -> mk_threshold in
       let held = try weights.map { try ContiguousBytes($0.tensor) }
       let spans = zip(weights, held).map { weight, bytes in
-        mk_span(data: bytes.bytes.baseAddress, count: weight.tensor.count, type: weight.tensor.dtype.kernelFormat ?? MK_FLOAT32)
+        mk_span(
+          data: bytes.bytes.baseAddress, count: weight.tensor.count,
+          type: weight.tensor.dtype.kernelFormat ?? MK_FLOAT32)
       }
       return try withExtendedLifetime(held) { try Self.select(spans, count: count) }
     }()
@@ -236,7 +246,9 @@ private struct Pruning {
         let scores = try scores(weight.tensor, slices.length)
         // NaN sorts greatest.
         let order = scores.indices.sorted {
-          (scores[$0].isNaN ? 1 : 0, scores[$0].isNaN ? 0 : scores[$0], $0) < (scores[$1].isNaN ? 1 : 0, scores[$1].isNaN ? 0 : scores[$1], $1)
+          (scores[$0].isNaN ? 1 : 0, scores[$0].isNaN ? 0 : scores[$0], $0) < (
+            scores[$1].isNaN ? 1 : 0, scores[$1].isNaN ? 0 : scores[$1], $1
+          )
         }
         var keep = [Bool](repeating: true, count: slices.length)
         for slice in order.prefix(count) { keep[slice] = false }

@@ -12,7 +12,9 @@ struct Slices {
   init(_ tensor: Tensor, axis: Int) throws {
     let rank = tensor.shape.count
     let axis = axis < 0 ? axis + rank : axis
-    guard tensor.shape.indices.contains(axis) else { throw ModelError("has no axis \(axis); its shape is \(tensor.shape)") }
+    guard tensor.shape.indices.contains(axis) else {
+      throw ModelError("has no axis \(axis); its shape is \(tensor.shape)")
+    }
     self.tensor = tensor
     outer = tensor.shape[..<axis].reduce(1, *)
     length = tensor.shape[axis]

@@ -33,7 +33,9 @@ extension Module {
     }
     defer {
       updateModules { _, module in
-        for place in places[module.identity] ?? [] { module.parameters[place.parameter]?.tensor = weights[place.position].tensor }
+        for place in places[module.identity] ?? [] {
+          module.parameters[place.parameter]?.tensor = weights[place.position].tensor
+        }
       }
     }
     try body(&weights)

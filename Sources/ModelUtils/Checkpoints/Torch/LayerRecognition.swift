@@ -50,7 +50,9 @@ enum LayerRecognition {
 
   private static func batchNorm(_ module: Module) -> BatchNorm? {
     let attributes = module.attributes
-    guard let features = attributes["num_features"]?.intValue, let eps = attributes["eps"]?.doubleValue else { return nil }
+    guard let features = attributes["num_features"]?.intValue, let eps = attributes["eps"]?.doubleValue else {
+      return nil
+    }
     let ranks = ["BatchNorm1d": 1, "BatchNorm2d": 2, "BatchNorm3d": 3]
     return BatchNorm(
       rank: ranks[module.className.name], features: features, eps: eps,

@@ -45,7 +45,8 @@ enum LegacyTorchFile {
       let request = storages.requests.values[index]
       let elements = try input.size()
       guard elements == graph.storages[index].elementCount else {
-        throw input.error("storage \(key) holds \(elements) elements, the pickle says \(graph.storages[index].elementCount)")
+        throw input.error(
+          "storage \(key) holds \(elements) elements, the pickle says \(graph.storages[index].elementCount)")
       }
       let start = input.offset
       try input.skip(request.byteCount)

@@ -43,7 +43,8 @@ struct ModelSelection {
     }
     guard let only = others.elements.first, others.count == 1 else {
       throw ModelError(
-        others.isEmpty ? "holds no model; it has \(list(topKeys))" : "holds several models: \(list(Array(others.keys)))",
+        others.isEmpty
+          ? "holds no model; it has \(list(topKeys))" : "holds several models: \(list(Array(others.keys)))",
         advice: others.isEmpty ? nil : "choose one with --key")
     }
     return [Place(key: only.key, reference: only.value, isModule: false)]
@@ -117,7 +118,9 @@ struct ModelSelection {
         throw ModelError("the modules are nested too deeply or shared too often")
       }
       for (name, value) in attributes where graph.isTensor(value) {
-        do { state[prefix + name] = try graph.tensor(value).tensor } catch let error as ModelError { throw error.about(prefix + name) }
+        do { state[prefix + name] = try graph.tensor(value).tensor } catch let error as ModelError {
+          throw error.about(prefix + name)
+        }
       }
       for (name, value) in attributes where !graph.isTensor(value) && graph.objectClass(value) != nil {
         try visit(value, "\(prefix)\(name).", depth + 1)

@@ -57,10 +57,14 @@ struct ModuleReader {
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
     let prefix = path.isEmpty ? "" : path + "."
     for (name, value) in dictionary("_parameters") where !graph.isNone(value) {
-      do { module.parameters[name] = try parameter(value) } catch let error as ModelError { throw error.about(prefix + name) }
+      do { module.parameters[name] = try parameter(value) } catch let error as ModelError {
+        throw error.about(prefix + name)
+      }
     }
     for (name, value) in dictionary("_buffers") where !graph.isNone(value) {
-      do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError { throw error.about(prefix + name) }
+      do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError {
+        throw error.about(prefix + name)
+      }
     }
     if let set = state["_non_persistent_buffers_set"] { module.nonPersistentBuffers = Set(names(inSet: set)) }
     for (name, value) in state where !Self.structure.contains(name) {
@@ -74,7 +78,8 @@ struct ModuleReader {
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
       below += places[value, default: 1]
       guard below <= Self.placeLimit else {
-        throw ModelError("shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
+        throw ModelError(
+          "shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
       }
     }
     places[reference] = below

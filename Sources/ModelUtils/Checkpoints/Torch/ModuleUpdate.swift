@@ -46,19 +46,25 @@ struct ModuleUpdate {
     let original = origin?.module ?? Module(module.className, isTraining: module.isTraining)
 
     if let entries = part("_parameters", of: reference) {
-      for name in original.parameters.keys where module.parameters[name] == nil { graph.removeValue(forKey: name, of: entries) }
+      for name in original.parameters.keys where module.parameters[name] == nil {
+        graph.removeValue(forKey: name, of: entries)
+      }
       for (name, parameter) in module.parameters where isChanged(parameter, from: original.parameters[name]) {
         graph.setValue(write(parameter), forKey: name, of: entries)
       }
     }
     if let entries = part("_buffers", of: reference) {
-      for name in original.buffers.keys where module.buffers[name] == nil { graph.removeValue(forKey: name, of: entries) }
+      for name in original.buffers.keys where module.buffers[name] == nil {
+        graph.removeValue(forKey: name, of: entries)
+      }
       for (name, buffer) in module.buffers where buffer.identity != original.buffers[name]?.identity {
         graph.setValue(write(buffer), forKey: name, of: entries)
       }
     }
     if let entries = part("_modules", of: reference) {
-      for name in original.children.keys where module.children[name] == nil { graph.removeValue(forKey: name, of: entries) }
+      for name in original.children.keys where module.children[name] == nil {
+        graph.removeValue(forKey: name, of: entries)
+      }
       for (name, child) in module.children {
         let existing = graph.dictionary(entries)?[name]
         let value = write(child, like: existing ?? reference)
@@ -69,7 +75,9 @@ struct ModuleUpdate {
       if module.isTraining != original.isTraining {
         graph.setValue(graph.add(.bool(module.isTraining)), forKey: "training", of: state)
       }
-      for name in original.attributes.keys where module.attributes[name] == nil { graph.removeValue(forKey: name, of: state) }
+      for name in original.attributes.keys where module.attributes[name] == nil {
+        graph.removeValue(forKey: name, of: state)
+      }
       for (name, attribute) in module.attributes where attribute != original.attributes[name] {
         graph.setValue(write(attribute, owner: reference), forKey: name, of: state)
       }
@@ -84,7 +92,9 @@ struct ModuleUpdate {
 
   /// A parameter that the file has and nobody changed stays that object; any other becomes a new one, the same for all who share it.
   private mutating func write(_ parameter: Parameter) -> PickleGraph.Reference {
-    if let known = parameterReferences[parameter.identity], !isChanged(parameter, from: originalParameters[parameter.identity]) {
+    if let known = parameterReferences[parameter.identity],
+      !isChanged(parameter, from: originalParameters[parameter.identity])
+    {
       return known
     }
     graph.tensors.append(.init(tensor: parameter.tensor, parameterRequiresGrad: parameter.requiresGrad))

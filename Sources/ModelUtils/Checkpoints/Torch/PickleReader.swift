@@ -70,10 +70,16 @@ struct PickleReader {
     case "X": push(Self.text(try input.bytes(try input.uint32())))
     case "\u{8c}": push(Self.text(try input.bytes(try input.uint8())))
     case "\u{8d}": push(Self.text(try input.bytes(try input.size())))
-    case "V": push(try PickleEscapes.rawUnicode(try input.line()).map { .string($0) } ?? { throw input.error("bad text escape") }())
+    case "V":
+      push(
+        try PickleEscapes.rawUnicode(try input.line()).map { .string($0) } ?? { throw input.error("bad text escape") }()
+      )
     case "U": push(.python2String(Array(try input.bytes(try input.uint8()))))
     case "T": push(.python2String(Array(try input.bytes(try length(input.int32())))))
-    case "S": push(try PickleEscapes.python2Literal(try input.line()).map { .python2String($0) } ?? { throw input.error("bad string literal") }())
+    case "S":
+      push(
+        try PickleEscapes.python2Literal(try input.line()).map { .python2String($0) }
+          ?? { throw input.error("bad string literal") }())
     case "C": push(.bytes(Array(try input.bytes(try input.uint8()))))
     case "B": push(.bytes(Array(try input.bytes(try input.uint32()))))
     case "\u{8e}": push(.bytes(Array(try input.bytes(try input.size()))))
@@ -129,7 +135,8 @@ struct PickleReader {
       let id = try pop()
       push(try load(id, &graph))
     case "P":
-      throw input.error("persistent ids written as text (pickle protocol 0) cannot be resolved; PyTorch cannot load them either")
+      throw input.error(
+        "persistent ids written as text (pickle protocol 0) cannot be resolved; PyTorch cannot load them either")
 
     // Stack and memo
     case "0":
@@ -265,7 +272,9 @@ struct PickleReader {
 
   private mutating func asciiLine() throws -> String {
     let line = try input.line()
-    guard line.count <= 4096, line.allSatisfy({ $0 < 0x80 }) else { throw input.error("the pickle is damaged: a long or non-ASCII number") }
+    guard line.count <= 4096, line.allSatisfy({ $0 < 0x80 }) else {
+      throw input.error("the pickle is damaged: a long or non-ASCII number")
+    }
     return String(decoding: line, as: UTF8.self)
   }
 
@@ -281,7 +290,9 @@ struct PickleReader {
     if opcode == UInt8(ascii: "I"), line == "00" || line == "01" { return .bool(line == "01") }
     if opcode == UInt8(ascii: "L"), line.last == "L" { line.removeLast() }
     if let value = Int(line) { return .int(value) }
-    guard let bytes = PickleEscapes.bigInteger(line) else { throw input.error("the pickle holds the integer '\(line.prefix(40))'") }
+    guard let bytes = PickleEscapes.bigInteger(line) else {
+      throw input.error("the pickle holds the integer '\(line.prefix(40))'")
+    }
     return .bigInt(bytes)
   }
 

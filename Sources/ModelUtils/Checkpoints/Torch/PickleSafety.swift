@@ -4,12 +4,16 @@ import ModelCore
 /// not passed on.
 extension PickleGraph {
   private static let dangerousModules: Set<Substring> = [
-    "os", "posix", "nt", "subprocess", "commands", "sys", "runpy", "socket", "pty", "shutil", "importlib", "imp", "ctypes", "code",
-    "codeop", "pdb", "bdb", "webbrowser", "asyncio", "multiprocessing", "pickle", "_pickle", "marshal", "timeit", "cProfile",
-    "profile", "trace", "pip", "requests", "http", "httplib", "urllib", "urllib2", "aiohttp", "ensurepip", "idlelib", "venv",
+    "os", "posix", "nt", "subprocess", "commands", "sys", "runpy", "socket", "pty", "shutil", "importlib", "imp",
+    "ctypes", "code",
+    "codeop", "pdb", "bdb", "webbrowser", "asyncio", "multiprocessing", "pickle", "_pickle", "marshal", "timeit",
+    "cProfile",
+    "profile", "trace", "pip", "requests", "http", "httplib", "urllib", "urllib2", "aiohttp", "ensurepip", "idlelib",
+    "venv",
   ]
   private static let dangerousBuiltins: Set<String> = [
-    "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals", "locals",
+    "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals",
+    "locals",
     "vars", "input", "raw_input", "breakpoint", "apply", "map", "filter", "reduce",
   ]
 
@@ -40,13 +44,16 @@ extension PickleGraph {
   private static func isDangerous(_ name: ClassName) -> Bool {
     let top = name.module.split(separator: ".").first ?? ""
     if top == "builtins" || top == "__builtin__" { return dangerousBuiltins.contains(name.name) }
-    if name.module == "operator" || name.module == "_operator" { return ["attrgetter", "methodcaller"].contains(name.name) }
+    if name.module == "operator" || name.module == "_operator" {
+      return ["attrgetter", "methodcaller"].contains(name.name)
+    }
     return dangerousModules.contains(top)
   }
 
   /// Whether a call is `getattr(object, 'method')` of an object of the file: how Python pickles a method, such as YOLO's `forward_fuse`.
   private func isBoundMethod(_ call: Call) -> Bool {
-    guard let name = className(call.callable), ["builtins", "__builtin__"].contains(name.module), name.name == "getattr",
+    guard let name = className(call.callable), ["builtins", "__builtin__"].contains(name.module),
+      name.name == "getattr",
       let arguments = tuple(call.arguments), arguments.count == 2, objectClass(arguments[0]) != nil,
       let method = text(arguments[1])
     else { return false }

@@ -91,7 +91,8 @@ package struct ZipArchive {
     }
     guard offset <= limit, size <= limit - offset, count <= size / 46 else {
       throw ModelError(
-        "the zip directory (\(count) members, \(size) bytes from byte \(offset)) does not fit into the file", file: file.name)
+        "the zip directory (\(count) members, \(size) bytes from byte \(offset)) does not fit into the file",
+        file: file.name)
     }
     return Directory(offset: offset, size: size, count: count)
   }
