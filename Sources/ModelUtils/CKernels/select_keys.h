@@ -115,7 +115,7 @@ static bool NAMED(compare_spans)(
   return true;
 }
 
-// The key of rank k - 1 over the spans, and how many are less. Scratch may be the spans' own memory.
+// The key of rank k - 1 over the spans, and how many are less.
 static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, KEY *sampled, size_t *less) {
   const KEY nan = (KEY)mk_nan_key(s->type);
   const unsigned bits = 8 * sizeof(KEY) - 1;
@@ -145,7 +145,7 @@ static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, K
       if (found.inside <= s->total / 2) {
         mk_span rest = {scratch, found.inside, s->type};
         mk_selection within = {&rest, 1, found.inside, rank - found.upto + 1, s->type, s->level};
-        key = NAMED(select)(&within, scratch, capacity, sampled, less);
+        key = NAMED(select)(&within, scratch + found.inside, capacity - found.inside, sampled, less);
       } else {
         key = NAMED(radix)(scratch, found.inside, rank - found.upto, 0, bits, less);
       }
