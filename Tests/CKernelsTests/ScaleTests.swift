@@ -22,7 +22,7 @@ extension Kernels {
 
     @Test(arguments: formats) func againstOracle(type: mk_float) {
       let format = Format(type)
-      let shapes = sizes.map { (1, $0) } + [(1009, 1), (65, 9), (300, 27), (7, 1009), (3, 1024), (0, 5)]
+      let shapes = fewerSizes.map { (1, $0) } + [(1009, 1), (65, 9), (300, 27), (7, 1009), (3, 1024), (0, 5)]
       for (rows, columns) in shapes {
         var generator = Generator(rows)
         let elements = format.mixture(rows * columns, seed: columns).map { format.isNaN($0) ? 0x11 : $0 }

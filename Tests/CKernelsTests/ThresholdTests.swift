@@ -37,7 +37,8 @@ extension Kernels {
       for count in sizes {
         let elements = format.mixture(count, seed: count)
         let some = elements.isEmpty ? 0 : format.magnitude(elements[count / 2])
-        for magnitude in [0, some, 0.3, 1, .infinity, .nan, format.magnitude(0x31)] as [Double] {
+        let all: [Double] = [0, some, 0.3, 1, .infinity, .nan, format.magnitude(0x31)]
+        for magnitude in count > 2000 ? [format.magnitude(0x31)] : all {
           for ties in [0, 1, count / 20, count] {
             let wanted = expected(format, elements, magnitude, ties)
             for (offset, inPlace) in [(0, true), (1, false)] {

@@ -127,6 +127,20 @@ MK_INLINE double mk_key_value(uint64_t key, mk_float type) {
   return value;
 }
 
+// The key of a magnitude that the format holds exactly.
+MK_INLINE uint64_t mk_value_key(double value, mk_float type) {
+  uint64_t key;
+  switch (type) {
+  case MK_FLOAT64: memcpy(&key, &value, sizeof key); return key & INT64_MAX;
+  case MK_FLOAT32: return mk_bits((float)value) & INT32_MAX;
+  case MK_FLOAT16: return mk_to_float16((float)value) & INT16_MAX;
+  case MK_BFLOAT16: return mk_to_bfloat16((float)value) & INT16_MAX;
+  case MK_FLOAT8_E4M3FN: return mk_to_e4m3fn((float)value) & INT8_MAX;
+  case MK_FLOAT8_E5M2: return mk_to_e5m2((float)value) & INT8_MAX;
+  }
+  return 0;
+}
+
 // Blocks to and from float32, at a given level. float64 is rounded, as every conversion from it begins with that.
 void mk_load_floats(mk_level level, mk_f32 *dst, const void *src, size_t count, mk_float type);
 void mk_store_floats(mk_level level, void *dst, const mk_f32 *src, size_t count, mk_float type);

@@ -1,27 +1,22 @@
 #include "select.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define KEY uint16_t
 #define WORD mk_u16
 #define NAMED(name) name##_16
-#define VECTORS
 #include "select_keys.h"
 #undef KEY
 #undef WORD
 #undef NAMED
-#undef VECTORS
 
 #define KEY uint32_t
 #define WORD mk_u32
 #define NAMED(name) name##_32
-#define VECTORS
 #include "select_keys.h"
 #undef KEY
 #undef WORD
 #undef NAMED
-#undef VECTORS
 
 #define KEY uint64_t
 #define WORD mk_u64
@@ -30,7 +25,6 @@
 #undef KEY
 #undef WORD
 #undef NAMED
-#undef VECTORS
 
 // The smallest format that holds both exactly. The float8 formats count as float16, which has a wider key.
 static mk_float common(mk_float a, mk_float b) {
@@ -55,15 +49,16 @@ bool mk_select_smallest(const mk_span *spans, size_t span_count, size_t k, mk_th
   s.k = k < s.total ? k : s.total;
   if (s.k == 0) return true;
 
-  size_t size = mk_size(s.type), capacity = bytes / 16 / size + 2 * SELECT_CHUNK;
-  void *scratch = malloc(capacity * size);
+  size_t size = mk_size(s.type), capacity = bytes / 16 / size + 8 * SELECT_CHUNK;
+  char *scratch = malloc((capacity + 2 * SELECT_SAMPLES) * size);
   if (!scratch) return false;
+  void *gathered = scratch, *sampled = scratch + capacity * size;
   uint64_t key = 0;
   size_t less = 0;
   switch (size) {
-  case 2: key = select_16(&s, scratch, capacity, &less); break;
-  case 4: key = select_32(&s, scratch, capacity, &less); break;
-  case 8: key = select_64(&s, scratch, capacity, &less); break;
+  case 2: key = select_16(&s, gathered, capacity, sampled, &less); break;
+  case 4: key = select_32(&s, gathered, capacity, sampled, &less); break;
+  case 8: key = select_64(&s, gathered, capacity, sampled, &less); break;
   }
   free(scratch);
   *threshold = (mk_threshold){mk_key_value(key, s.type), s.k - less};

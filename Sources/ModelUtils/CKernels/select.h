@@ -5,7 +5,16 @@
 
 #include "formats.h"
 
-enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SAMPLES = 8192, SELECT_SMALL = 4096, SELECT_SPILL = 64 };
+#include <math.h>
+
+enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SMALL = 1024, SELECT_SAMPLES = 16384, SELECT_SPILL = 64 };
+
+// Reading a sample costs a cache miss each, and what its bracket holds must be looked at twice: their sum is least when
+// the sample grows as the count's two thirds.
+static inline size_t mk_sample_size(size_t total) {
+  double root = cbrt((double)total), samples = root * root / 6;
+  return samples > SELECT_SAMPLES ? SELECT_SAMPLES : (size_t)samples;
+}
 
 // The spans, seen as one array of the smallest of float16, bfloat16, float32, float64 that holds all their formats exactly.
 typedef struct mk_selection {
@@ -42,15 +51,18 @@ typedef struct mk_bracket {
   size_t below, upto, inside;
 } mk_bracket;
 
-// The vector halves of the comparison: they do a multiple of their vector's length, return how many they did, and may
-// write up to SELECT_SPILL bytes past what they gather. Pieces have at most SELECT_CHUNK words.
-size_t mk_compare_avx2_16(
-  const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered, mk_bracket *bracket);
-size_t mk_compare_avx2_32(
-  const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered, mk_bracket *bracket);
-size_t mk_compare_avx512_16(
-  const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered, mk_bracket *bracket);
-size_t mk_compare_avx512_32(
-  const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered, mk_bracket *bracket);
+#if MK_X86
+// The vector halves of the comparison: they do a multiple of their vector's length (nothing at MK_SCALAR), return how many
+// they did, and may write up to SELECT_SPILL words past what they gather. A piece has at most SELECT_CHUNK words.
+size_t mk_compare_16(
+  mk_level level, const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
+  mk_bracket *bracket);
+size_t mk_compare_32(
+  mk_level level, const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered,
+  mk_bracket *bracket);
+size_t mk_compare_64(
+  mk_level level, const void *words, size_t count, uint64_t low, uint64_t last, uint64_t high, uint64_t *gathered,
+  mk_bracket *bracket);
+#endif
 
 #endif

@@ -5,8 +5,9 @@
 static KEY NAMED(radix)(KEY *keys, size_t count, size_t rank, KEY low, unsigned width, size_t *less) {
   size_t below = 0;
   while (width > 0) {
-    unsigned shift = width > SELECT_DIGIT ? width - SELECT_DIGIT : 0;
-    size_t histogram[1 << SELECT_DIGIT] = {0}, bucket = 0, kept = 0;
+    unsigned digit = count < 1024 ? SELECT_DIGIT - 3 : SELECT_DIGIT, shift = width > digit ? width - digit : 0;
+    size_t histogram[1 << SELECT_DIGIT], bucket = 0, kept = 0;
+    memset(histogram, 0, sizeof *histogram << digit);
     for (size_t i = 0; i < count; ++i) ++histogram[(KEY)(keys[i] - low) >> shift];
     while (rank >= histogram[bucket]) rank -= histogram[bucket], below += histogram[bucket++];
     low += (KEY)((KEY)bucket << shift);
@@ -46,25 +47,29 @@ static KEY NAMED(radix_spans)(const mk_selection *s, size_t *less) {
   return low;
 }
 
+static KEY NAMED(key_at)(const mk_selection *s, const mk_span *span, size_t index) {
+  const KEY nan = (KEY)mk_nan_key(s->type);
+  KEY key;
+  if (span->type == s->type) {
+    key = ((const WORD *)span->data)[index] & (KEY)((KEY)~(KEY)0 >> 1);
+  } else {
+    double value = mk_key_value(mk_key(span->data, index, span->type), span->type);
+    key = (KEY)mk_value_key(value, s->type);
+  }
+  return key < nan ? key : nan;
+}
+
 // One key from each of equally long stretches of the spans, at a place in it that no regular pattern in the data meets.
 static size_t NAMED(sample)(const mk_selection *s, KEY *keys, size_t wanted) {
-  const KEY mask = (KEY)((KEY)~(KEY)0 >> 1), nan = (KEY)mk_nan_key(s->type);
   size_t stretch = s->total / wanted, samples = s->total / stretch < wanted ? s->total / stretch : wanted;
-  size_t span = 0, start = 0;
+  const mk_span *span = s->spans;
+  size_t start = 0;
   uint64_t random = 0x9e3779b97f4a7c15;
   for (size_t i = 0; i < samples; ++i) {
     random = random * 6364136223846793005 + 1442695040888963407;
-    size_t at = i * stretch + (size_t)(random >> 33) % stretch;
-    while (at - start >= s->spans[span].count) start += s->spans[span++].count;
-    KEY key;
-    if (s->spans[span].type == s->type) {
-      key = ((const WORD *)s->spans[span].data)[at - start];
-    } else {
-      mk_float type = s->spans[span].type;
-      mk_convert(&key, s->type, (const char *)s->spans[span].data + (at - start) * mk_size(type), type, 1);
-    }
-    key &= mask;
-    keys[i] = key < nan ? key : nan;
+    size_t at = i * stretch + (size_t)((unsigned __int128)random * stretch >> 64);
+    while (at - start >= span->count) start += span++->count;
+    keys[i] = NAMED(key_at)(s, span, at - start);
   }
   return samples;
 }
@@ -90,9 +95,8 @@ static void NAMED(compare)(
   mk_level level, const WORD *words, size_t count, KEY low, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
   size_t done = 0;
   (void)level;
-#if MK_X86 && defined(VECTORS)
-  if (level == MK_AVX512) done = NAMED(mk_compare_avx512)(words, count, low, last, high, gathered, bracket);
-  if (level == MK_AVX2) done = NAMED(mk_compare_avx2)(words, count, low, last, high, gathered, bracket);
+#if MK_X86
+  done = NAMED(mk_compare)(level, words, count, low, last, high, gathered, bracket);
 #endif
   NAMED(compare_scalar)(words + done, count - done, low, last, high, gathered, bracket);
 }
@@ -112,24 +116,24 @@ static bool NAMED(compare_spans)(
 }
 
 // The key of rank k - 1 over the spans, and how many are less.
-static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, size_t *less) {
+static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, KEY *sampled, size_t *less) {
   const KEY nan = (KEY)mk_nan_key(s->type);
   const unsigned bits = 8 * sizeof(KEY) - 1;
+  const size_t rank = s->k - 1;
   if (s->total <= SELECT_SMALL) {
-    size_t samples = NAMED(sample)(s, scratch, s->total);
-    return NAMED(radix)(scratch, samples, s->k - 1, 0, bits, less);
+    size_t all = NAMED(sample)(s, sampled, s->total);
+    return NAMED(radix)(sampled, all, rank, 0, bits, less);
   }
 
-  size_t wanted = s->total / 64 < 1024 ? 1024 : s->total / 64 > SELECT_SAMPLES ? SELECT_SAMPLES : s->total / 64;
-  size_t samples = NAMED(sample)(s, scratch, wanted), rank = s->k - 1, ignored;
+  // Between the keys that stand three standard deviations to either side in a sample.
+  size_t samples = NAMED(sample)(s, sampled, mk_sample_size(s->total)), ignored;
   double share = ((double)rank + 0.5) / (double)s->total, centre = share * (double)samples;
   double margin = 3 * sqrt((double)samples * share * (1 - share)) + 2;
-  KEY low = 0, high = nan;
-  KEY *copy = scratch + samples;
-  memcpy(copy, scratch, samples * sizeof *copy);
-  if (centre - margin >= 0) low = NAMED(radix)(scratch, samples, (size_t)(centre - margin), 0, bits, &ignored);
+  KEY *again = sampled + samples, low = 0, high = nan;
+  memcpy(again, sampled, samples * sizeof *again);
+  if (centre - margin >= 0) low = NAMED(radix)(sampled, samples, (size_t)(centre - margin), 0, bits, &ignored);
   if (centre + margin < (double)samples)
-    high = NAMED(radix)(copy, samples, (size_t)(centre + margin), 0, bits, &ignored);
+    high = NAMED(radix)(again, samples, (size_t)(centre + margin), 0, bits, &ignored);
 
   mk_bracket found;
   if (NAMED(compare_spans)(s, low, high, scratch, capacity, &found) && rank >= found.below) {
@@ -137,8 +141,14 @@ static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, s
     *less = found.below;
     if (rank < found.upto) return low;
     if (rank < outside) {
-      unsigned width = high - low > 2 ? 64 - (unsigned)__builtin_clzll((uint64_t)(high - low - 2)) : 0;
-      KEY key = NAMED(radix)(scratch, found.inside, rank - found.upto, low + 1, width, less);
+      KEY key;
+      if (found.inside <= s->total / 2) {
+        mk_span rest = {scratch, found.inside, s->type};
+        mk_selection within = {&rest, 1, found.inside, rank - found.upto + 1, s->type, s->level};
+        key = NAMED(select)(&within, scratch + found.inside, capacity - found.inside, sampled, less);
+      } else {
+        key = NAMED(radix)(scratch, found.inside, rank - found.upto, 0, bits, less);
+      }
       *less += found.upto;
       return key;
     }

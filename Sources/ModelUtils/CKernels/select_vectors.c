@@ -23,7 +23,7 @@ MK_INLINE MK_TARGET_AVX2 size_t sum_32(__m256i lanes) {
   return sum;
 }
 
-MK_TARGET_AVX2 size_t mk_compare_avx2_16(
+MK_TARGET_AVX2 static size_t compare_avx2_16(
   const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
   mk_bracket *bracket) {
   const __m256i lows = _mm256_set1_epi16((short)low), lasts = _mm256_set1_epi16((short)last);
@@ -56,7 +56,7 @@ MK_TARGET_AVX2 size_t mk_compare_avx2_16(
   return done;
 }
 
-MK_TARGET_AVX2 size_t mk_compare_avx2_32(
+MK_TARGET_AVX2 static size_t compare_avx2_32(
   const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered,
   mk_bracket *bracket) {
   const __m256i lows = _mm256_set1_epi32((int)low), lasts = _mm256_set1_epi32((int)last);
@@ -81,7 +81,34 @@ MK_TARGET_AVX2 size_t mk_compare_avx2_32(
   return done;
 }
 
-MK_TARGET_AVX512 size_t mk_compare_avx512_16(
+MK_TARGET_AVX2 static size_t compare_avx2_64(
+  const void *words, size_t count, uint64_t low, uint64_t last, uint64_t high, uint64_t *gathered,
+  mk_bracket *bracket) {
+  const __m256i lows = _mm256_set1_epi64x((long long)low), lasts = _mm256_set1_epi64x((long long)last);
+  const __m256i highs = _mm256_set1_epi64x((long long)high), magnitude = _mm256_set1_epi64x(INT64_MAX);
+  __m256i below = _mm256_setzero_si256(), above = below;
+  uint64_t *out = gathered + bracket->inside;
+  size_t done = 0;
+  for (; done + 4 <= count; done += 4) {
+    __m256i key = _mm256_and_si256(_mm256_loadu_si256((const void *)((const mk_u64 *)words + done)), magnitude);
+    __m256i past = _mm256_cmpgt_epi64(key, lasts);
+    __m256i inside = _mm256_and_si256(past, _mm256_cmpgt_epi64(highs, key));
+    below = _mm256_sub_epi64(below, _mm256_cmpgt_epi64(lows, key));
+    above = _mm256_sub_epi64(above, past);
+    // Each as its two halves.
+    unsigned set = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(inside));
+    __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&packed[set]));
+    _mm256_storeu_si256((void *)out, _mm256_permutevar8x32_epi32(key, order));
+    out += _mm_popcnt_u32(set) / 2;
+  }
+  bracket->below += sum_32(below);
+  bracket->upto += done - sum_32(above);
+  bracket->inside = (size_t)(out - gathered);
+  return done;
+}
+
+// Twice as fast as the above. Of the wider ones it is no faster: they wait for memory.
+MK_TARGET_AVX512 static size_t compare_avx512_16(
   const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
   mk_bracket *bracket) {
   const __m512i lows = _mm512_set1_epi16((short)low), lasts = _mm512_set1_epi16((short)last);
@@ -103,26 +130,23 @@ MK_TARGET_AVX512 size_t mk_compare_avx512_16(
   return done;
 }
 
-MK_TARGET_AVX512 size_t mk_compare_avx512_32(
-  const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered,
+size_t mk_compare_16(
+  mk_level level, const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
   mk_bracket *bracket) {
-  const __m512i lows = _mm512_set1_epi32((int)low), lasts = _mm512_set1_epi32((int)last);
-  const __m512i highs = _mm512_set1_epi32((int)high), magnitude = _mm512_set1_epi32(INT32_MAX);
-  uint32_t *out = gathered + bracket->inside;
-  size_t done = 0, below = 0, above = 0;
-  for (; done + 16 <= count; done += 16) {
-    __m512i key = _mm512_and_si512(_mm512_loadu_si512((const mk_u32 *)words + done), magnitude);
-    __mmask16 past = _mm512_cmpgt_epi32_mask(key, lasts);
-    __mmask16 inside = _mm512_mask_cmpgt_epi32_mask(past, highs, key);
-    below += (size_t)_mm_popcnt_u32(_mm512_cmpgt_epi32_mask(lows, key));
-    above += (size_t)_mm_popcnt_u32(past);
-    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(inside, key));
-    out += _mm_popcnt_u32(inside);
-  }
-  bracket->below += below;
-  bracket->upto += done - above;
-  bracket->inside = (size_t)(out - gathered);
-  return done;
+  if (level == MK_AVX512) return compare_avx512_16(words, count, low, last, high, gathered, bracket);
+  return level == MK_SCALAR ? 0 : compare_avx2_16(words, count, low, last, high, gathered, bracket);
+}
+
+size_t mk_compare_32(
+  mk_level level, const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered,
+  mk_bracket *bracket) {
+  return level == MK_SCALAR ? 0 : compare_avx2_32(words, count, low, last, high, gathered, bracket);
+}
+
+size_t mk_compare_64(
+  mk_level level, const void *words, size_t count, uint64_t low, uint64_t last, uint64_t high, uint64_t *gathered,
+  mk_bracket *bracket) {
+  return level == MK_SCALAR ? 0 : compare_avx2_64(words, count, low, last, high, gathered, bracket);
 }
 
 #endif

@@ -4,14 +4,17 @@
   static void name(void *dst, const void *src, size_t count, mk_bounds bounds, size_t *ties) {                        \
     word *out = dst;                                                                                                   \
     const word *in = src;                                                                                              \
-    size_t left = *ties;                                                                                               \
-    for (size_t i = 0; i < count; ++i) {                                                                               \
-      word value = in[i], key = value & (word)((word)~(word)0 >> 1);                                                   \
-      bool tie = key >= bounds.bound && key < bounds.end && left  > 0;                                                \
+    const word magnitude = (word)((word)~(word)0 >> 1), bound = (word)bounds.bound;                                    \
+    size_t left = bounds.end > bounds.bound ? *ties : 0, i = 0;                                                        \
+    for (; i < count && left > 0; ++i) {                                                                               \
+      word key = in[i] & magnitude;                                                                                    \
+      bool tie = key >= bound && key < bounds.end;                                                                     \
       left -= tie;                                                                                                     \
-      out[i] = key < bounds.bound || tie ? 0 : value;                                                                  \
+      out[i] = key < bound || tie ? 0 : in[i];                                                                         \
     }                                                                                                                  \
-    *ties = left;                                                                                                      \
+    if (bounds.end > bounds.bound) *ties = left;                                                                       \
+    MK_INDEPENDENT                                                                                                     \
+    for (size_t j = i; j < count; ++j) out[j] = in[j] & (word) - (word)((in[j] & magnitude) >= bound);                 \
   }
 
 ZERO_SCALAR(uint8_t, zero_scalar_8)
