@@ -18,6 +18,7 @@ PACKAGE, REPOSITORY = "package", "repository"
 
 def build(kind):
     torch.manual_seed(4)
+    common.Conv.default_act = nn.SiLU()  # a yaml with another activation changes it for good
     if kind.endswith("-cls"):
         model = yolo.ClassificationModel(model=build(kind.removesuffix("-cls")), nc=10)
         model.names = {i: str(i) for i in range(10)}
