@@ -1,4 +1,3 @@
-import CKernels
 import ModelCore
 
 /// Which weights to prune, and how.
@@ -23,7 +22,7 @@ public struct PruneOptions: Sendable {
     self.isRepeated = isRepeated
   }
 
-  fileprivate func isChosen(_ name: String) -> Bool {
+  func isChosen(_ name: String) -> Bool {
     let module = name.split(separator: ".").dropLast().joined(separator: ".")
     func matches(_ globs: [Glob]) -> Bool { globs.contains { $0.matches(name) || $0.matches(module) } }
     return (include.isEmpty || matches(include)) && !matches(exclude)
@@ -39,12 +38,14 @@ extension Module {
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     var layers: [PruneReport.Layer] = []
-    try updateWeights({ name, module, parameter in
+    try updateWeights { name, module, parameter in
       guard parameter == "weight", case .convolution(let convolution) = module.layer, convolution.rank == 2,
         !convolution.isTransposed
       else { return false }
       return options.isChosen(name)
-    }) { layers = try Pruning(options).run(&$0) }
+    } change: {
+      layers = try Pruning(options).run(&$0)
+    }
     return PruneReport(layers: layers)
   }
 
@@ -61,10 +62,12 @@ extension StateDict {
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     var layers: [PruneReport.Layer] = []
-    try updateWeights({ name, tensor in
+    try updateWeights { name, tensor in
       (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4 && tensor.dtype.isFloatingPoint
         && options.isChosen(name)
-    }) { layers = try Pruning(options).run(&$0) }
+    } change: {
+      layers = try Pruning(options).run(&$0)
+    }
     return PruneReport(layers: layers)
   }
 }
@@ -74,216 +77,5 @@ extension Model {
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     try update(module: { try $0.prune(options) }, stateDict: { try $0.prune(options) })
-  }
-}
-
-/// One run of a method over the chosen weights.
-private struct Pruning {
-  let options: PruneOptions
-
-  init(_ options: PruneOptions) { self.options = options }
-
-  func run(_ weights: inout [NamedTensor]) throws -> [PruneReport.Layer] {
-    for weight in weights where weight.tensor.dtype.kernelFormat == nil {
-      throw ModelError("\(weight.tensor.dtype.rawValue) weights cannot be pruned", subject: weight.name)
-    }
-    let zeros: [Int]
-    switch options.method {
-    case .l1: zeros = try magnitude(&weights)
-    case .global: zeros = try globalMagnitude(&weights)
-    case .random(let seed): zeros = try random(&weights, seed: seed)
-    case .randomStructured(let seed, let axis):
-      var generator = TorchGenerator(seed: seed)
-      zeros = try structured(&weights, axis: axis) { _, length in
-        (0..<length).map { _ in Double(generator.uniformFloat32()) }
-      }
-    case .structured(let norm, let axis):
-      guard !norm.isNaN else { throw ModelError("the norm is no number") }
-      zeros = try structured(&weights, axis: axis) { tensor, _ in try Slices(tensor, axis: axis).norms(norm) }
-    case .pattern(let keep, let group): zeros = try pattern(&weights, keep: keep, group: group)
-    }
-    return zip(weights, zeros).map { .init(name: $0.name, elements: $0.tensor.count, zeros: $1) }
-  }
-
-  // MARK: By magnitude
-
-  /// A weight on its way through `Parallel.update`.
-  private struct Job {
-    var tensor: Tensor
-    let name: String
-    let count: Int
-    var zeros = 0
-  }
-
-  private func magnitude(_ weights: inout [NamedTensor]) throws -> [Int] {
-    // Counts are checked for all before the first weight changes.
-    var jobs = try weights.map { weight in
-      Job(tensor: weight.tensor, name: weight.name, count: try count(of: weight.tensor, weight.name))
-    }
-    let placeholder = try Tensor(.float32, [0])
-    for index in weights.indices { weights[index].tensor = placeholder }
-    // The largest first, so that no thread is left with a large one at the end.
-    let order = jobs.indices.sorted { jobs[$0].tensor.count > jobs[$1].tensor.count }
-    var sorted = order.map { jobs[$0] }
-    jobs = []
-    defer {
-      for (position, index) in order.enumerated() { weights[index].tensor = sorted[position].tensor }
-    }
-    try Parallel.update(&sorted) { job in
-      do { job.zeros = try Self.zeroSmallest(&job.tensor, count: job.count) } catch let error as ModelError {
-        throw error.about(job.name)
-      }
-    }
-    var zeros = [Int](repeating: 0, count: order.count)
-    for (position, index) in order.enumerated() { zeros[index] = sorted[position].zeros }
-    return zeros
-  }
-
-  private func count(of tensor: Tensor, _ name: String) throws -> Int {
-    do { return try count(total: tensor.count) { try Sparsity.zeros(in: tensor) } } catch let error as ModelError {
-      throw error.about(name)
-    }
-  }
-
-  private func count(total: Int, zeros: () throws -> Int) throws -> Int {
-    guard options.isRepeated else { return try options.amount.count(of: total) }
-    let pruned = try zeros()
-    return pruned + (try options.amount.count(of: total - pruned))
-  }
-
-  /// Zeroes the `count` smallest magnitudes; returns the zeros that there are then.
-  private static func zeroSmallest(_ tensor: inout Tensor, count: Int) throws -> Int {
-    guard let format = tensor.dtype.kernelFormat, count > 0 else { return try Sparsity.zeros(in: tensor) }
-    let threshold = try tensor.withContiguousBytes { bytes in
-      try select([mk_span(data: bytes.baseAddress, count: tensor.count, type: format)], count: count)
-    }
-    // With a threshold above zero all zeros are among the smallest.
-    let zeros = threshold.magnitude == 0 ? try Sparsity.zeros(in: tensor) : count
-    let size = tensor.count
-    try tensor.rewrite { destination, source in
-      var rest = threshold
-      mk_zero_smallest(destination, source, size, format, &rest)
-    }
-    return zeros
-  }
-
-  private static func select(_ spans: [mk_span], count: Int) throws -> mk_threshold {
-    var threshold = mk_threshold()
-    guard mk_select_smallest(spans, spans.count, count, &threshold) else {
-      throw ModelError("there is not enough memory")
-    }
-    return threshold
-  }
-
-  private func globalMagnitude(_ weights: inout [NamedTensor]) throws -> [Int] {
-    let total = weights.reduce(0) { $0 + $1.tensor.count }
-    let count = try count(total: total) { try weights.reduce(0) { $0 + (try Sparsity.zeros(in: $1.tensor)) } }
-    guard count > 0 else { return try weights.map { try Sparsity.zeros(in: $0.tensor) } }
-    var threshold = try { () throws -> mk_threshold in
-      let held = try weights.map { try ContiguousBytes($0.tensor) }
-      let spans = zip(weights, held).map { weight, bytes in
-        mk_span(
-          data: bytes.bytes.baseAddress, count: weight.tensor.count,
-          type: weight.tensor.dtype.kernelFormat ?? MK_FLOAT32)
-      }
-      return try withExtendedLifetime(held) { try Self.select(spans, count: count) }
-    }()
-    // Each weight takes its part of the ties, in order.
-    for index in weights.indices {
-      guard let format = weights[index].tensor.dtype.kernelFormat else { continue }
-      let before = threshold
-      let size = weights[index].tensor.count
-      if threshold.ties > 0 {
-        try weights[index].tensor.withContiguousBytes { bytes in
-          threshold.ties -= min(threshold.ties, mk_count_equal(bytes.baseAddress, size, format, threshold.magnitude))
-        }
-      }
-      try weights[index].tensor.rewrite { destination, source in
-        var rest = before
-        mk_zero_smallest(destination, source, size, format, &rest)
-      }
-    }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
-  }
-
-  // MARK: At random, by slices, by pattern
-
-  private func random(_ weights: inout [NamedTensor], seed: UInt64) throws -> [Int] {
-    let counts = try weights.map { try count(of: $0.tensor, $0.name) }
-    var generator = TorchGenerator(seed: seed)
-    for (index, count) in counts.enumerated() where count > 0 {
-      let size = weights[index].tensor.count
-      let draws = try generator.uniform(weights[index].tensor.dtype, size)
-      // PyTorch removes the largest draws: everything but the smallest of them.
-      let threshold = try draws.withUnsafeBufferPointer {
-        try Self.select([mk_span(data: $0.baseAddress, count: size, type: MK_FLOAT64)], count: size - count)
-      }
-      var ties = threshold.ties
-      let mask = draws.map { draw -> UInt8 in
-        if draw < threshold.magnitude { return 1 }
-        guard draw == threshold.magnitude, ties > 0 else { return 0 }
-        ties -= 1
-        return 1
-      }
-      try weights[index].tensor.apply(mask)
-    }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
-  }
-
-  /// Zeroes the slices along an axis with the lowest scores.
-  private func structured(
-    _ weights: inout [NamedTensor], axis: Int, scores: (Tensor, Int) throws -> [Double]
-  ) throws -> [Int] {
-    var masks: [[UInt8]?] = []
-    for weight in weights {
-      do {
-        let slices = try Slices(weight.tensor, axis: axis)
-        let count = try options.amount.count(of: slices.length)
-        guard count > 0 else {
-          masks.append(nil)
-          continue
-        }
-        let scores = try scores(weight.tensor, slices.length)
-        // NaN sorts greatest.
-        let order = scores.indices.sorted {
-          (scores[$0].isNaN ? 1 : 0, scores[$0].isNaN ? 0 : scores[$0], $0) < (
-            scores[$1].isNaN ? 1 : 0, scores[$1].isNaN ? 0 : scores[$1], $1
-          )
-        }
-        var keep = [Bool](repeating: true, count: slices.length)
-        for slice in order.prefix(count) { keep[slice] = false }
-        masks.append(slices.mask(keep))
-      } catch let error as ModelError {
-        throw error.about(weight.name)
-      }
-    }
-    for (index, mask) in masks.enumerated() {
-      if let mask { try weights[index].tensor.apply(mask) }
-    }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
-  }
-
-  private func pattern(_ weights: inout [NamedTensor], keep: Int, group: Int) throws -> [Int] {
-    guard keep >= 0, (1...64).contains(group), keep <= group else {
-      throw ModelError("the pattern \(keep):\(group) is not N:M with N at most M and M from 1 to 64")
-    }
-    for index in weights.indices {
-      let tensor = weights[index].tensor
-      guard let format = tensor.dtype.kernelFormat, tensor.shape.count >= 2 else { continue }
-      let (outer, axis) = (tensor.shape[0], tensor.shape[1])
-      let inner = tensor.shape.dropFirst(2).reduce(1, *)
-      try weights[index].tensor.rewrite { destination, source in
-        mk_keep_largest(destination, source, outer, axis, inner, keep, group, format)
-      }
-    }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
-  }
-}
-
-extension Tensor {
-  /// Zeroes the elements whose mask byte is 0; the mask is in row-major order and as long as the tensor.
-  fileprivate mutating func apply(_ mask: [UInt8]) throws {
-    guard let format = dtype.kernelFormat, mask.count == count else { throw ModelError("the mask does not fit") }
-    try rewrite { destination, source in mk_apply_mask(destination, source, mask, mask.count, format) }
   }
 }

@@ -7,11 +7,11 @@ struct NamedTensor {
 }
 
 extension Module {
-  /// Takes chosen parameters out of the tree, lets `body` change them, and puts them back; while they are out, memory that nobody else
+  /// Takes chosen parameters out of the tree, lets `change` work on them, and puts them back; while they are out, memory that nobody else
   /// holds can be changed in place. A parameter or tensor that stands in several places is changed once, for all of them.
   mutating func updateWeights(
     _ isChosen: (_ name: String, _ module: Module, _ parameter: String) -> Bool,
-    _ body: (inout [NamedTensor]) throws -> Void
+    change: (inout [NamedTensor]) throws -> Void
   ) throws {
     var weights: [NamedTensor] = []
     var positions: [Tensor.Identity: Int] = [:]
@@ -38,14 +38,14 @@ extension Module {
         }
       }
     }
-    try body(&weights)
+    try change(&weights)
   }
 }
 
 extension StateDict {
   /// The same for the entries of a state dict.
   mutating func updateWeights(
-    _ isChosen: (_ name: String, _ tensor: Tensor) -> Bool, _ body: (inout [NamedTensor]) throws -> Void
+    _ isChosen: (_ name: String, _ tensor: Tensor) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws {
     var weights: [NamedTensor] = []
     var positions: [Tensor.Identity: Int] = [:]
@@ -64,6 +64,6 @@ extension StateDict {
     defer {
       for place in places { tensors[place.name] = weights[place.position].tensor }
     }
-    try body(&weights)
+    try change(&weights)
   }
 }
