@@ -31,7 +31,7 @@ public final class Storage: @unchecked Sendable {
 
   /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed and written.
   public init(
-    byteCount: Int, computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+    computed byteCount: Int, by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
   ) {
     self.byteCount = byteCount
     backing = .computed(fill)

@@ -84,13 +84,13 @@ public struct Tensor: Sendable {
 
   /// A contiguous tensor whose bytes are computed at each reading.
   public init(
-    _ dtype: DType, _ shape: [Int],
-    computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+    computed dtype: DType, _ shape: [Int],
+    by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
-    try self.init(Storage(byteCount: bytes, computing: fill), dtype: dtype, shape: shape)
+    try self.init(Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
   }
 
   /// The product of the lengths; nil when one is negative or the product overflows.
@@ -222,7 +222,7 @@ public struct Tensor: Sendable {
         order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
     }
     let storage =
-      isLazy ? Storage(byteCount: byteCount, computing: fill) : try Storage(byteCount: byteCount, initialize: fill)
+      isLazy ? Storage(computed: byteCount, by: fill) : try Storage(byteCount: byteCount, initialize: fill)
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 

@@ -93,8 +93,8 @@ import ModelCheckpoints
     var state = StateDict()
     for name in ["c", "a", "b"] {
       state[name] = try Tensor(
-        .uint8, [size],
-        computing: { memory in
+        computed: .uint8, [size],
+        by: { memory in
           let attributes = try FileManager.default.attributesOfItem(atPath: partial)
           sizesSeen.withLock { $0.append((attributes[.size] as? Int) ?? -1) }
           memory.initializeMemory(as: UInt8.self, repeating: name.utf8.first ?? 0)
@@ -142,7 +142,7 @@ import ModelCheckpoints
       try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["best": "w"]))
         == ": best: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
         + "remove or change it")
-    let failing = try Tensor(.uint8, [1], computing: { _ in throw ModelError("cannot be computed") })
+    let failing = try Tensor(computed: .uint8, [1], by: { _ in throw ModelError("cannot be computed") })
     #expect(try refusal(StateDict(["a": Self.bytes([100]), "w": failing])) == ": w: cannot be computed")
     #expect(try FileBytes(mapping: path).array == Array("before".utf8))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.string) == ["out.safetensors"])

@@ -46,7 +46,7 @@ struct PickleReader {
   // MARK: Opcodes
 
   private mutating func step(_ opcode: UInt8, at start: Int) throws {
-    switch Character(UnicodeScalar(opcode)) {
+    switch UnicodeScalar(opcode) {
     case "\u{80}":
       let version = try input.uint8()
       guard version <= 5 else { throw input.error("pickle protocol \(version) is not supported") }
