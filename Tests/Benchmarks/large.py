@@ -18,7 +18,7 @@ def write(path, gigabytes):
         f"layers.{i}.conv.weight": {"dtype": "F32", "shape": SHAPE, "data_offsets": [i * BYTES, (i + 1) * BYTES]}
         for i in range(count)
     }
-    text = json.dumps(header).encode()
+    text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     values = bytearray(random.Random(0).randbytes(BYTES))
     # The two highest bytes of each little-endian float: sign, an exponent from -3 to 1, and the fraction's first bits.
