@@ -25,7 +25,6 @@ public struct Tensor: Sendable {
   public init(
     _ storage: Storage, dtype: DType, shape: [Int], strides: [Int]? = nil, byteOffset: Int = 0
   ) throws {
-    guard shape.count <= 64 else { throw ModelError("has \(shape.count) axes; at most 64 are supported") }
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
@@ -54,6 +53,9 @@ public struct Tensor: Sendable {
         throw ModelError(
           "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes"
         )
+      }
+      guard shape.count <= 64 || strides == contiguous else {
+        throw ModelError("has \(shape.count) axes that are not contiguous; at most 64 are supported")
       }
       guard bytes <= max(storage.byteCount, Self.expansionLimit) else {
         throw ModelError(

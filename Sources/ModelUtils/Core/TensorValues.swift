@@ -18,14 +18,14 @@ extension Tensor {
     }
     return try withContiguousBytes { bytes in
       switch dtype {
-      case .bool, .uint8: bytes.map(Double.init)
-      case .int8: loadAll(bytes, Int8.self).map(Double.init)
-      case .int16: loadAll(bytes, Int16.self).map(Double.init)
-      case .int32: loadAll(bytes, Int32.self).map(Double.init)
-      case .int64: loadAll(bytes, Int64.self).map(Double.init)
-      case .uint16: loadAll(bytes, UInt16.self).map(Double.init)
-      case .uint32: loadAll(bytes, UInt32.self).map(Double.init)
-      case .uint64: loadAll(bytes, UInt64.self).map(Double.init)
+      case .bool, .uint8: bytes.map { Double($0) }
+      case .int8: loadAll(bytes, Int8.self).map { Double($0) }
+      case .int16: loadAll(bytes, Int16.self).map { Double($0) }
+      case .int32: loadAll(bytes, Int32.self).map { Double($0) }
+      case .int64: loadAll(bytes, Int64.self).map { Double($0) }
+      case .uint16: loadAll(bytes, UInt16.self).map { Double($0) }
+      case .uint32: loadAll(bytes, UInt32.self).map { Double($0) }
+      case .uint64: loadAll(bytes, UInt64.self).map { Double($0) }
       default: throw ModelError("\(dtype.rawValue) values cannot be read as numbers")
       }
     }

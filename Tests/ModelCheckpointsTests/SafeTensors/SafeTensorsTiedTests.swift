@@ -2,7 +2,7 @@ import ModelCore
 import SystemPackage
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 /// What `safetensors.torch.save_model` does with shared memory, and where we differ.
 @Suite struct SafeTensorsTiedTests {

@@ -4,7 +4,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 @Suite struct SafeTensorsWriteTests {
   /// A contiguous uint8 tensor of bytes counting up from `start`.

@@ -1,0 +1,74 @@
+# make run       build in release and show info, fuse and prune on the embedded default model
+# make test      the same, then all tests that need no Python
+# make install   the command with its man page and completions, under PREFIX
+# make bench     ours against the originals, in one run (needs PYTHON)
+# make interop   the originals judge the command's output (needs PYTHON)
+
+SWIFT  ?= swift
+PREFIX ?= /usr/local
+# An environment as Tests/Interop/README.md describes it.
+PYTHON ?= /tmp/reference/bin/python
+
+MUTILS := .build/release/mutils
+STATIC := .build-static
+
+.PHONY: run build test lint interop bench install uninstall clean deps
+
+run: build
+	$(MUTILS) info
+	$(MUTILS) fuse
+	$(MUTILS) prune --amount 0.3
+
+build: deps
+	$(SWIFT) build -c release --product mutils
+
+test: run
+	$(SWIFT) test -c release
+	$(SWIFT) run --package-path Tests/Consumer -c release consumer
+
+lint:
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+interop: build
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
+	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q Tests/Interop
+
+bench: build
+	$(SWIFT) build -c release --product benchmark
+	$(PYTHON) Tests/Benchmarks/bench.py
+
+install: deps
+	$(SWIFT) build -c release --static-swift-stdlib --scratch-path $(STATIC) --product mutils
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -s -m 755 $(STATIC)/release/mutils $(DESTDIR)$(PREFIX)/bin/mutils
+	$(STATIC)/release/mutils --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mutils
+	$(STATIC)/release/mutils --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mutils
+	$(STATIC)/release/mutils --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
+	$(SWIFT) package --scratch-path $(STATIC) --allow-writing-to-package-directory generate-manual --configuration release
+	install -m 644 $(STATIC)/plugins/GenerateManual/outputs/mutils/mutils.1 $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/mutils $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mutils $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mutils \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
+
+clean:
+	rm -rf .build $(STATIC) Tests/Consumer/.build
+
+# The headers of zlib, libpng and libjpeg, where they are missing.
+deps:
+	@if [ "$$(uname)" = Darwin ]; then \
+	  for formula in libpng jpeg-turbo; do brew list $$formula > /dev/null 2>&1 || brew install $$formula; done; \
+	else \
+	  missing=; \
+	  [ -e /usr/include/zlib.h ] || missing="$$missing zlib1g-dev"; \
+	  [ -e /usr/include/png.h ] || missing="$$missing libpng-dev"; \
+	  [ -e /usr/include/jpeglib.h ] || missing="$$missing libjpeg-dev"; \
+	  if [ -n "$$missing" ]; then \
+	    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	    echo "installing$$missing"; \
+	    $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y $$missing; \
+	  fi; \
+	fi
