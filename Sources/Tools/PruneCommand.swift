@@ -1,5 +1,6 @@
 import ArgumentParser
 import ModelUtils
+import SystemPackage
 
 struct Prune: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,6 +26,12 @@ struct Prune: ParsableCommand {
 
   @Option(help: ArgumentHelp("Keep the N largest of every M along the input axis, such as 2:4.", valueName: "N:M"))
   var pattern: Pattern?
+
+  @Option(
+    help: ArgumentHelp(
+      "A file of masks: a tensor with each weight's name and shape, 0 where it goes.", valueName: "file"),
+    completion: .file())
+  var mask: String?
 
   @Option(help: ArgumentHelp("The axis whose slices are pruned, for ln (default 0) and random.", valueName: "d"))
   var dim: Int?
@@ -69,6 +76,7 @@ struct Prune: ParsableCommand {
     if norm != nil && method != .ln { throw ValidationError("--norm goes with --method ln") }
     if seed != nil && method != .random { throw ValidationError("--seed goes with --method random") }
     if pattern != nil && method != .l1 { throw ValidationError("--pattern is a method of its own") }
+    if mask != nil && (method != .l1 || pattern != nil) { throw ValidationError("--mask is a method of its own") }
     if remaining && ![.l1, .global].contains(method) {
       throw ValidationError("--remaining goes with --method l1 or global")
     }
@@ -98,7 +106,9 @@ struct Prune: ParsableCommand {
 
   private func options() throws -> PruneOptions {
     let chosen: PruneMethod
-    if let pattern {
+    if let mask {
+      chosen = .custom(try Checkpoint(contentsOf: FilePath(mask)).preferred.stateDict)
+    } else if let pattern {
       chosen = .pattern(keep: pattern.keep, group: pattern.group)
     } else {
       switch method {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the files in this folder that the Swift tests read, and beside each a JSON that says what it must be read as.
+"""Makes the files in this folder that the Swift tests read, and beside each the JSON that says what it holds.
 
     PYTHON Tests/Fixtures/make_fixtures.py [FOLDER]
 
 PYTHON has torch, numpy, safetensors and the `yolov5` package. Deterministic: two runs with the same versions
-write the same bytes, but for the storage keys of the two legacy files, which are memory addresses. README.md is a table of what each file is.
+write the same bytes, but for the storage keys of the two legacy files, which are memory addresses. README.md is
+a table of what each file is.
 """
 
 import copy
@@ -14,16 +15,14 @@ import pathlib
 import pickle
 import struct
 import sys
-import zipfile
 from collections import OrderedDict
 
+import golden
+import nets
 import numpy as np
 import torch
 from safetensors.torch import save_file, save_model
 from torch import nn
-
-import golden
-import nets
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 60_000
@@ -63,14 +62,20 @@ def whole_modules(to):
         ),
     }
     golden.write(
-        to / "conv_bn_small.pt", "a whole nn.Sequential; every conv or linear is followed by its batch norm",
-        net.state_dict(), counts=golden.counts(net), fuse=fuse, prune=prune,
+        to / "conv_bn_small.pt",
+        "a whole nn.Sequential; every conv or linear is followed by its batch norm",
+        net.state_dict(),
+        counts=golden.counts(net),
+        fuse=fuse,
+        prune=prune,
     )
 
     for name, trap in nets.traps().items():
         path = to / f"trap_{name}.pt"
         torch.save(trap, path)
-        golden.write(path, "nothing in it may be fused", trap.state_dict(), counts=golden.counts(trap), fuse={"fused": []})
+        golden.write(
+            path, "nothing in it may be fused", trap.state_dict(), counts=golden.counts(trap), fuse={"fused": []}
+        )
 
 
 def yolov5(to):
@@ -81,7 +86,9 @@ def yolov5(to):
             torch.save(fused, to / file.replace(".pt", "_fused.pt"))
         pairs = nets.conv_bn_pairs(net)
         golden.write(
-            to / file, "YOLOv5 blocks, pickled under the names of YOLOv5's own repository", net.state_dict(),
+            to / file,
+            "YOLOv5 blocks, pickled under the names of YOLOv5's own repository",
+            net.state_dict(),
             counts=golden.counts(net),
             fuse={
                 "fused": [{"conv": c, "bn": b} for c, b in pairs],
@@ -91,8 +98,11 @@ def yolov5(to):
             },
         )
         golden.write(
-            to / file.replace(".pt", "_fused.pt"), "the same after YOLOv5's own fuse(): forward is the bound forward_fuse",
-            fused.state_dict(), counts=golden.counts(fused), fuse={"fused": []},
+            to / file.replace(".pt", "_fused.pt"),
+            "the same after YOLOv5's own fuse(): forward is the bound forward_fuse",
+            fused.state_dict(),
+            counts=golden.counts(fused),
+            fuse={"fused": []},
         )
 
 
@@ -126,9 +136,14 @@ def training_checkpoint(to):
     ema = checkpoint["ema"]
     pairs = nets.conv_bn_pairs(ema)
     golden.write(
-        import_path, "a training checkpoint as YOLOv5 writes it: float16 model and ema, optimizer, options; reports speak of ema",
-        ema.state_dict(), counts=golden.counts(ema),
-        model={"counts": golden.counts(checkpoint["model"]), "tensors": golden.tensor_records(checkpoint["model"].state_dict())},
+        import_path,
+        "a training checkpoint as YOLOv5 writes it: float16 model and ema, optimizer, options; reports speak of ema",
+        ema.state_dict(),
+        counts=golden.counts(ema),
+        model={
+            "counts": golden.counts(checkpoint["model"]),
+            "tensors": golden.tensor_records(checkpoint["model"].state_dict()),
+        },
         fuse={
             "fused": [{"conv": c, "bn": b} for c, b in pairs],
             "tensors": golden.tensor_records(nets.fused_pairs(copy.deepcopy(ema).float(), pairs)),
@@ -179,8 +194,14 @@ def legacy(to):
     torch.save(net, to / "legacy_module.pt", _use_new_zipfile_serialization=False)
     setattr(serialization, inspect, original)
     golden.write(
-        to / "legacy_module.pt", "a whole module in the format before 1.6", net.state_dict(), counts=golden.counts(net),
-        fuse={"fused": [{"conv": "0", "bn": "1"}], "tensors": golden.tensor_records(nets.fused_pairs(net, [("0", "1")]))},
+        to / "legacy_module.pt",
+        "a whole module in the format before 1.6",
+        net.state_dict(),
+        counts=golden.counts(net),
+        fuse={
+            "fused": [{"conv": "0", "bn": "1"}],
+            "tensors": golden.tensor_records(nets.fused_pairs(net, [("0", "1")])),
+        },
     )
 
 
@@ -243,7 +264,9 @@ def strange_tensors():
         "matrix": base[:24].view(4, 6),
         "transposed": base[:24].view(4, 6).t(),
         "permuted": grid.permute(2, 0, 1),
-        "channels_last": torch.arange(72, dtype=torch.float16).view(2, 4, 3, 3).contiguous(memory_format=torch.channels_last),
+        "channels_last": torch.arange(72, dtype=torch.float16)
+        .view(2, 4, 3, 3)
+        .contiguous(memory_format=torch.channels_last),
         "expanded": torch.tensor([[1.0], [2.0]]).expand(2, 5),
         "scalar": torch.tensor(3.5),
         "empty": torch.empty(0),
@@ -255,15 +278,22 @@ def strange_tensors():
 def storages(to):
     tensors = strange_tensors()
     torch.save(tensors, to / "storages.pt")
-    golden.write(to / "storages.pt", "views: shared, offset, strided, transposed, channels_last, expanded; 0-d and empty", tensors)
+    golden.write(
+        to / "storages.pt",
+        "views: shared, offset, strided, transposed, channels_last, expanded; 0-d and empty",
+        tensors,
+    )
 
 
 def big_endian(to):
     """A file as a big-endian machine would have written it: every storage's elements byte-swapped."""
     tensors = OrderedDict(
-        a=torch.arange(6, dtype=torch.float32).view(2, 3) - 2.5, b=torch.arange(5, dtype=torch.int64) * -3,
-        c=torch.tensor([1.5, -2.25], dtype=torch.float16), d=torch.tensor([True, False, True]),
-        e=torch.tensor([0.1, 0.2], dtype=torch.float64), f=torch.tensor([1 + 2j, -3.5j], dtype=torch.complex64),
+        a=torch.arange(6, dtype=torch.float32).view(2, 3) - 2.5,
+        b=torch.arange(5, dtype=torch.int64) * -3,
+        c=torch.tensor([1.5, -2.25], dtype=torch.float16),
+        d=torch.tensor([True, False, True]),
+        e=torch.tensor([0.1, 0.2], dtype=torch.float64),
+        f=torch.tensor([1 + 2j, -3.5j], dtype=torch.complex64),
         g=torch.tensor([1.5, 2.5], dtype=torch.bfloat16),
     )
     buffer = io.BytesIO()
@@ -334,8 +364,10 @@ def safetensors(to):
     with open(to / "tied.safetensors", "rb") as f:
         header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
     golden.write(
-        to / "tied.safetensors", "as safetensors.torch.save_model writes tied weights: one tensor, the other name in the metadata",
-        net.state_dict(), metadata=header["__metadata__"],
+        to / "tied.safetensors",
+        "as safetensors.torch.save_model writes tied weights: one tensor, the other name in the metadata",
+        net.state_dict(),
+        metadata=header["__metadata__"],
     )
 
     state = {k: v for k, v in small_state(15).items()}
@@ -343,8 +375,14 @@ def safetensors(to):
     net = nn.ModuleDict({"conv": nn.Conv2d(3, 4, 3), "bn": nn.BatchNorm2d(4, eps=1e-3)})
     net.load_state_dict(state)
     golden.write(
-        to / "bare_state_dict.safetensors", "a bare state dict: nothing says how conv and bn belong together or what eps is", state,
-        fuse={"pairs": ["conv=bn"], "eps": 1e-3, "tensors": golden.tensor_records(nets.fused_pairs(net, [("conv", "bn")]))},
+        to / "bare_state_dict.safetensors",
+        "a bare state dict: nothing says how conv and bn belong together or what eps is",
+        state,
+        fuse={
+            "pairs": ["conv=bn"],
+            "eps": 1e-3,
+            "tensors": golden.tensor_records(nets.fused_pairs(net, [("conv", "bn")])),
+        },
     )
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     save_file(half, to / "half.safetensors")
@@ -360,7 +398,10 @@ def sharded(to):
         ("model", "safetensors", lambda t, p: save_file(t, p, metadata={"format": "pt"})),
         ("pytorch_model", "bin", torch.save),
     ):
-        index = {"metadata": {"total_size": sum(t.numel() * t.element_size() for t in state.values())}, "weight_map": {}}
+        index = {
+            "metadata": {"total_size": sum(t.numel() * t.element_size() for t in state.values())},
+            "weight_map": {},
+        }
         for k, part in enumerate((names[:3], names[3:]), 1):
             file = f"{stem}-0000{k}-of-00002.{extension}"
             write({n: state[n] for n in part}, folder / file)
@@ -392,15 +433,28 @@ def unsafe(to):
     state["payload"] = Calls(eval, "open('mutils-was-executed', 'w')")
     torch.save(state, to / "unsafe_eval.pt")
     tensors = {k: v for k, v in state.items() if k != "payload"}
-    golden.write(to / "unsafe_eval.pt", "a state dict whose last entry would call eval: read the tensors, never run it", tensors)
+    golden.write(
+        to / "unsafe_eval.pt", "a state dict whose last entry would call eval: read the tensors, never run it", tensors
+    )
 
 
 def main():
     to = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     to.mkdir(parents=True, exist_ok=True)
     for make in (
-        whole_modules, yolov5, training_checkpoint, protocols, legacy, nested, dtypes, storages, big_endian, torchscript,
-        safetensors, sharded, unsafe,
+        whole_modules,
+        yolov5,
+        training_checkpoint,
+        protocols,
+        legacy,
+        nested,
+        dtypes,
+        storages,
+        big_endian,
+        torchscript,
+        safetensors,
+        sharded,
+        unsafe,
     ):
         make(to)
     files = [p for p in to.rglob("*") if p.is_file() and p.suffix not in (".py", ".md", ".pyc")]

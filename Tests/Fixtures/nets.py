@@ -11,7 +11,6 @@ os.environ.setdefault("YOLOv5_VERBOSE", "false")
 
 import torch
 from torch import nn
-from torch.nn.utils import fusion
 from torch.nn.utils import prune as torch_prune
 
 
@@ -84,12 +83,21 @@ def conv_bn_small():
     """Six pairs in one Sequential: groups, dilation, no bias, affine=False, another eps, transposed, linear."""
     torch.manual_seed(1)
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8, eps=1e-3), nn.ReLU(),
-        nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4, bias=False), nn.BatchNorm2d(8), nn.SiLU(),
-        nn.Conv2d(8, 4, 1, padding_mode="reflect"), nn.BatchNorm2d(4, affine=False),
-        nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2), nn.BatchNorm2d(6), nn.ReLU6(inplace=True),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(6, 5), nn.BatchNorm1d(5),
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8, eps=1e-3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4, bias=False),
+        nn.BatchNorm2d(8),
+        nn.SiLU(),
+        nn.Conv2d(8, 4, 1, padding_mode="reflect"),
+        nn.BatchNorm2d(4, affine=False),
+        nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2),
+        nn.BatchNorm2d(6),
+        nn.ReLU6(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 5),
+        nn.BatchNorm1d(5),
     )
     return lively(net)
 
@@ -132,7 +140,10 @@ def traps():
 
 YOLOV5_MODULES = ("models", "models.common", "models.experimental", "models.yolo")
 TINY_YOLOV5 = {
-    "nc": 2, "depth_multiple": 1.0, "width_multiple": 1.0, "ch": 3,
+    "nc": 2,
+    "depth_multiple": 1.0,
+    "width_multiple": 1.0,
+    "ch": 3,
     "anchors": [[10, 13, 16, 30]],
     "backbone": [[-1, 1, "Conv", [8, 3, 2]], [-1, 1, "C3", [8]], [-1, 1, "nn.Upsample", ["None", 2, "nearest"]]],
     "head": [[[-1], 1, "Detect", ["nc", "anchors"]]],

@@ -91,6 +91,21 @@ class SkippedSequential(nn.Module):
         return x
 
 
+class Tapped(nn.Module):
+    """Runs its Sequential layer by layer and returns what the conv gave, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+
+    def forward(self, x):
+        results = []
+        for layer in self.body:
+            x = layer(x)
+            results.append(x)
+        return results
+
+
 class ConvShared(nn.Module):
     """One conv under two names, in two Sequentials with a norm each."""
 

@@ -15,6 +15,7 @@ os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # YOLOv5's attem
 
 import nets  # noqa: E402  (from Tests/Fixtures)
 import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 MUTILS = Path(os.environ.get("MUTILS", REPOSITORY / ".build/release/mutils")).absolute()
@@ -30,7 +31,10 @@ def mutils(*arguments, cwd=None, timeout=60, address_space=0):
     global _spawner
     if _spawner is None:
         _spawner = subprocess.Popen(
-            [sys.executable, "-S", "-I", str(HERE / "spawn.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-S", "-I", str(HERE / "spawn.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
     request = {
         "argv": [str(MUTILS), *map(str, arguments)],
@@ -71,6 +75,18 @@ def fails(*arguments, naming=None, **options):
     return result
 
 
+def to_pt(source, folder, *arguments):
+    """The tensors after a conversion to .pt, which weights_only must take."""
+    report("convert", source, "-o", folder / "out.pt", *arguments)
+    return torch.load(folder / "out.pt", weights_only=True)
+
+
+def to_safetensors(source, folder, *arguments):
+    """The tensors after a conversion to safetensors."""
+    report("convert", source, "-o", folder / "out.safetensors", *arguments)
+    return load_file(folder / "out.safetensors")
+
+
 # --- comparing --------------------------------------------------------------------------------------------------
 
 
@@ -89,10 +105,16 @@ def same_bits(a, b):
 
 def assert_same_tensors(a, b):
     """Two dicts of tensors with the same names and bits."""
-    assert set(a) == set(b), f"only in first {sorted(set(a) - set(b))[:5]}, only in second {sorted(set(b) - set(a))[:5]}"
+    assert set(a) == set(b), (
+        f"only in first {sorted(set(a) - set(b))[:5]}, only in second {sorted(set(b) - set(a))[:5]}"
+    )
     for name in a:
         x, y = a[name].detach(), b[name].detach()
         assert same_bits(x, y), f"{name}: {x.dtype} {tuple(x.shape)} and {y.dtype} {tuple(y.shape)} differ"
+
+
+def contiguous(tensors):
+    return {k: v.contiguous() for k, v in tensors.items()}
 
 
 def tensors_in(output):

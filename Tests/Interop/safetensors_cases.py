@@ -5,6 +5,10 @@ import json
 import struct
 
 
+# The library takes an axis of 2^63 beside one of 0; nothing can be made of such a tensor.
+BEYOND_INTEGERS = {"zero first, then overflow", "zero and 2^63"}
+
+
 def file(header, data=b"", length=None):
     if not isinstance(header, (bytes, str)):
         header = json.dumps(header)

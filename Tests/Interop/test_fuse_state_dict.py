@@ -1,21 +1,35 @@
 """Bare state dicts: they hold no forward and no eps, so both have to be said."""
 
+import copy
+
 import nets
 import pytest
 import torch
 import torchvision
-from helpers import assert_same_outputs, close, fails, outputs, report, reported_pairs, same_bits
+from helpers import assert_same_outputs, close, fails, mutils, outputs, report, reported_pairs, same_bits
 from safetensors.torch import load_file, save_file
 
-PAIRS = ["--pair", "layer*.conv1=layer*.bn1", "--pair", "layer*.conv2=layer*.bn2", "--pair", "layer*.conv3=layer*.bn3",
-         "--pair", "conv1=bn1", "--pair", "layer*.downsample.0=layer*.downsample.1"]
+PAIRS = [
+    "--pair",
+    "layer*.conv1=layer*.bn1",
+    "--pair",
+    "layer*.conv2=layer*.bn2",
+    "--pair",
+    "layer*.conv3=layer*.bn3",
+    "--pair",
+    "conv1=bn1",
+    "--pair",
+    "layer*.downsample.0=layer*.downsample.1",
+]
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(7)
     block = torchvision.models.resnet.Bottleneck
-    return nets.lively(torchvision.models.resnet.ResNet(block, [2, 1, 1, 1], num_classes=10, width_per_group=16), 7).eval()
+    return nets.lively(
+        torchvision.models.resnet.ResNet(block, [2, 1, 1, 1], num_classes=10, width_per_group=16), 7
+    ).eval()
 
 
 def all_pairs(model):
@@ -56,7 +70,9 @@ def test_pairs_and_eps(file, model, tmp_path):
     assert reported_pairs(result) == all_pairs(model)
     check(state, read(out), model, all_pairs(model))
 
-    plain = torchvision.models.resnet.ResNet(torchvision.models.resnet.Bottleneck, [2, 1, 1, 1], num_classes=10, width_per_group=16)
+    plain = torchvision.models.resnet.ResNet(
+        torchvision.models.resnet.Bottleneck, [2, 1, 1, 1], num_classes=10, width_per_group=16
+    )
     for name, m in list(plain.named_modules()):
         if isinstance(m, torch.nn.BatchNorm2d):
             plain.set_submodule(name, torch.nn.Identity())
@@ -70,7 +86,16 @@ def test_pairs_and_eps(file, model, tmp_path):
 def test_some_pairs_only(model, tmp_path):
     state = dict(model.state_dict())
     save_file(state, tmp_path / "in.safetensors")
-    result = report("fuse", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors", "--pair", "layer2.*.conv2=layer2.*.bn2", "--eps", "1e-5")
+    result = report(
+        "fuse",
+        tmp_path / "in.safetensors",
+        "-o",
+        tmp_path / "out.safetensors",
+        "--pair",
+        "layer2.*.conv2=layer2.*.bn2",
+        "--eps",
+        "1e-5",
+    )
     assert reported_pairs(result) == {("layer2.0.conv2", "layer2.0.bn2")}
     check(state, load_file(tmp_path / "out.safetensors"), model, reported_pairs(result))
 
@@ -90,8 +115,6 @@ def test_another_eps(eps, model, tmp_path):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_dtypes(dtype, model, tmp_path):
     """Folded in float32 (float64 in float64) and rounded once."""
-    import copy
-
     other = copy.deepcopy(model).to(dtype)
     state = dict(other.state_dict())
     save_file(state, tmp_path / "in.safetensors")
@@ -113,7 +136,15 @@ def test_without_pairs(file, model, tmp_path):
 def test_without_eps(model, tmp_path):
     """eps is not in a state dict: without it fuse refuses."""
     save_file({f"encoder.{k}": v for k, v in model.state_dict().items()}, tmp_path / "in.safetensors")
-    result = fails("fuse", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors", "--pair", "encoder.conv1=encoder.bn1", naming="in.safetensors")
+    result = fails(
+        "fuse",
+        tmp_path / "in.safetensors",
+        "-o",
+        tmp_path / "out.safetensors",
+        "--pair",
+        "encoder.conv1=encoder.bn1",
+        naming="in.safetensors",
+    )
     assert "eps" in result.err
 
 
@@ -121,12 +152,12 @@ def test_without_eps(model, tmp_path):
     "pair", ["nothing=bn1", "conv1=nothing", "conv1=conv1", "bn1=conv1", "conv1=layer1.0.bn3", "layer*.conv1=bn1"]
 )
 def test_pairs_that_do_not_fit(pair, model, tmp_path):
-    """A pattern that matches nothing, or channels that differ, or two convs for one norm: nothing is written, or nothing is fused."""
-    from helpers import mutils
-
+    """A pattern that matches nothing, channels that differ, two convs for one norm: nothing is written."""
     state = dict(model.state_dict())
     save_file(state, tmp_path / "in.safetensors")
-    result = mutils("fuse", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors", "--pair", pair, "--eps", "1e-5")
+    result = mutils(
+        "fuse", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors", "--pair", pair, "--eps", "1e-5"
+    )
     assert result.code == 1 and result.err.startswith("mutils: error: ")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -137,7 +168,9 @@ def test_data_parallel_prefix(model, tmp_path):
     torch.save(state, tmp_path / "in.pth")
     report("fuse", tmp_path / "in.pth", "-o", tmp_path / "out.pth", *PAIRS, "--eps", "1e-5")
     check(dict(model.state_dict()), read(tmp_path / "out.pth"), model, all_pairs(model))
-    pairs = [p.replace("layer*", "module.layer*").replace("conv1=bn1", "module.conv1=module.bn1") for p in ("conv1=bn1",)]
+    pairs = [
+        p.replace("layer*", "module.layer*").replace("conv1=bn1", "module.conv1=module.bn1") for p in ("conv1=bn1",)
+    ]
     report("fuse", tmp_path / "in.pth", "-o", tmp_path / "kept.pth", "--pair", *pairs, "--eps", "1e-5", "--keep-prefix")
     kept = read(tmp_path / "kept.pth")
     assert all(k.startswith("module.") for k in kept) and "module.conv1.bias" in kept

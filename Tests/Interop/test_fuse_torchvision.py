@@ -4,21 +4,41 @@ import nets
 import pytest
 import torch
 import torchvision
-from helpers import check_fused_file, provable_pairs, reported_pairs, sequential_pairs
+from helpers import (
+    assert_same_outputs,
+    check_fused_file,
+    load,
+    outputs,
+    provable_pairs,
+    report,
+    reported_pairs,
+    sequential_pairs,
+)
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 NAMES = [
-    "resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "regnet_y_400mf",
-    "shufflenet_v2_x0_5", "densenet121", "vgg11_bn", "googlenet", "mnasnet0_5",
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "regnet_y_400mf",
+    "shufflenet_v2_x0_5",
+    "densenet121",
+    "vgg11_bn",
+    "googlenet",
+    "mnasnet0_5",
 ]
 SMALL = dict(num_classes=10)
 
 
 def build(name):
     if name == "vgg11_bn":  # its classifier alone is 480 MB: any width will do
-        model = torchvision.models.vgg.VGG(torchvision.models.vgg.make_layers([8, "M", 16, "M", 16], batch_norm=True), 10)
+        model = torchvision.models.vgg.VGG(
+            torchvision.models.vgg.make_layers([8, "M", 16, "M", 16], batch_norm=True), 10
+        )
         model.avgpool, model.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(16, 10)
     elif name == "googlenet":
         model = torchvision.models.googlenet(num_classes=10, aux_logits=False, init_weights=False)
@@ -91,7 +111,9 @@ def test_half_precision(tmp_path):
     """Half-precision weights are folded in float32 and rounded once; they stay half."""
     model = build("resnet18").half()
     torch.save(model, tmp_path / "in.pt")
-    check_fused_file(model, tmp_path / "in.pt", torch.randn(1, 3, 64, 64).half(), must=block_pairs(model), tolerance=3e-2)
+    check_fused_file(
+        model, tmp_path / "in.pt", torch.randn(1, 3, 64, 64).half(), must=block_pairs(model), tolerance=3e-2
+    )
 
 
 def test_data_parallel(tmp_path):
@@ -99,8 +121,6 @@ def test_data_parallel(tmp_path):
     model = nn.DataParallel(build("resnet18"))
     torch.save(model, tmp_path / "in.pt")
     path = tmp_path / "in.pt"
-    from helpers import assert_same_outputs, load, outputs, report
-
     x = torch.randn(1, 3, 64, 64)
     result = report("fuse", path, "-o", tmp_path / "out.pt")
     assert len(result["fused"]) >= len(block_pairs(model.module))

@@ -8,7 +8,14 @@ import pytest
 import torch
 from custom_nets import double, negate
 from helpers import (
-    assert_same_outputs, check_fused_file, load, mutils, outputs, report, same_bits, succeeds,
+    assert_same_outputs,
+    check_fused_file,
+    load,
+    mutils,
+    outputs,
+    report,
+    same_bits,
+    succeeds,
 )
 from torch import nn
 
@@ -76,7 +83,12 @@ def test_fused(name, tmp_path):
 def test_nested_sequentials_and_names(tmp_path):
     """Pairs are found at any depth and reported by their dotted names; a Sequential with keys as well."""
     model = nn.Sequential(
-        OrderedDict(stem=nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), act=nn.ReLU(), conv=nn.Conv2d(4, 5, 1), norm=nn.BatchNorm2d(5))
+        OrderedDict(
+            stem=nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+            act=nn.ReLU(),
+            conv=nn.Conv2d(4, 5, 1),
+            norm=nn.BatchNorm2d(5),
+        )
     )
     must = {("stem.0", "stem.1"), ("conv", "norm")}
     check_fused_file(model, saved(model, tmp_path), image(), must=must, may=must)
@@ -128,8 +140,19 @@ def test_sequential_traps(name, tmp_path):
 
 @pytest.mark.parametrize(
     "between",
-    [nn.ReLU(), nn.SiLU(), nn.Identity(), nn.Dropout(0.5), nn.AvgPool2d(2), nn.ReflectionPad2d(1), nn.Upsample(scale_factor=2),
-     nn.PixelShuffle(1), nn.ChannelShuffle(2), nn.GroupNorm(2, 4), nn.Sigmoid()],
+    [
+        nn.ReLU(),
+        nn.SiLU(),
+        nn.Identity(),
+        nn.Dropout(0.5),
+        nn.AvgPool2d(2),
+        nn.ReflectionPad2d(1),
+        nn.Upsample(scale_factor=2),
+        nn.PixelShuffle(1),
+        nn.ChannelShuffle(2),
+        nn.GroupNorm(2, 4),
+        nn.Sigmoid(),
+    ],
     ids=lambda m: type(m).__name__,
 )
 def test_something_between(between, tmp_path):
@@ -141,13 +164,32 @@ def test_something_between(between, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["OutputUsedTwice", "HiddenActivation", "Conv", "Bottleneck", "SkippedSequential", "ConvShared", "NormShared", "WeightShared",
-     "ConvAlsoAlone", "WeightReadElsewhere"],
+    [
+        "OutputUsedTwice",
+        "HiddenActivation",
+        "Conv",
+        "Bottleneck",
+        "SkippedSequential",
+        "ConvShared",
+        "NormShared",
+        "WeightShared",
+        "ConvAlsoAlone",
+        "WeightReadElsewhere",
+    ],
 )
 def test_classes_of_our_own(name, tmp_path):
     """Names, or the order in which children are registered, prove nothing; sharing forbids."""
     model = getattr(custom_nets, name)()
     nothing_is_fused(model, image(4 if name == "Bottleneck" else 3), tmp_path)
+
+
+@pytest.mark.xfail(
+    strict=False, reason="order inside a Sequential is taken as proof, though its owner may index into it"
+)
+def test_a_sequential_that_is_tapped(tmp_path):
+    """An unknown class may run its Sequential child by child and keep what comes out of the conv."""
+    model = custom_nets.Tapped()
+    check_fused_file(model, saved(model, tmp_path), image())
 
 
 def test_sequential_subclasses(tmp_path):

@@ -7,7 +7,12 @@ import pytest
 import torch
 import ultralytics
 from helpers import (
-    assert_same_outputs, check_fused_file, load, outputs, report, reported_pairs,
+    assert_same_outputs,
+    check_fused_file,
+    load,
+    outputs,
+    report,
+    reported_pairs,
 )
 from ultralytics.nn import tasks
 from ultralytics.nn.modules.block import RepVGGDW
@@ -37,9 +42,17 @@ def conv_pairs(model):
 def checkpoint(model):
     """What Ultralytics' trainer writes."""
     return {
-        "epoch": -1, "best_fitness": None, "model": None, "ema": copy.deepcopy(model).half(), "updates": 12,
-        "optimizer": None, "scaler": None, "train_args": {"task": model.task, "imgsz": 64}, "train_metrics": {},
-        "date": "2024-01-01T00:00:00", "version": ultralytics.__version__,
+        "epoch": -1,
+        "best_fitness": None,
+        "model": None,
+        "ema": copy.deepcopy(model).half(),
+        "updates": 12,
+        "optimizer": None,
+        "scaler": None,
+        "train_args": {"task": model.task, "imgsz": 64},
+        "train_metrics": {},
+        "date": "2024-01-01T00:00:00",
+        "version": ultralytics.__version__,
     }
 
 

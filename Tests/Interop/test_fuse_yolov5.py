@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import helpers
 import nets
 import numpy as np
 import pytest
@@ -53,8 +54,13 @@ def training_checkpoint(model):
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {
-        "epoch": 7, "best_fitness": np.array([0.5]), "model": copy.deepcopy(model).half(), "ema": average.half(),
-        "updates": 1234, "optimizer": optimizer.state_dict(), "opt": {"cfg": "x.yaml", "save_dir": Path("runs/exp")},
+        "epoch": 7,
+        "best_fitness": np.array([0.5]),
+        "model": copy.deepcopy(model).half(),
+        "ema": average.half(),
+        "updates": 1234,
+        "optimizer": optimizer.state_dict(),
+        "opt": {"cfg": "x.yaml", "save_dir": Path("runs/exp")},
         "date": "2022-11-22T12:00:00",
     }
 
@@ -90,8 +96,14 @@ def test_blocks_whose_norm_follows_a_concatenation(tmp_path):
     """BottleneckCSP and MixConv2d hold a `bn` behind a cat, next to convs: only their inner Convs are fused."""
     torch.manual_seed(5)
     net = nn.Sequential(
-        common.Focus(3, 8), common.BottleneckCSP(8, 8, 2), yolov5.models.experimental.MixConv2d(8, 8),
-        common.CrossConv(8, 8), common.SPP(8, 8), common.SPPF(8, 8), common.GhostBottleneck(8, 8), common.C3TR(8, 8),
+        common.Focus(3, 8),
+        common.BottleneckCSP(8, 8, 2),
+        yolov5.models.experimental.MixConv2d(8, 8),
+        common.CrossConv(8, 8),
+        common.SPP(8, 8),
+        common.SPPF(8, 8),
+        common.GhostBottleneck(8, 8),
+        common.C3TR(8, 8),
     )
     nets.lively(net, 5).eval()
     pairs = set(nets.conv_bn_pairs(net))
@@ -106,9 +118,7 @@ def test_attempt_load_takes_the_fused_file(tmp_path):
     save({"model": model}, tmp_path / "in.pt", REPOSITORY)
     report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
     x = torch.rand(1, 3, 64, 64)
-    from yolov5.models.experimental import attempt_load
-
-    loaded = attempt_load(str(tmp_path / "out.pt"), device="cpu")
+    loaded = yolov5.models.experimental.attempt_load(str(tmp_path / "out.pt"), device="cpu")
     assert len(list(loaded.modules())) == 157
     assert not any(isinstance(m, nn.BatchNorm2d) for m in loaded.modules())
     assert sum(p.numel() for p in loaded.parameters()) == 1867405
@@ -139,8 +149,19 @@ def test_training_checkpoint(style, tmp_path):
         assert type(a) is type(b) and a.training == b.training
         assert not any(isinstance(m, nn.BatchNorm2d) for m in b.modules())
         assert len(list(b.modules())) == 157
-        assert (a.names, a.yaml, a.hyp, a.marker, a.yaml_file, a.save) == (b.names, b.yaml, b.hyp, b.marker, b.yaml_file, b.save)
-        for x_, y_ in ((a.stride, b.stride), (a.class_weights, b.class_weights), (a.model[-1].stride, b.model[-1].stride)):
+        assert (a.names, a.yaml, a.hyp, a.marker, a.yaml_file, a.save) == (
+            b.names,
+            b.yaml,
+            b.hyp,
+            b.marker,
+            b.yaml_file,
+            b.save,
+        )
+        for x_, y_ in (
+            (a.stride, b.stride),
+            (a.class_weights, b.class_weights),
+            (a.model[-1].stride, b.model[-1].stride),
+        ):
             assert same_bits(x_, y_)
         assert all(p.dtype == torch.float16 for p in b.parameters())
         assert all((m.i, m.f, m.type, m.np) == (n.i, n.f, n.type, n.np) for m, n in zip(a.model, b.model))
@@ -173,11 +194,9 @@ def test_fusing_a_fused_file_changes_nothing(tmp_path):
 
 def test_default_model(tmp_path):
     """The checkpoint in Resources is fused like any other."""
-    from helpers import REPOSITORY as root
-
-    result = report("fuse", root / "Resources/default-model.pt", "-o", tmp_path / "out.pt")
+    result = report("fuse", helpers.REPOSITORY / "Resources/default-model.pt", "-o", tmp_path / "out.pt")
     assert len(result["fused"]) == 57
-    before, after = load(root / "Resources/default-model.pt")["ema"], load(tmp_path / "out.pt")["ema"]
+    before, after = load(helpers.REPOSITORY / "Resources/default-model.pt")["ema"], load(tmp_path / "out.pt")["ema"]
     x = torch.rand(1, 3, 64, 64)
     assert len(list(after.modules())) == 157
     assert_same_outputs(outputs(before.float(), x)[:1], outputs(after.float(), x)[:1], 3e-2)

@@ -1,10 +1,13 @@
 """Broken and malicious files: one line, exit 1, nothing written, nothing run, bounded time and memory."""
 
 import json
+import os
 import random
 import struct
 
-import hostile_files
+import hostile_archives as archives
+import hostile_pickles as pickles
+import make_fixtures
 import pytest
 import safetensors
 import safetensors_cases
@@ -79,33 +82,44 @@ def survived(data, tmp_path, name="odd.pt"):
 @pytest.mark.parametrize("name", ["zip.pt", "module.pt"])
 def test_archives_cut_short(name, tmp_path):
     """An archive's directory stands at its end: no cut can be read."""
-    data = hostile_files.good_files()[name]
-    for cut in hostile_files.boundaries(data):
+    data = archives.good_files()[name]
+    for cut in archives.boundaries(data):
         refused(data[:cut], tmp_path, only_info=cut % 7 != 0)
 
 
 def test_legacy_cut_short(tmp_path):
-    data = hostile_files.good_files()["legacy.pt"]
+    data = archives.good_files()["legacy.pt"]
     stops = {i + 1 for i, b in enumerate(data) if b == ord(".")}
-    for cut in hostile_files.spread(stops, len(data), 60):
+    for cut in archives.spread(stops, len(data), 60):
         refused(data[:cut], tmp_path, only_info=cut % 7 != 0)
 
 
 def test_safetensors_cut_short(tmp_path):
-    data = hostile_files.good_files()["x.safetensors"]
+    data = archives.good_files()["x.safetensors"]
     header = 8 + struct.unpack("<Q", data[:8])[0]
-    for cut in hostile_files.spread({0, 8, header}, len(data), 40):
+    for cut in archives.spread({0, 8, header}, len(data), 40):
         refused(data[:cut], tmp_path, "bad.safetensors", only_info=cut % 7 != 0)
 
 
 def test_index_cut_short(tmp_path):
     data = (FIXTURES / "sharded/model.safetensors.index.json").read_bytes().rstrip()
-    for cut in hostile_files.spread({0, len(data)}, len(data), 25):
+    for cut in archives.spread({0, len(data)}, len(data), 25):
         refused(data[:cut], tmp_path, "model.safetensors.index.json", only_info=True)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\n", b"hello\n" * 100, bytes(1000), b"\x89PNG\r\n\x1a\n" + bytes(100), b"\xff" * 5000, b"{}", b"[1, 2]", b"PK"],
+    "data",
+    [
+        b"",
+        b"\n",
+        b"hello\n" * 100,
+        bytes(1000),
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"\xff" * 5000,
+        b"{}",
+        b"[1, 2]",
+        b"PK",
+    ],
     ids=["nothing", "line feed", "text", "zeros", "png", "ones", "json object", "json array", "PK"],
 )
 @pytest.mark.parametrize("name", ["bad.pt", "bad.safetensors", "bad.index.json", "bad"])
@@ -124,72 +138,74 @@ def test_no_file_and_a_folder(tmp_path):
 
 def test_the_hand_made_archives_are_good(tmp_path):
     """The files that the cases below spoil are good before, for PyTorch and for us."""
-    for name, data in (("good.pt", hostile_files.good_archive()), ("old.pt", hostile_files.good_legacy()), ("64.pt", hostile_files.zip64())):
+    for name, data in (
+        ("good.pt", archives.good_archive()),
+        ("old.pt", archives.good_legacy()),
+        ("64.pt", archives.zip64()),
+    ):
         (tmp_path / name).write_bytes(data)
         assert torch.load(tmp_path / name)["a"].tolist() == [0, 0, 0, 0]
         result = mutils("info", tmp_path / name)
         assert result.code == 0, (name, result.err)
-    (tmp_path / "deflated.pt").write_bytes(hostile_files.deflated(hostile_files.state(a=hostile_files.tensor())))
+    (tmp_path / "deflated.pt").write_bytes(archives.deflated(pickles.state(a=pickles.tensor())))
     assert mutils("info", tmp_path / "deflated.pt").code == 0
 
 
-@pytest.mark.parametrize("name", hostile_files.bad_pickles())
+@pytest.mark.parametrize("name", pickles.bad_pickles())
 def test_bad_pickles(name, tmp_path):
-    refused(hostile_files.archive(hostile_files.bad_pickles()[name]), tmp_path)
+    refused(archives.archive(pickles.bad_pickles()[name]), tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.bad_tensors())
+@pytest.mark.parametrize("name", pickles.bad_tensors())
 def test_bad_tensors(name, tmp_path):
-    refused(hostile_files.archive(hostile_files.bad_tensors()[name]), tmp_path)
+    refused(archives.archive(pickles.bad_tensors()[name]), tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.deep_pickles(1))
+@pytest.mark.parametrize("name", pickles.deep_pickles(1))
 def test_deep_pickles(name, tmp_path):
     """A hundred thousand levels: read or refused, never a crash."""
-    survived(hostile_files.archive(hostile_files.deep_pickles()[name]), tmp_path)
+    survived(archives.archive(pickles.deep_pickles()[name]), tmp_path)
 
 
 def test_deep_modules(tmp_path):
-    survived(hostile_files.archive(hostile_files.deep_modules()), tmp_path)
+    survived(archives.archive(pickles.deep_modules()), tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.wide_pickles())
+@pytest.mark.parametrize("name", pickles.wide_pickles())
 def test_wide_pickles(name, tmp_path):
     """References are followed once."""
-    survived(hostile_files.archive(hostile_files.wide_pickles()[name]), tmp_path)
+    survived(archives.archive(pickles.wide_pickles()[name]), tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.odd_pickles())
+@pytest.mark.parametrize("name", pickles.odd_pickles())
 def test_odd_pickles(name, tmp_path):
     """Legal for Python, and cheap there."""
-    survived(hostile_files.archive(hostile_files.odd_pickles()[name]), tmp_path)
+    survived(archives.archive(pickles.odd_pickles()[name]), tmp_path)
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["alone", "beside a tensor"])
-@pytest.mark.parametrize("name", hostile_files.malicious_pickles(MARKER))
+@pytest.mark.parametrize("name", pickles.malicious_pickles(MARKER))
 def test_nothing_is_called(name, kept, tmp_path):
     """A file that is a call is refused; a call beside good tensors stays an uncalled, named object."""
-    payload = hostile_files.malicious_pickles(MARKER)[name]
+    payload = pickles.malicious_pickles(MARKER)[name]
     if kept:
-        data = hostile_files.archive(hostile_files.state(a=hostile_files.tensor(), payload=payload))
+        data = archives.archive(pickles.state(a=pickles.tensor(), payload=payload))
         survived(data, tmp_path)
     else:
-        refused(hostile_files.archive(hostile_files.PROTO + payload + hostile_files.STOP), tmp_path)
+        refused(archives.archive(pickles.PROTO + payload + pickles.STOP), tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.malicious_pickles(MARKER))
+@pytest.mark.parametrize("name", pickles.malicious_pickles(MARKER))
 def test_nothing_is_called_in_old_files(name, tmp_path):
-    payload = hostile_files.malicious_pickles(MARKER)[name]
-    survived(hostile_files.legacy(hostile_files.state(a=hostile_files.legacy_tensor(), payload=payload)), tmp_path)
-    survived(hostile_files.PROTO + payload + hostile_files.STOP, tmp_path)
+    payload = pickles.malicious_pickles(MARKER)[name]
+    survived(archives.legacy(pickles.state(a=archives.legacy_tensor(), payload=payload)), tmp_path)
+    survived(pickles.PROTO + payload + pickles.STOP, tmp_path)
 
 
 def test_a_call_survives_a_rewrite_uncalled(tmp_path):
     """What is unknown in a whole-module file is written back as it was, not run."""
-    from make_fixtures import Calls
-
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    net.payload = Calls(__import__("os").system, f"touch {MARKER}")
+    net.payload = make_fixtures.Calls(os.system, f"touch {MARKER}")
     torch.save(net, tmp_path / "in.pt")
     for command in ("fuse", "prune", "convert"):
         result = mutils(command, tmp_path / "in.pt", "-o", tmp_path / f"{command}.pt", cwd=tmp_path)
@@ -214,9 +230,9 @@ def test_audit_names_the_calls(tmp_path):
 def test_zero_strides(tmp_path):
     """One number that claims to be 10^15 of them: may be counted, must never be written out."""
     for shape, stride in (((10**15,), (0,)), ((2**31, 2**31), (0, 0)), ((10**6, 10**6, 4), (0, 0, 1))):
-        bomb = hostile_files.state(a=hostile_files.tensor(shape, stride))
+        bomb = pickles.state(a=pickles.tensor(shape, stride))
         path = tmp_path / "bomb.pt"
-        path.write_bytes(hostile_files.archive(bomb))
+        path.write_bytes(archives.archive(bomb))
         for command in commands(path):
             result = mutils(*command, cwd=tmp_path, **LIMITS)
             bounded(result)
@@ -230,30 +246,37 @@ def test_zero_strides(tmp_path):
 # --- archives ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", hostile_files.bad_archives())
+@pytest.mark.parametrize("name", archives.bad_archives())
 def test_bad_archives(name, tmp_path):
-    refused(hostile_files.bad_archives()[name], tmp_path)
+    refused(archives.bad_archives()[name], tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["..", "../..", "/tmp", "a/../../b", "C:\\x", "a" * 5000, "é", ""])
 def test_odd_folders(folder, tmp_path):
     """Names inside an archive are never paths on the disk."""
     (tmp_path / "inside").mkdir()
-    survived(hostile_files.archive(hostile_files.state(a=hostile_files.tensor()), folder=folder), tmp_path / "inside")
+    survived(archives.archive(pickles.state(a=pickles.tensor()), folder=folder), tmp_path / "inside")
     nothing_happened(tmp_path, ["inside"])
 
 
 def test_strange_but_good_archives(tmp_path):
     """Junk behind, members nobody asked for, wrong checksums: PyTorch reads these."""
-    good = hostile_files.good_archive()
-    more = hostile_files.archive(hostile_files.state(a=hostile_files.tensor()), extra=[("archive/../../evil", b"x"), ("other/data.pkl", b"x")])
-    for data in (good + bytes(100), more, hostile_files.with_central("data/0", 16, b"\1\2\3\4"), hostile_files.with_central("data.pkl", 16, b"\1\2\3\4")):
+    good = archives.good_archive()
+    more = archives.archive(
+        pickles.state(a=pickles.tensor()), extra=[("archive/../../evil", b"x"), ("other/data.pkl", b"x")]
+    )
+    for data in (
+        good + bytes(100),
+        more,
+        archives.with_central("data/0", 16, b"\1\2\3\4"),
+        archives.with_central("data.pkl", 16, b"\1\2\3\4"),
+    ):
         survived(data, tmp_path)
 
 
-@pytest.mark.parametrize("name", hostile_files.bad_legacies())
+@pytest.mark.parametrize("name", archives.bad_legacies())
 def test_bad_legacy_files(name, tmp_path):
-    refused(hostile_files.bad_legacies()[name], tmp_path)
+    refused(archives.bad_legacies()[name], tmp_path)
 
 
 # --- safetensors ------------------------------------------------------------------------------------------------
@@ -269,9 +292,9 @@ def library_accepts(data):
 
 @pytest.mark.parametrize("name", safetensors_cases.cases())
 def test_safetensors_verdicts(name, tmp_path):
-    """What the reference library refuses is refused, what it accepts is accepted."""
+    """What the reference library refuses is refused, what it accepts is accepted; but for lengths that no integer here holds."""
     data = safetensors_cases.cases()[name]
-    if library_accepts(data):
+    if library_accepts(data) and name not in safetensors_cases.BEYOND_INTEGERS:
         path = tmp_path / "x.safetensors"
         path.write_bytes(data)
         for command in (("info", path), ("convert", path, "-o", tmp_path / "y.safetensors")):
@@ -291,8 +314,17 @@ def test_duplicate_names_are_refused(name, tmp_path):
 @pytest.mark.parametrize(
     "index",
     [
-        {}, [], None, {"weight_map": None}, {"weight_map": []}, {"weight_map": {"w": 1}}, {"weight_map": {"w": None}}, {"metadata": {}},
-        {"weight_map": {"w": "model.safetensors.index.json"}}, {"weight_map": {"w": ""}}, {"weight_map": {"w": "."}},
+        {},
+        [],
+        None,
+        {"weight_map": None},
+        {"weight_map": []},
+        {"weight_map": {"w": 1}},
+        {"weight_map": {"w": None}},
+        {"metadata": {}},
+        {"weight_map": {"w": "model.safetensors.index.json"}},
+        {"weight_map": {"w": ""}},
+        {"weight_map": {"w": "."}},
     ],
     ids=str,
 )
@@ -303,10 +335,10 @@ def test_bad_indexes(index, tmp_path):
 # --- chance -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", hostile_files.good_files())
+@pytest.mark.parametrize("name", archives.good_files())
 def test_flipped_bits(name, tmp_path):
     """A flipped bit may hit a weight and be harmless; it never crashes, hangs or grows."""
-    good = hostile_files.good_files()[name]
+    good = archives.good_files()[name]
     chance = random.Random(f"flip {name}")
     for i in range(120):
         data = bytearray(good)
@@ -326,7 +358,7 @@ def test_flipped_bits(name, tmp_path):
 
 def test_shuffled_pickles(tmp_path):
     """Opcodes of a good pickle left out, doubled or exchanged."""
-    good = hostile_files.state(a=hostile_files.tensor(), b=hostile_files.tensor((2, 2), (2, 1)))
+    good = pickles.state(a=pickles.tensor(), b=pickles.tensor((2, 2), (2, 1)))
     chance = random.Random("shuffle")
     path = tmp_path / "x.pt"
     for i in range(250):
@@ -339,10 +371,14 @@ def test_shuffled_pickles(tmp_path):
                 case 1:
                     data.insert(at, data[at])
                 case 2:
-                    data[at] = chance.choice(b"(.0123IJKLMNPQRSTUVXabcdeghijlopqrstu}]()\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x93\x94")
+                    data[at] = chance.choice(
+                        b"(.0123IJKLMNPQRSTUVXabcdeghijlopqrstu}]()\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x93\x94"
+                    )
                 case 3:
-                    data[at:at] = chance.choice((b"h\x00", b"q\x00", b"(", b"t", b"0", b"2", b"R", b"b", b"}", b"]", b"s", b"u"))
-        path.write_bytes(hostile_files.archive(bytes(data)))
+                    data[at:at] = chance.choice(
+                        (b"h\x00", b"q\x00", b"(", b"t", b"0", b"2", b"R", b"b", b"}", b"]", b"s", b"u")
+                    )
+        path.write_bytes(archives.archive(bytes(data)))
         result = mutils("info", path, **LIMITS)
         bounded(result)
         assert result.code in (0, 1), f"shuffle {i}: exit {result.code}\n{result.err}"

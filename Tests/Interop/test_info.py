@@ -71,7 +71,10 @@ def table(model):
     rows = ["%5s %40s %9s %12s %20s %10s %10s" % ("layer", "name", "gradient", "parameters", "shape", "mu", "sigma")]
     for i, (name, p) in enumerate(model.named_parameters()):
         name = name.replace("module_list.", "")
-        rows.append("%5g %40s %9s %12g %20s %10.3g %10.3g" % (i, name, p.requires_grad, p.numel(), list(p.shape), p.mean(), p.std()))
+        rows.append(
+            "%5g %40s %9s %12g %20s %10.3g %10.3g"
+            % (i, name, p.requires_grad, p.numel(), list(p.shape), p.mean(), p.std())
+        )
     return rows
 
 
@@ -89,7 +92,9 @@ def test_counts(name, tmp_path):
     n = counted(model)
     result = report("info", tmp_path / "in.pt")
     assert {k: result[k] for k in n} == n
-    assert result["buffers"] == sum(b.numel() for b in model.buffers()) or result["buffers"] == len(list(model.buffers()))
+    assert result["buffers"] == sum(b.numel() for b in model.buffers()) or result["buffers"] == len(
+        list(model.buffers())
+    )
     assert result["gflops"] is not None or result["gflopsReason"]
     first_line_is(succeeds("info", tmp_path / "in.pt").out, line(n))
 
@@ -98,7 +103,9 @@ def test_published_figures(tmp_path):
     """YOLOv5n: 214 layers and 1872157 parameters, fused 157 and 1867405."""
     model = yolov5("yolov5n").eval()
     torch.save(model, tmp_path / "in.pt")
-    first_line_is(succeeds("info", tmp_path / "in.pt").out, "Model Summary: 214 layers, 1872157 parameters, 1872157 gradients")
+    first_line_is(
+        succeeds("info", tmp_path / "in.pt").out, "Model Summary: 214 layers, 1872157 parameters, 1872157 gradients"
+    )
     torch.save(nets.yolov5_fused(model), tmp_path / "fused.pt")
     n = report("info", tmp_path / "fused.pt")
     assert (n["layers"], n["parameters"]) == (157, 1867405)
@@ -130,7 +137,9 @@ def test_legacy_whole_module(tmp_path):
 
 def small():
     torch.manual_seed(8)
-    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Sequential(nn.Linear(5, 7, bias=False), nn.Linear(1000, 1300)))
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Sequential(nn.Linear(5, 7, bias=False), nn.Linear(1000, 1300))
+    )
     net.module_list = nn.ModuleList([nn.Linear(3, 3)])
     nets.lively(net, 8)
     with torch.no_grad():
@@ -142,7 +151,9 @@ def small():
     return net
 
 
-@pytest.mark.parametrize("model", [small, MODELS["resnet18"], lambda: nets.yolov5_tiny().float(), lambda: nets.yolov5_tiny().half()])
+@pytest.mark.parametrize(
+    "model", [small, MODELS["resnet18"], lambda: nets.yolov5_tiny().float(), lambda: nets.yolov5_tiny().half()]
+)
 def test_detailed_table(model, tmp_path):
     """--detailed adds the table: the text is torch_utils', mu and sigma to within a unit of the last printed digit."""
     model = model()
@@ -174,7 +185,8 @@ def test_bare_state_dict(extension, tmp_path):
     path = tmp_path / f"in.{extension}"
     save_file(state, path) if extension == "safetensors" else torch.save(state, path)
     parameters = sum(
-        v.numel() for k, v in state.items()
+        v.numel()
+        for k, v in state.items()
         if v.is_floating_point() and not k.endswith(("running_mean", "running_var", "num_batches_tracked"))
     )
     paths = {""}

@@ -25,13 +25,20 @@ extension Checkpoint {
   /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As safetensors, and
   /// with `stateDictOnly`, the preferred model's tensors alone are written.
   /// - Returns: the number of bytes written.
+  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or code.
   @discardableResult
   public func write(to path: FilePath, stateDictOnly: Bool = false) throws -> Int {
     switch try OutputFormat(of: path) {
     case .safetensors: return try SafeTensors.write(preferred.stateDict, to: path)
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.stateDict.writeTorch(to: path) }
-      return try TorchWriter.write(Self.updatedGraph(torch, models), to: path)
+      let graph = Self.updatedGraph(torch, models)
+      if let function = graph.dangerousFunction() {
+        throw ModelError(
+          "loading it in Python would call \(function), so it is not written again", file: name,
+          advice: "write the tensors alone, with --state-dict or as .safetensors")
+      }
+      return try TorchWriter.write(graph, to: path)
     }
   }
 
@@ -54,6 +61,7 @@ extension Checkpoint {
 extension StateDict {
   /// Writes the tensors as a state dict that `torch.load(weights_only=True)` takes.
   /// - Returns: the number of bytes written.
+  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or code.
   @discardableResult
   public func writeTorch(to path: FilePath) throws -> Int {
     var graph = PickleGraph()

@@ -14,7 +14,7 @@ enum ConvBNPair {
     let expected: [Int]?
     switch conv.layer {
     case .convolution(let convolution):
-      guard conv.className.isTorchModule else {
+      guard conv.className.isTorchModule || FusionRules.plainConvolutions.contains(conv.className.description) else {
         return "what \(conv.className) computes besides a convolution is not known"
       }
       (rank, outputs, expected) = (convolution.rank, convolution.outChannels, convolution.weightShape)

@@ -42,7 +42,11 @@ enum FusionRules {
     "torchvision.models.mobilenetv3.ConvBNActivation": .inOrder,
     "torchvision.models.regnet.SimpleStemIN": .inOrder,
     "torchvision.models.densenet._Transition": .inOrder,
+    "torchvision.models.segmentation.deeplabv3.ASPPConv": .inOrder,
+    "torchvision.models.segmentation.deeplabv3.DeepLabHead": .inOrder,
+    "torchvision.models.segmentation.fcn.FCNHead": .inOrder,
     "torchvision.models.video.resnet.BasicStem": .inOrder,
+    "torchvision.models.video.resnet.Conv2Plus1D": .inOrder,
     "torchvision.models.video.resnet.R2Plus1dStem": .inOrder,
     "torchvision.models.resnet.ResNet": .pairs([("conv1", "bn1")], .identity),
     "torchvision.models.resnet.BasicBlock": .pairs([("conv1", "bn1"), ("conv2", "bn2")], .identity),
@@ -51,6 +55,11 @@ enum FusionRules {
     "torchvision.models.densenet._DenseLayer": .pairs([("conv1", "norm2")], .identity),
     "torchvision.models.googlenet.BasicConv2d": .pairs([("conv", "bn")], .identity),
     "torchvision.models.inception.BasicConv2d": .pairs([("conv", "bn")], .identity),
+  ]
+
+  /// Subclasses of PyTorch's convolutions that change nothing of their forward.
+  static let plainConvolutions: Set<String> = [
+    "torchvision.models.video.resnet.Conv3DSimple", "torchvision.models.video.resnet.Conv3DNoTemporal",
   ]
 
   /// - Parameter fusedForward: the name that the model's own code gives the forward of a fused block.

@@ -1,5 +1,7 @@
+import ModelCore
+
 /// Which elements go: PyTorch's `torch.nn.utils.prune` family. Ties take the lowest index.
-public enum PruneMethod: Sendable, Hashable {
+public enum PruneMethod: Sendable {
   /// The smallest magnitudes of each weight (`l1_unstructured`): YOLOv5's choice.
   case l1
   /// The smallest magnitudes of all weights together (`global_unstructured` with L1).
@@ -12,4 +14,7 @@ public enum PruneMethod: Sendable, Hashable {
   case structured(norm: Double, axis: Int)
   /// All but the `keep` largest magnitudes of every `group` neighbours along the input axis, such as 2:4. The amount does not matter.
   case pattern(keep: Int, group: Int)
+  /// What given masks say (`custom_from_mask`): each has its weight's name and shape, and 0 where an element goes. Weights without a mask
+  /// stay, and the amount does not matter.
+  case custom(StateDict)
 }

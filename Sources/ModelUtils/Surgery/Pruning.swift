@@ -25,6 +25,7 @@ struct Pruning {
       guard !norm.isNaN else { throw ModelError("the norm is no number") }
       zeros = try structured(&weights, axis: axis) { tensor, _ in try Slices(tensor, axis: axis).norms(norm) }
     case .pattern(let keep, let group): zeros = try pattern(&weights, keep: keep, group: group)
+    case .custom(let masks): zeros = try custom(&weights, masks)
     }
     return zip(weights, zeros).map { .init(name: $0.name, elements: $0.tensor.count, zeros: $1) }
   }
@@ -182,6 +183,23 @@ struct Pruning {
       }
     }
     for (index, mask) in masks.enumerated() {
+      if let mask { try weights[index].tensor.apply(mask) }
+    }
+    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+  }
+
+  private func custom(_ weights: inout [NamedTensor], _ masks: StateDict) throws -> [Int] {
+    if let unknown = masks.names.first(where: { name in !weights.contains { $0.name == name } }) {
+      throw ModelError("is a mask of no weight that is pruned", subject: unknown)
+    }
+    let bytes = try weights.map { weight in
+      guard let mask = masks[weight.name] else { return [UInt8]?.none }
+      guard mask.shape == weight.tensor.shape else {
+        throw ModelError("the mask has shape \(mask.shape), the weight \(weight.tensor.shape)", subject: weight.name)
+      }
+      return try mask.doubles().map { $0 == 0 ? 0 : 1 }
+    }
+    for (index, mask) in bytes.enumerated() {
       if let mask { try weights[index].tensor.apply(mask) }
     }
     return try weights.map { try Sparsity.zeros(in: $0.tensor) }

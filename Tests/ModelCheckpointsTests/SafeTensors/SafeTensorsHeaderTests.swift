@@ -1,8 +1,7 @@
+import ModelCheckpoints
 import ModelCore
 import SystemPackage
 import Testing
-
-import ModelCheckpoints
 
 @Suite struct SafeTensorsHeaderTests {
   /// A header from headers.tsv and the reference implementation's verdict on it.

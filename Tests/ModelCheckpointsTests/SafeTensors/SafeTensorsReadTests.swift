@@ -1,7 +1,6 @@
+import ModelCheckpoints
 import ModelCore
 import Testing
-
-import ModelCheckpoints
 
 @Suite struct SafeTensorsReadTests {
   /// Every fixture's tensors count their bytes up from 0, bool ones 0 1 0 1 ….

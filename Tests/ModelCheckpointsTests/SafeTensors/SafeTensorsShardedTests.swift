@@ -1,8 +1,7 @@
+import ModelCheckpoints
 import ModelCore
 import SystemPackage
 import Testing
-
-import ModelCheckpoints
 
 @Suite struct SafeTensorsShardedTests {
   func refusal(_ index: String, _ folder: SafeTensorsFolder) throws -> String? {

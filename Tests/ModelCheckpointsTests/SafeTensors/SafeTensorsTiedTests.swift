@@ -1,8 +1,7 @@
+import ModelCheckpoints
 import ModelCore
 import SystemPackage
 import Testing
-
-import ModelCheckpoints
 
 /// What `safetensors.torch.save_model` does with shared memory, and where we differ.
 @Suite struct SafeTensorsTiedTests {

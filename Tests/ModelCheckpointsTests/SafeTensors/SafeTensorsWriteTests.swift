@@ -1,10 +1,9 @@
 import Foundation
+import ModelCheckpoints
 import ModelCore
 import Synchronization
 import SystemPackage
 import Testing
-
-import ModelCheckpoints
 
 @Suite struct SafeTensorsWriteTests {
   /// A contiguous uint8 tensor of bytes counting up from `start`.

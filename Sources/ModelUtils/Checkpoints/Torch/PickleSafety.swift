@@ -16,6 +16,12 @@ extension PickleGraph {
     "locals",
     "vars", "input", "raw_input", "breakpoint", "apply", "map", "filter", "reduce",
   ]
+  /// Modules and functions that other modules import, so that they can be reached as attributes of those.
+  private static let dangerousNames: Set<Substring> = [
+    "os", "posix", "nt", "subprocess", "sys", "runpy", "socket", "pty", "shutil", "importlib", "ctypes", "builtins",
+    "eval", "exec",
+    "system", "popen", "spawn",
+  ]
 
   /// The first function among the objects that the root reaches which runs commands, code or the like.
   func dangerousFunction() -> ClassName? {
@@ -30,7 +36,7 @@ extension PickleGraph {
       case .dict(let entries): for entry in entries { pending += [entry.key, entry.value] }
       case .call(let index):
         let call = calls[index]
-        if !isBoundMethod(call) { pending.append(call.callable) }
+        if !isMethodLookup(call) { pending.append(call.callable) }
         if case .newObjectWithKeywords(let keywords) = call.kind { pending.append(keywords) }
         pending.append(call.arguments)
         pending += call.items + call.states
@@ -42,6 +48,7 @@ extension PickleGraph {
   }
 
   private static func isDangerous(_ name: ClassName) -> Bool {
+    if hasDangerousPart(name.name) { return true }
     let top = name.module.split(separator: ".").first ?? ""
     if top == "builtins" || top == "__builtin__" { return dangerousBuiltins.contains(name.name) }
     if name.module == "operator" || name.module == "_operator" {
@@ -50,13 +57,18 @@ extension PickleGraph {
     return dangerousModules.contains(top)
   }
 
-  /// Whether a call is `getattr(object, 'method')` of an object of the file: how Python pickles a method, such as YOLO's `forward_fuse`.
-  private func isBoundMethod(_ call: Call) -> Bool {
+  private static func hasDangerousPart(_ name: String) -> Bool {
+    name.split(separator: ".").contains { dangerousNames.contains($0) || $0.hasPrefix("__") }
+  }
+
+  /// Whether a call is `getattr(object, 'method')` of an object or class of the file: how Python pickles methods and nested functions,
+  /// such as YOLO's `forward_fuse`.
+  private func isMethodLookup(_ call: Call) -> Bool {
     guard let name = className(call.callable), ["builtins", "__builtin__"].contains(name.module),
       name.name == "getattr",
-      let arguments = tuple(call.arguments), arguments.count == 2, objectClass(arguments[0]) != nil,
-      let method = text(arguments[1])
+      let arguments = tuple(call.arguments), arguments.count == 2, let method = text(arguments[1]),
+      objectClass(arguments[0]) != nil || className(arguments[0]) != nil
     else { return false }
-    return !method.hasPrefix("_")
+    return !Self.hasDangerousPart(method)
   }
 }

@@ -1,0 +1,88 @@
+"""Writing: names, existing files, the input as output; and all fixtures through the command."""
+
+import json
+
+import make_fixtures
+import torch
+from helpers import (
+    FIXTURES,
+    assert_same_tensors,
+    fails,
+    report,
+    same_bits,
+    succeeds,
+)
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+
+def test_an_existing_file_is_refused(tmp_path):
+    state = dict(make_fixtures.small_state(70))
+    torch.save(state, tmp_path / "in.pt")
+    (tmp_path / "out.safetensors").write_bytes(b"precious")
+    fails("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors", naming="out.safetensors")
+    assert (tmp_path / "out.safetensors").read_bytes() == b"precious"
+    report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors", "--force")
+    assert_same_tensors(state, load_file(tmp_path / "out.safetensors"))
+
+
+def test_input_as_output(tmp_path):
+    """The input may be the output, with --force."""
+    state = dict(make_fixtures.small_state(71))
+    for name, write, read in (
+        ("x.pt", torch.save, lambda p: torch.load(p, weights_only=True)),
+        ("x.safetensors", save_file, load_file),
+    ):
+        write(state, tmp_path / name)
+        report("prune", tmp_path / name, "-o", tmp_path / name, "--force", "--amount", "0.5")
+        after = read(tmp_path / name)
+        assert int((after["conv.weight"] == 0).sum()) == state["conv.weight"].numel() // 2
+        assert same_bits(after["bn.bias"], state["bn.bias"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.pt", "x.safetensors"]
+
+
+def test_default_output_name(tmp_path):
+    """Without -o the result stands beside the input: model-pruned.pt, model-fused.pt."""
+    torch.save(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), tmp_path / "model.pt")
+    assert report("prune", tmp_path / "model.pt")["output"].endswith("model-pruned.pt")
+    assert report("fuse", tmp_path / "model.pt")["output"].endswith("model-fused.pt")
+    assert (tmp_path / "model-pruned.pt").exists() and (tmp_path / "model-fused.pt").exists()
+    fails("fuse", tmp_path / "model.pt", naming="model-fused.pt")
+
+
+def test_output_that_cannot_be_written(tmp_path):
+    torch.save(dict(make_fixtures.small_state(72)), tmp_path / "in.pt")
+    fails("convert", tmp_path / "in.pt", "-o", tmp_path / "missing" / "out.safetensors", naming="missing")
+    (tmp_path / "folder.safetensors").mkdir()
+    fails("convert", tmp_path / "in.pt", "-o", tmp_path / "folder.safetensors", "--force", naming="folder.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.safetensors", "in.pt"]
+
+
+def test_fixtures_are_read_as_their_goldens_say(tmp_path):
+    """Every golden beside a fixture holds for the command too."""
+    for path in sorted(FIXTURES.glob("**/*.json")):
+        golden = json.loads(path.read_text())
+        if "tensors" not in golden:
+            continue
+        source = path.with_name(path.name.removesuffix(".json"))
+        out = tmp_path / f"{source.name}.safetensors"
+        report("convert", source, "-o", out)
+        ours = load_file(out)
+        with safe_open(out, "pt") as f:
+            for name, kept in (f.metadata() or {}).items():
+                if kept in ours:
+                    ours.setdefault(name, ours[kept])
+        prefixes = ("module.", "_orig_mod.")
+        for expected in golden["tensors"]:
+            name = expected["name"]
+            tensor = ours.get(name, ours.get(name.removeprefix(prefixes[0]).removeprefix(prefixes[1])))
+            assert tensor is not None, f"{source.name}: {name} is missing"
+            assert make_fixtures.golden.tensor_record(name, tensor)["sha256"] == expected["sha256"], (
+                f"{source.name}: {name}"
+            )
+
+
+def test_stdout_of_a_plain_run(tmp_path):
+    torch.save(dict(make_fixtures.small_state(73)), tmp_path / "in.pt")
+    assert succeeds("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors").err == ""
