@@ -190,6 +190,11 @@ extension PickleGraph {
     return dictionary
   }
 
+  /// `dict[key]`: quicker than `dictionary` for a few keys.
+  func value(forKey key: String, of reference: Reference) -> Reference? {
+    entries(reference)?.last { text($0.key) == key }?.value
+  }
+
   /// The class of an object made by `__new__`, or by `copyreg._reconstructor` as protocols 0 and 1 do.
   func objectClass(_ reference: Reference) -> ClassName? {
     guard let call = call(reference) else { return nil }

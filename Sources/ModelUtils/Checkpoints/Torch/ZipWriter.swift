@@ -16,20 +16,19 @@ struct ZipWriter {
 
   init(_ file: AtomicFile) { self.file = file }
 
-  /// Appends a member. Its bytes are read twice, for the checksum and for the copy.
-  mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer) throws {
-    let entry = Entry(
-      name: Array(name.utf8), checksum: Self.checksum(bytes), size: bytes.count, offset: file.position)
+  /// Appends a member.
+  mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer, checksum: UInt32) throws {
+    let entry = Entry(name: Array(name.utf8), checksum: checksum, size: bytes.count, offset: file.position)
     try file.write(localHeader(entry))
     try file.write(bytes)
     entries.append(entry)
   }
 
   mutating func add(_ name: String, _ bytes: [UInt8]) throws {
-    try bytes.withUnsafeBytes { try add(name, $0) }
+    try bytes.withUnsafeBytes { try add(name, $0, checksum: Self.checksum($0)) }
   }
 
-  private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     UInt32(truncatingIfNeeded: crc32_z(0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
   }
 
