@@ -30,11 +30,15 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed and written.
-  public init(
-    byteCount: Int, computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
-  ) {
+  public static func computed(
+    byteCount: Int, _ fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) -> Storage {
+    Storage(byteCount, .computed(fill))
+  }
+
+  private init(_ byteCount: Int, _ backing: Backing) {
     self.byteCount = byteCount
-    backing = .computed(fill)
+    self.backing = backing
   }
 
   deinit {

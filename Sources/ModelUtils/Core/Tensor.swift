@@ -81,14 +81,13 @@ public struct Tensor: Sendable {
   }
 
   /// A contiguous tensor whose bytes are computed at each reading.
-  public init(
-    _ dtype: DType, _ shape: [Int],
-    computing fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
-  ) throws {
+  public static func computed(
+    _ dtype: DType, _ shape: [Int], _ fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws -> Tensor {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
-    try self.init(Storage(byteCount: bytes, computing: fill), dtype: dtype, shape: shape)
+    return try Tensor(.computed(byteCount: bytes, fill), dtype: dtype, shape: shape)
   }
 
   /// The product of the lengths; nil when one is negative or the product overflows.
@@ -220,7 +219,7 @@ public struct Tensor: Sendable {
         order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
     }
     let storage =
-      isLazy ? Storage(byteCount: byteCount, computing: fill) : try Storage(byteCount: byteCount, initialize: fill)
+      isLazy ? .computed(byteCount: byteCount, fill) : try Storage(byteCount: byteCount, initialize: fill)
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 

@@ -92,13 +92,11 @@ import Testing
     let sizesSeen = Mutex<[Int]>([])
     var state = StateDict()
     for name in ["c", "a", "b"] {
-      state[name] = try Tensor(
-        .uint8, [size],
-        computing: { memory in
-          let attributes = try FileManager.default.attributesOfItem(atPath: partial)
-          sizesSeen.withLock { $0.append((attributes[.size] as? Int) ?? -1) }
-          memory.initializeMemory(as: UInt8.self, repeating: name.utf8.first ?? 0)
-        })
+      state[name] = try .computed(.uint8, [size]) { memory in
+        let attributes = try FileManager.default.attributesOfItem(atPath: partial)
+        sizesSeen.withLock { $0.append((attributes[.size] as? Int) ?? -1) }
+        memory.initializeMemory(as: UInt8.self, repeating: name.utf8.first ?? 0)
+      }
     }
     let layout = try SafeTensors.Layout(state)
     #expect(sizesSeen.withLock { $0 }.isEmpty)
@@ -142,7 +140,7 @@ import Testing
       try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["best": "w"]))
         == ": best: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
         + "remove or change it")
-    let failing = try Tensor(.uint8, [1], computing: { _ in throw ModelError("cannot be computed") })
+    let failing = try Tensor.computed(.uint8, [1]) { _ in throw ModelError("cannot be computed") }
     #expect(try refusal(StateDict(["a": Self.bytes([100]), "w": failing])) == ": w: cannot be computed")
     #expect(try FileBytes(mapping: path).array == Array("before".utf8))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.string) == ["out.safetensors"])
