@@ -67,6 +67,11 @@ let tests: [Target] = [
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
+  .executableTarget(
+    name: "benchmark",
+    dependencies: ["ModelUtils", "CKernels", "CFloors", .product(name: "SystemPackage", package: "swift-system")],
+    path: "Tests/Benchmarks/Swift"),
 ]
 
 let package = Package(

@@ -37,6 +37,7 @@ enum Main {
     do {
       var command = try Mutils.parseAsRoot()
       try command.run()
+      Terminal.printNotes()
     } catch let error as ModelError {
       Terminal.error(error.description)
       exit(1)

@@ -1,12 +1,20 @@
 import FoundationEssentials
 import ModelUtils
+import Synchronization
 import SystemPackage
 
 /// What the command writes: results to standard output, notes and errors to standard error.
 enum Terminal {
   static func print(_ text: String) { write(text + "\n", to: .standardOutput) }
 
-  static func note(_ text: String) { write("mutils: note: \(text)\n", to: .standardError) }
+  /// Keeps a note until the run has succeeded: a run that fails says one line, why.
+  static func note(_ text: String) { notes.withLock { $0.append(text) } }
+
+  static func printNotes() {
+    for text in notes.withLock({ $0 }) { write("mutils: note: \(text)\n", to: .standardError) }
+  }
+
+  private static let notes = Mutex<[String]>([])
 
   static func error(_ text: String) { write("mutils: error: \(text)\n", to: .standardError) }
 

@@ -106,7 +106,8 @@ extension Kernels {
     @Test func nans() {
       func convert(_ bits: UInt64, _ from: mk_float, _ to: mk_float) -> UInt64 {
         let (source, target) = (Format(from), Format(to))
-        let found = target.read(self.convert(source.write([UInt64](repeating: bits, count: 19)), from: source, to: target))
+        let copies = source.write([UInt64](repeating: bits, count: 19))
+        let found = target.read(self.convert(copies, from: source, to: target))
         #expect(Set(found).count == 1)
         return found[0]
       }

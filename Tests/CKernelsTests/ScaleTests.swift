@@ -39,7 +39,9 @@ extension Kernels {
     /// NaN stays NaN wherever it comes from, with the same bits at every level (`run` compares them).
     @Test(arguments: formats) func extremes(type: mk_float) {
       let format = Format(type)
-      let scale: [Double] = [0, -0.0, .infinity, -.infinity, .nan, -.nan, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 1, -1]
+      let scale: [Double] = [
+        0, -0.0, .infinity, -.infinity, .nan, -.nan, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 1, -1,
+      ]
       let elements = (0..<scale.count).flatMap { _ in format.mixture(37, seed: 9) }
       let found = format.read(run(format, elements, rows: scale.count, columns: 37, scale, inPlace: false))
       for (place, bits) in found.enumerated() {

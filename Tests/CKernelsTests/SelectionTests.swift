@@ -84,17 +84,23 @@ extension Kernels {
       check([Part(type, (0..<count).map { $0 < 6 ? format.infinity : 1 })], "outliers in front")
     }
 
-    /// The sample, and that of what it leaves, misleads now and then; of few values many stand on the bracket's edge.
     @Test(arguments: formats) func manyRanks(type: mk_float) {
       let format = Format(type)
       var generator = Generator(1)
       var inputs = [format.mixture(30011, seed: 8), format.weights(30011, seed: 8)]
-      for values in [11, 16, 23] as [UInt64] {
+      for values in [11, 23] as [UInt64] {
         inputs.append((0..<30011).map { _ in format.nearest(Double(generator.next() % values)) })
       }
       for elements in inputs {
-        check([Part(type, elements)], shares: (0..<300).map { _ in Double.random(in: 0...1, using: &generator) })
+        check([Part(type, elements)], shares: (0..<200).map { _ in Double.random(in: 0...1, using: &generator) })
       }
+    }
+
+    /// Inputs, found by trying thousands, that mislead the second sample, the one of what the first bracket left.
+    @Test(arguments: [463, 501, 886, 967, 3929, 3972]) func secondSampleMisled(seed: Int) {
+      var generator = Generator(seed)
+      let elements = (0..<12000).map { _ in generator.next() & 0xffff }
+      check([Part(MK_FLOAT16, elements)], shares: (0..<300).map { (Double($0) * 40 + 20.5) / 12000 })
     }
 
     /// Where the sample is drawn from, nothing of the answer is to be seen.

@@ -102,7 +102,8 @@ extension Kernels {
         #expect(!found())
         for place in Set([0, count / 2, count - 1]) where place >= 0 && place < count {
           let kept = elements[place]
-          for bits in [format.infinity, format.infinity | format.signBit, format.nan, format.signBit | (format.signBit - 1)] {
+          let last = format.signBit | (format.signBit - 1)
+          for bits in [format.infinity, format.infinity | format.signBit, format.nan, last] {
             elements[place] = bits
             #expect(found(), "\(count) elements, \(place)")
           }

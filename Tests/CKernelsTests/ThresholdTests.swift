@@ -56,7 +56,10 @@ extension Kernels {
     @Test(arguments: formats) func magnitudesOfOtherFormats(type: mk_float) {
       let format = Format(type)
       let elements = format.mixture(1009, seed: 3) + (0..<16).map { $0 }
-      for magnitude in [.leastNonzeroMagnitude, 1e-300, 1e-45, 1e-40, 1e-8, 0.1, 1 / 3, 447.9, 448.1, 65504.5, 1e30, 1e300] as [Double] {
+      let magnitudes: [Double] = [
+        .leastNonzeroMagnitude, 1e-300, 1e-45, 1e-40, 1e-8, 0.1, 1 / 3, 447.9, 448.1, 65504.5, 1e30, 1e300,
+      ]
+      for magnitude in magnitudes {
         let found = atEveryLevel { zero(format, elements, magnitude, 1000, offset: 0, inPlace: false) }
         #expect(found == expected(format, elements, magnitude, 1000), "\(magnitude)")
       }

@@ -1,5 +1,6 @@
 """Broken and malicious files, made from nothing: pickles, archives, legacy files."""
 
+import functools
 import io
 import pickle
 import struct
@@ -122,6 +123,7 @@ def spread(cuts, length, count=20):
 # --- lists of bad files -----------------------------------------------------------------------------------------
 
 
+@functools.cache
 def bad_pickles():
     """name -> data.pkl that must be refused."""
     huge = 2**63
@@ -187,6 +189,7 @@ def bad_pickles():
     }
 
 
+@functools.cache
 def bad_tensors():
     """name -> data.pkl whose tensors do not fit their storage of 16 bytes (or are no tensors at all)."""
     huge = 2**63
@@ -220,6 +223,7 @@ def bad_tensors():
     return {k: state(good=tensor(), bad=v) for k, v in cases.items()}
 
 
+@functools.cache
 def odd_pickles():
     """name -> data.pkl that Python takes, cheaply: read or refused."""
     tail = b"(" + text("a") + tensor() + b"u" + STOP
@@ -253,6 +257,7 @@ def deep(opening, closing, middle, depth):
     return opening * depth + middle + closing * depth
 
 
+@functools.cache
 def deep_pickles(depth=100_000):
     """name -> data.pkl that nests very deep beside a good tensor; Python's own unpickler does not recurse either."""
     memo = b"\x94"
@@ -275,6 +280,7 @@ def deep_modules(depth=20_000):
     return PROTO + opening * depth + b"N" + b"sub" * depth + STOP
 
 
+@functools.cache
 def wide_pickles():
     """name -> data.pkl that would grow without bounds if repeated references were copied."""
     doubled = b"]q\x00" + b"".join(b"]q" + bytes([i + 1]) + b"(h" + bytes([i]) + b"h" + bytes([i]) + b"e" for i in range(60))
@@ -285,6 +291,7 @@ def wide_pickles():
     return {"billion laughs": laughs, "a dict that holds itself": loop, "a model that is its own": inner}
 
 
+@functools.cache
 def malicious_pickles(marker):
     """name -> data.pkl that would leave the marker file behind if anything in it were called."""
     command = text(f"touch {marker}")
@@ -400,6 +407,7 @@ def overlapping():
     return patch(data, entries["archive/data/1"] + 42, first)
 
 
+@functools.cache
 def bad_archives():
     """name -> an archive that must be refused."""
     u16, u32, u64 = (lambda v, f=f: struct.pack(f, v) for f in ("<H", "<I", "<Q"))
@@ -490,6 +498,7 @@ def good_legacy():
     return legacy(state(a=legacy_tensor()))
 
 
+@functools.cache
 def bad_legacies():
     u64 = lambda n: struct.pack("<Q", n)
     good = state(a=legacy_tensor())
@@ -511,6 +520,7 @@ def bad_legacies():
     }
 
 
+@functools.cache
 def good_files():
     """name -> small good files of each format, for cutting and flipping."""
     torch.manual_seed(0)

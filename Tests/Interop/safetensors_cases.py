@@ -1,5 +1,6 @@
 """safetensors files, good and bad, each with a name. Whether a file is good the reference library says."""
 
+import functools
 import json
 import struct
 
@@ -32,6 +33,7 @@ DTYPES = (
 ).split()
 
 
+@functools.cache
 def cases():
     result = {
         # the length

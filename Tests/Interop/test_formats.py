@@ -313,7 +313,7 @@ def test_rare_dtypes_in_safetensors(tmp_path):
     """What the library can write is carried byte for byte: fnuz, e8m0 and the packed 4-bit floats."""
     data = torch.arange(8, dtype=torch.uint8)
     names = ["float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2"]
-    tensors = {n: data.view(getattr(torch, n)) for n in names if hasattr(torch, n)}
+    tensors = {n: data.clone().view(getattr(torch, n)) for n in names if hasattr(torch, n)}
     (tmp_path / "in.safetensors").write_bytes(save(tensors))
     report("convert", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors")
     assert (tmp_path / "out.safetensors").read_bytes() == (tmp_path / "in.safetensors").read_bytes()
@@ -418,7 +418,7 @@ def test_whole_modules_keep_everything(saving, tmp_path):
         "sets": [set(), {1, "a"}, frozenset({2})], "tuples": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)], "complex": 1 + 2j,
         "range": range(3), "slice": slice(1, None, 2), "dtype": torch.float16, "device": torch.device("cpu"), "size": torch.Size([1, 2]),
         "date": datetime.datetime(2020, 1, 2, 3, 4, 5), "decimal": decimal.Decimal("1.5"), "fraction": fractions.Fraction(1, 3),
-        "uuid": uuid.UUID(int=7), "bytearray": bytearray(b"abc"), "type": nn.Conv2d, "function": torch.relu, 1: "one", (2, 3): "key",
+        "uuid": uuid.UUID(int=7), "bytearray": bytearray(b"abc"), "type": nn.Conv2d, "function": nn.functional.relu, 1: "one", (2, 3): "key",
         "ordered": OrderedDict(a=1, b=shared), "shared": shared,
     }
     net.array = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -437,6 +437,17 @@ def test_whole_modules_keep_everything(saving, tmp_path):
     assert after.scalar == 2.5 and type(after.scalar) is np.float64
     assert same_bits(after.tensor, net.tensor)
     assert_same_tensors(net.state_dict(), after.state_dict())
+
+
+def test_functions_as_attributes(tmp_path):
+    """Built-in functions and methods of classes are pickled as a getattr on a class: kept, like any unknown object."""
+    net = nn.Sequential(nn.Conv2d(2, 2, 1))
+    net.activation, net.gelu, net.method, net.bound = torch.tanh, nn.functional.gelu, nn.Conv2d.forward, net[0].forward
+    torch.save(net, tmp_path / "in.pt")
+    report("prune", tmp_path / "in.pt", "-o", tmp_path / "out.pt", "--amount", "0.5")
+    after = load(tmp_path / "out.pt")
+    assert after.activation is torch.tanh and after.gelu is nn.functional.gelu and after.method is nn.Conv2d.forward
+    assert after.bound.__self__ is after[0]
 
 
 # --- writing ----------------------------------------------------------------------------------------------------

@@ -199,9 +199,9 @@ def test_hooks(where, hook, tmp_path):
 @pytest.mark.parametrize("where", [0, 1, None])
 def test_replaced_forward(where, tmp_path):
     """An instance attribute `forward` takes the place of the class's."""
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
     (model if where is None else model[where]).forward = custom_nets.shout
-    nothing_is_fused(model, image(), tmp_path)
+    nothing_is_fused(model, image(4), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "pruned"])

@@ -134,7 +134,7 @@ def small():
     net.module_list = nn.ModuleList([nn.Linear(3, 3)])
     nets.lively(net, 8)
     with torch.no_grad():
-        net[0].weight.mul_(1e-6).add_(12345.678)
+        net[0].weight.mul_(1e-6).add_(1e-5)
         net[0].bias.mul_(1e9)
         net[2][0].weight[0, 0] = float("nan")
         net.module_list[0].weight.fill_(0.1)

@@ -43,7 +43,7 @@ import Testing
 
   @Test func computedBytesAreComputedAtEachReading() throws {
     let calls = Mutex(0)
-    let storage = Storage.computed(byteCount: 2) { bytes in
+    let storage = Storage(computed: 2) { bytes in
       let call = calls.withLock {
         $0 += 1
         return $0

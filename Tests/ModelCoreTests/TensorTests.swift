@@ -9,7 +9,7 @@ import Testing
     let bytes = try Storage(byteCount: 64)
     #expect(message { _ = try Tensor(bytes, dtype: .uint8, shape: shape) }?.contains("negative, overflows") == true)
     #expect(message { _ = try Tensor(.uint8, shape) }?.contains("negative, overflows") == true)
-    #expect(message { _ = try Tensor.computed(.uint8, shape) { _ in } }?.contains("negative, overflows") == true)
+    #expect(message { _ = try Tensor(computed: .uint8, shape) { _ in } }?.contains("negative, overflows") == true)
   }
 
   @Test func sizeInBytesOverflows() throws {
@@ -113,7 +113,7 @@ import Testing
       message { _ = try Tensor(bytes, dtype: .float32, shape: [1 << 20, 1 << 20], strides: [0, 0]) }?
         .contains("unfolds") == true)
     // A storage that is larger than the limit may be seen whole.
-    let large = Storage.computed(byteCount: Tensor.expansionLimit + 4) { _ in }
+    let large = Storage(computed: Tensor.expansionLimit + 4) { _ in }
     #expect(try Tensor(large, dtype: .float32, shape: [limit + 1]).count == limit + 1)
   }
 

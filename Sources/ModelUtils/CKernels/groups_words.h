@@ -1,4 +1,5 @@
-// N:M sparsity of words of one width: included once for each, with KEY, WORD (the same, unaligned) and NAMED(name) defined.
+// N:M sparsity of words of one width: included once for each, with KEY, WORD (the same, unaligned) and NAMED(name)
+// defined.
 
 // Groups side by side in one buffer: member m of a group stands m · inner after its first.
 typedef struct NAMED(table) {

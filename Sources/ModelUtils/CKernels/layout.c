@@ -55,7 +55,7 @@ void mk_swap_bytes(void *dst, const void *src, size_t count, size_t size) {
 
 // Strided arrays
 
-enum { RANK_LIMIT = 64, TILE = 32 };
+enum { RANK_LIMIT = 64 };
 
 // An array's axes without those of length 1, neighbours merged where one continues the other; `to` are dst's strides.
 typedef struct axes {
@@ -83,7 +83,8 @@ static void collect(axes *a, size_t rank, const int64_t *shape, const int64_t *s
 
 #define COPY(word, name)                                                                                               \
   static void name(                                                                                                    \
-    void *dst, const void *src, int64_t rows, int64_t columns, int64_t row_to, int64_t row_from, int64_t column_from) { \
+    void *dst, const void *src, int64_t rows, int64_t columns, int64_t row_to, int64_t row_from,                       \
+    int64_t column_from) {                                                                                             \
     word *out = dst;                                                                                                   \
     const word *in = src;                                                                                              \
     for (int64_t r = 0; r < rows; ++r)                                                                                 \
@@ -108,14 +109,15 @@ static void copy_tile(
   }
 }
 
-// Axis 0 is dst's innermost, axis 1 the one whose neighbours lie closest in src: tiles of the two use whole cache lines.
+// Axis 0 is dst's innermost, axis 1 the one whose neighbours lie closest in src: tiles of the two use whole cache
+// lines and fit the cache.
 static void copy_plane(char *dst, const char *src, size_t size, const axes *a) {
-  int64_t rows = a->shape[1], columns = a->shape[0], bytes = (int64_t)size;
-  for (int64_t r = 0; r < rows; r += TILE)
-    for (int64_t c = 0; c < columns; c += TILE)
+  int64_t rows = a->shape[1], columns = a->shape[0], bytes = (int64_t)size, tile = size <= 4 ? 64 : 32;
+  for (int64_t r = 0; r < rows; r += tile)
+    for (int64_t c = 0; c < columns; c += tile)
       copy_tile(
         dst + (r * a->to[1] + c) * bytes, src + (r * a->from[1] + c * a->from[0]) * bytes, size,
-        rows - r < TILE ? rows - r : TILE, columns - c < TILE ? columns - c : TILE, a->to[1], a->from[1], a->from[0]);
+        rows - r < tile ? rows - r : tile, columns - c < tile ? columns - c : tile, a->to[1], a->from[1], a->from[0]);
 }
 
 static void exchange(int64_t *values, size_t i, size_t j) {

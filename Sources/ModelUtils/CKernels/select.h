@@ -12,11 +12,13 @@ enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SMALL = 1024, SELECT_SAMPL
 // Reading a sample costs a cache miss each, and what its bracket holds must be looked at twice: their sum is least when
 // the sample grows as the count's two thirds.
 static inline size_t mk_sample_size(size_t total) {
-  double root = cbrt((double)total), samples = root * root / 6;
-  return samples > SELECT_SAMPLES ? SELECT_SAMPLES : (size_t)samples;
+  double root = cbrt((double)total);
+  size_t samples = (size_t)(root * root / 6);
+  return samples < SELECT_SAMPLES ? samples : SELECT_SAMPLES;
 }
 
-// The spans, seen as one array of the smallest of float16, bfloat16, float32, float64 that holds all their formats exactly.
+// The spans, seen as one array of the smallest of float16, bfloat16, float32 and float64 that holds all their formats
+// exactly.
 typedef struct mk_selection {
   const mk_span *spans;
   size_t span_count, total, k;
@@ -52,8 +54,8 @@ typedef struct mk_bracket {
 } mk_bracket;
 
 #if MK_X86
-// The vector halves of the comparison: they do a multiple of their vector's length (nothing at MK_SCALAR), return how many
-// they did, and may write up to SELECT_SPILL words past what they gather. A piece has at most SELECT_CHUNK words.
+// The vector halves of the comparison: they do a multiple of their vector's length (nothing at MK_SCALAR), return how
+// many they did, and may write up to SELECT_SPILL words past what they gather. A piece has at most SELECT_CHUNK words.
 size_t mk_compare_16(
   mk_level level, const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
   mk_bracket *bracket);

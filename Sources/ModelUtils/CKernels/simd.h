@@ -23,8 +23,8 @@ mk_level mk_current_level(void);
 // A loop written once and compiled per level, inside functions that bear a target attribute.
 #define MK_INLINE static inline __attribute__((always_inline))
 
-// Before a loop whose turns are independent of each other: without it the compiler's check for overlap sends dst == src,
-// the usual case here, down the slow path.
+// Before a loop whose turns are independent of each other: without it the compiler's check for overlap sends
+// dst == src, the usual case here, down the slow path.
 #define MK_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 
 // Words as they lie in a file: at any address, over any declared type.

@@ -33,8 +33,8 @@ MK_INLINE MK_TARGET_AVX2 __m256i equal(__m256i a, __m256i b, size_t size) {
   }
 }
 
-// Counts the bytes of zero elements: a comparison's -1 bytes are subtracted from byte counters, which are emptied before
-// they overflow.
+// Counts the bytes of zero elements: a comparison's -1 bytes are subtracted from byte counters, which are emptied
+// before they overflow.
 MK_INLINE MK_TARGET_AVX2 size_t count_vectors(const void *data, size_t vectors, size_t size, uint64_t mask) {
   const __m256i none = _mm256_setzero_si256();
   const __m256i bits = size == 1   ? _mm256_set1_epi8((char)mask)

@@ -51,7 +51,11 @@ public struct Checkpoint: Sendable {
     if SafeTensors.recognizesIndex(file) {
       guard let path else { throw ModelError("an index of shards in memory does not say where the shards are") }
       let state = try SafeTensors.readSharded(index: file, path: path) { shard in
-        try Checkpoint(contentsOf: shard).preferred.stateDict
+        let file = try FileBytes(mapping: shard)
+        guard !SafeTensors.recognizesIndex(file) else {
+          throw ModelError("is an index itself, not a shard", file: file.name)
+        }
+        return try Checkpoint(file).preferred.stateDict
       }
       (format, models) = (.sharded, ["": .stateDict(state)])
     } else if SafeTensors.recognizes(file) {

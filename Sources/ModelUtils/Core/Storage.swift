@@ -30,15 +30,11 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed and written.
-  public static func computed(
-    byteCount: Int, _ fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
-  ) -> Storage {
-    Storage(byteCount, .computed(fill))
-  }
-
-  private init(_ byteCount: Int, _ backing: Backing) {
+  public init(
+    computed byteCount: Int, by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) {
     self.byteCount = byteCount
-    self.backing = backing
+    backing = .computed(fill)
   }
 
   deinit {

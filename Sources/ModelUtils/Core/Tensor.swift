@@ -25,7 +25,6 @@ public struct Tensor: Sendable {
   public init(
     _ storage: Storage, dtype: DType, shape: [Int], strides: [Int]? = nil, byteOffset: Int = 0
   ) throws {
-    guard shape.count <= 64 else { throw ModelError("has \(shape.count) axes; at most 64 are supported") }
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
@@ -55,6 +54,9 @@ public struct Tensor: Sendable {
           "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes"
         )
       }
+      guard shape.count <= 64 || strides == contiguous else {
+        throw ModelError("has \(shape.count) axes that are not contiguous; at most 64 are supported")
+      }
       guard bytes <= max(storage.byteCount, Self.expansionLimit) else {
         throw ModelError(
           "unfolds a storage of \(storage.byteCount) bytes to \(bytes) bytes; at most \(Self.expansionLimit) are supported"
@@ -81,13 +83,14 @@ public struct Tensor: Sendable {
   }
 
   /// A contiguous tensor whose bytes are computed at each reading.
-  public static func computed(
-    _ dtype: DType, _ shape: [Int], _ fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
-  ) throws -> Tensor {
+  public init(
+    computed dtype: DType, _ shape: [Int],
+    by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
-    return try Tensor(.computed(byteCount: bytes, fill), dtype: dtype, shape: shape)
+    try self.init(Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
   }
 
   /// The product of the lengths; nil when one is negative or the product overflows.
@@ -219,7 +222,7 @@ public struct Tensor: Sendable {
         order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
     }
     let storage =
-      isLazy ? .computed(byteCount: byteCount, fill) : try Storage(byteCount: byteCount, initialize: fill)
+      isLazy ? Storage(computed: byteCount, by: fill) : try Storage(byteCount: byteCount, initialize: fill)
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 

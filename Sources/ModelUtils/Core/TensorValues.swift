@@ -51,7 +51,7 @@ extension Tensor {
       }
     }
     return storage.isOwned
-      ? try Tensor(other, shape, initialize: fill) : try .computed(other, shape, fill)
+      ? try Tensor(other, shape, initialize: fill) : try Tensor(computed: other, shape, by: fill)
   }
 
   /// The same values in contiguous memory of its own: what an inference program wants after lazy surgery.

@@ -2,7 +2,7 @@ import ModelCore
 import SystemPackage
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 @Suite struct SafeTensorsHeaderTests {
   /// A header from headers.tsv and the reference implementation's verdict on it.

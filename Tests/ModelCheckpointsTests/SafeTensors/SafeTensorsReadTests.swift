@@ -1,7 +1,7 @@
 import ModelCore
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 @Suite struct SafeTensorsReadTests {
   /// Every fixture's tensors count their bytes up from 0, bool ones 0 1 0 1 ….

@@ -2,7 +2,7 @@ import ModelCore
 import SystemPackage
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 /// What `safetensors.torch.save_model` does with shared memory, and where we differ.
 @Suite struct SafeTensorsTiedTests {
@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test func computedTensorsStayTied() throws {
-    let tied = try Tensor.computed(.uint8, [2]) { $0.initializeMemory(as: UInt8.self, repeating: 7) }
+    let tied = try Tensor(computed: .uint8, [2], by: { $0.initializeMemory(as: UInt8.self, repeating: 7) })
     let read = try rewritten(StateDict(["b": tied, "a": tied]))
     #expect(read["b"]?.identity == read["a"]?.identity)
     #expect(try read["b"]?.allBytes() == [7, 7])

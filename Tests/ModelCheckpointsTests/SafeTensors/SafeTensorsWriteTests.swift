@@ -4,7 +4,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-@testable import ModelCheckpoints
+import ModelCheckpoints
 
 @Suite struct SafeTensorsWriteTests {
   /// A contiguous uint8 tensor of bytes counting up from `start`.
@@ -92,11 +92,13 @@ import Testing
     let sizesSeen = Mutex<[Int]>([])
     var state = StateDict()
     for name in ["c", "a", "b"] {
-      state[name] = try .computed(.uint8, [size]) { memory in
-        let attributes = try FileManager.default.attributesOfItem(atPath: partial)
-        sizesSeen.withLock { $0.append((attributes[.size] as? Int) ?? -1) }
-        memory.initializeMemory(as: UInt8.self, repeating: name.utf8.first ?? 0)
-      }
+      state[name] = try Tensor(
+        computed: .uint8, [size],
+        by: { memory in
+          let attributes = try FileManager.default.attributesOfItem(atPath: partial)
+          sizesSeen.withLock { $0.append((attributes[.size] as? Int) ?? -1) }
+          memory.initializeMemory(as: UInt8.self, repeating: name.utf8.first ?? 0)
+        })
     }
     let layout = try SafeTensors.Layout(state)
     #expect(sizesSeen.withLock { $0 }.isEmpty)
@@ -140,7 +142,7 @@ import Testing
       try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["best": "w"]))
         == ": best: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
         + "remove or change it")
-    let failing = try Tensor.computed(.uint8, [1]) { _ in throw ModelError("cannot be computed") }
+    let failing = try Tensor(computed: .uint8, [1], by: { _ in throw ModelError("cannot be computed") })
     #expect(try refusal(StateDict(["a": Self.bytes([100]), "w": failing])) == ": w: cannot be computed")
     #expect(try FileBytes(mapping: path).array == Array("before".utf8))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.string) == ["out.safetensors"])

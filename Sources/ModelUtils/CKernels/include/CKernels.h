@@ -63,7 +63,8 @@ size_t mk_count_equal(const void *data, size_t count, mk_float type, double magn
 void mk_keep_largest(void *dst, const void *src, size_t outer, size_t axis, size_t inner, size_t keep, size_t group, mk_float type);
 // Zeroes the elements whose mask byte is zero. dst may be src.
 void mk_apply_mask(void *dst, const void *src, const uint8_t *mask, size_t count, mk_float type);
-// The sum of |x|^power in double; power 0 counts the non-zeros, INFINITY gives the maximum, -INFINITY the minimum (NaN wins in both).
+// The sum of |x|^power in double; power 0 counts the non-zeros, INFINITY gives the maximum (0 of nothing),
+// -INFINITY the minimum (Infinity of nothing); NaN wins in both.
 double mk_power_sum(const void *data, size_t count, mk_float type, double power);
 
 // Scaling

@@ -3,9 +3,9 @@ import SystemPackage
 
 /// The safetensors format: a JSON header that names tensors, and their bytes.
 ///
-/// Reading accepts what the reference implementation (safetensors 0.8) accepts, and nothing else, but for three things that are
-/// refused here: a name or metadata key that occurs twice, also where the two differ only in their Unicode form (`é` as one or
-/// two code points); a tensor of more than 64 axes; and one of no elements that has a length beyond 2^63 - 1.
+/// Reading accepts what the reference implementation (safetensors 0.8) accepts, and nothing else, but for two things that are
+/// refused here: a name that occurs twice, also where the two differ only in their Unicode form (`é` as one or two code points);
+/// and a tensor of no elements that has a length beyond 2^63 - 1. Of equal metadata keys the last counts.
 public enum SafeTensors {
   /// The most bytes a header may have.
   public static let headerLimit = 100_000_000

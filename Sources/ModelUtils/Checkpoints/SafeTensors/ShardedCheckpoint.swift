@@ -119,6 +119,7 @@ struct ShardIndex {
     }
     try reader.finish()
     guard hasWeights else { throw ModelError("has no `weight_map`, so it is no index", file: file.name) }
+    guard !weights.isEmpty else { throw ModelError("its `weight_map` names no tensors", file: file.name) }
   }
 
   private mutating func readWeights(_ reader: inout JSONReader) throws {

@@ -1,9 +1,9 @@
 import ModelCore
 
 /// Reads a pickle of any protocol, 0 to 5, into a `PickleGraph`. Nothing is imported, constructed or called.
-struct PickleReader {
+package struct PickleReader {
   /// What the file format makes of a persistent id: PyTorch's storages.
-  typealias PersistentLoad = (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws -> PickleGraph.Node
+  package typealias PersistentLoad = (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws -> PickleGraph.Node
 
   private var input: ByteReader
   private let load: PersistentLoad
@@ -14,7 +14,7 @@ struct PickleReader {
   private var globals: [ClassName: PickleGraph.Reference] = [:]
 
   /// Reads one pickle from `input`, which is left behind its STOP.
-  static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
+  package static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
     var reader = PickleReader(input: input, load: persistentLoad)
     try reader.run()
     input = reader.input
@@ -46,7 +46,7 @@ struct PickleReader {
   // MARK: Opcodes
 
   private mutating func step(_ opcode: UInt8, at start: Int) throws {
-    switch Character(UnicodeScalar(opcode)) {
+    switch UnicodeScalar(opcode) {
     case "\u{80}":
       let version = try input.uint8()
       guard version <= 5 else { throw input.error("pickle protocol \(version) is not supported") }

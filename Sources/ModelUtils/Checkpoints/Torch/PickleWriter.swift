@@ -4,7 +4,7 @@ import ModelCore
 ///
 /// Objects that occur once are not put into the memo. Storages become persistent ids; `storageKey` names them in the order in
 /// which they are met.
-struct PickleWriter {
+package struct PickleWriter {
   private let graph: PickleGraph
   private var output: [UInt8] = []
   private var uses: [UInt32]
@@ -26,7 +26,7 @@ struct PickleWriter {
     case frozenSet(PickleGraph.Reference)
   }
 
-  static func write(_ graph: PickleGraph, storageKey: @escaping (Storage) -> Int) -> [UInt8] {
+  package static func write(_ graph: PickleGraph, storageKey: @escaping (Storage) -> Int) -> [UInt8] {
     var writer = PickleWriter(graph: graph, storageKey: storageKey)
     writer.run()
     return [0x80, writer.protocolVersion] + writer.output + [UInt8(ascii: ".")]

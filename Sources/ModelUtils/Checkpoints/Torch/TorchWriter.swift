@@ -2,9 +2,9 @@ import ModelCore
 import SystemPackage
 
 /// Writes a graph as `torch.save` does: a zip archive with the pickle and one member for each storage.
-enum TorchWriter {
+package enum TorchWriter {
   /// - Throws: `ModelError` when the file cannot be written, or when loading it in Python would run commands or code.
-  static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
+  package static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
     if let function = graph.dangerousFunction() {
       throw ModelError(
         "loading the file in Python would call \(function), so it is not written again",

@@ -1,0 +1,96 @@
+"""Measures the peers in memory, as Swift/Benchmark.swift measures ours.
+
+    python peers.py REPETITIONS MODEL.pt...
+
+Each MODEL is a whole module. Every repetition works on a fresh copy, made outside of the measured time, without gradients (which
+YOLOv5's own fuse would record). Prints one JSON object.
+"""
+
+import copy
+import json
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Fixtures"))
+import nets  # noqa: E402
+
+yolov5 = nets.import_yolov5()
+from yolov5.models.common import Conv  # noqa: E402
+from yolov5.utils.torch_utils import fuse_conv_and_bn, sparsity  # noqa: E402
+
+
+def prune_convolutions(model):
+    """YOLOv5's prune without its last line, which counts the zeros."""
+    for m in model.modules():
+        if isinstance(m, nn.Conv2d):
+            prune.l1_unstructured(m, name="weight", amount=0.3)
+            prune.remove(m, "weight")
+
+
+def fusable(model):
+    """(parent, conv, bn) of all pairs: ResNet's by its forward, those in a Sequential, YOLOv5's blocks."""
+    found = []
+    for m in model.modules():
+        if isinstance(m, nn.Sequential):
+            names = list(m._modules)
+            pairs = [(a, b) for a, b in zip(names, names[1:])]
+        else:
+            pairs = [("conv", "bn")] if isinstance(m, Conv) else [(f"conv{i}", f"bn{i}") for i in (1, 2, 3)]
+        for a, b in pairs:
+            if isinstance(getattr(m, a, None), nn.Conv2d) and isinstance(getattr(m, b, None), nn.BatchNorm2d):
+                found.append((m, a, b))
+    return found
+
+
+def fuse(model, function):
+    """As YOLOv5's fuse: its blocks lose the norm and change their forward; elsewhere an Identity takes the norm's place."""
+    pairs = fusable(model)
+    for parent, conv, bn in pairs:
+        setattr(parent, conv, function(getattr(parent, conv), getattr(parent, bn)))
+        if isinstance(parent, Conv):
+            delattr(parent, bn)
+            parent.forward = parent.forward_fuse
+        else:
+            setattr(parent, bn, nn.Identity())
+    return len(pairs)
+
+
+def main(repetitions, paths):
+    models = []
+    for path in paths:
+        model = torch.load(path, weights_only=False).eval()
+        result = {"file": path, "operations": {}}
+
+        def measure(name, function, model, counted):
+            start = time.perf_counter()
+            value = function(model)
+            seconds = time.perf_counter() - start
+            if counted:
+                result["operations"].setdefault(name, []).append(seconds)
+            return value
+
+        for repetition in range(repetitions + 1):
+            counted = repetition > 0  # the first warms up
+            pruned = copy.deepcopy(model)
+            measure("prune", prune_convolutions, pruned, counted)
+            result["sparsity"] = float(measure("sparsity", sparsity, pruned, counted))
+            del pruned
+            result["fusedPairs"] = measure(
+                "fuse YOLOv5", lambda m: fuse(m, fuse_conv_and_bn), copy.deepcopy(model), counted
+            )
+            measure("fuse PyTorch", lambda m: fuse(m, fuse_conv_bn_eval), copy.deepcopy(model), counted)
+        models.append(result)
+    versions = {"torch": torch.__version__, "torchvision": version("torchvision"), "yolov5": version("yolov5")}
+    print(json.dumps({"versions": versions, "threads": torch.get_num_threads(), "models": models}))
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        main(int(sys.argv[1]), sys.argv[2:])
