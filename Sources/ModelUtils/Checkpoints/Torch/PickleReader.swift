@@ -72,8 +72,8 @@ package struct PickleReader {
     case "\u{8d}": push(Self.text(try input.bytes(try input.size())))
     case "V":
       push(
-        try PickleEscapes.rawUnicode(try input.line()).map { .string($0) } ?? { throw input.error("bad text escape") }()
-      )
+        try PickleEscapes.rawUnicode(try input.line()).map { $0.withUnsafeBytes(Self.text) }
+          ?? { throw input.error("bad text escape") }())
     case "U": push(.python2String(Array(try input.bytes(try input.uint8()))))
     case "T": push(.python2String(Array(try input.bytes(try length(input.int32())))))
     case "S":
