@@ -46,16 +46,13 @@ import Testing
   @Test func fuseBareStateDict() throws {
     let folder = try Folder()
     let input = Tool.fixture("bare_state_dict.safetensors")
-    let names = try Tool.run("info", input, "--json").json["modules"] as? [[String: Any]]
-    let modules = try #require(names).compactMap { $0["name"] as? String }.filter { !$0.isEmpty }
-    #expect(modules.count == 2)
     let alone = try Tool.run("fuse", input, "-o", folder.path("out.safetensors"))
     #expect(alone.status == 1)
     #expect(
       alone.error
         == "mutils: error: \(input): is a bare state dict, which does not say what follows what; "
         + "name the pairs with --pair 'CONV=BN' and give --eps\n")
-    let pair = "\(modules[0])=\(modules[1])"
+    let pair = "conv=bn"
     let noEps = try Tool.run("fuse", input, "-o", folder.path("out.safetensors"), "--pair", pair)
     #expect(noEps.status == 1 && noEps.error.contains("eps is not in a state dict; give --eps"))
     let wrong = try Tool.run("fuse", input, "-o", folder.path("out.safetensors"), "--pair", "x=y", "--eps", "1e-5")
@@ -64,7 +61,7 @@ import Testing
     let fused = try Tool.run(
       "fuse", input, "-o", folder.path("out.safetensors"), "--pair", pair, "--eps", "1e-5", "--json"
     ).json
-    #expect(fused["fused"] as? [[String: String]] == [["conv": modules[0], "bn": modules[1]]])
+    #expect(fused["fused"] as? [[String: String]] == [["conv": "conv", "bn": "bn"]])
     let whole = try Tool.run(
       "fuse", Tool.fixture("conv_bn_small.pt"), "-o", folder.path("x.pt"), "--pair", pair, "--eps", "1")
     #expect(whole.status == 1 && whole.error.contains("holds whole modules, which say themselves what is fused"))
@@ -72,7 +69,7 @@ import Testing
 
   @Test func pruneAndSparsity() throws {
     let folder = try Folder()
-    let out = folder.path("out.safetensors")
+    let out = folder.path("out.pt")
     let result = try Tool.run("prune", Tool.fixture("yolov5_tiny.pt"), "--amount", "30%", "-o", out, "--json").json
     let layers = try #require(result["layers"] as? [[String: Any]])
     #expect(layers.count > 1 && layers[0]["name"] as? String == "model.0.conv.weight")
@@ -80,15 +77,17 @@ import Testing
     let sparsity = try Tool.run("sparsity", out, "--json").json
     #expect(sparsity["elements"] as? Int == 694)
     let zeros = try #require(sparsity["zeros"] as? Int)
-    #expect(sparsity["sparsity"] as? Double == Double(zeros) / 694)
-    #expect(result["sparsity"] as? Double == Double(zeros) / 694)
+    // Foundation's reader of JSON is off by a unit in the last place at times.
+    for share in [sparsity["sparsity"], result["sparsity"]] {
+      #expect(abs(try #require(share as? Double) - Double(zeros) / 694) < 1e-15)
+    }
     let text = try Tool.run("sparsity", out, "--quiet").output
     #expect(text.contains("global sparsity: \(zeros) of 694 parameters are zero"))
     let one = try Tool.run("prune", Tool.fixture("yolov5_tiny.pt"), "--amount", "1", "-o", out, "-f", "--json").json
     #expect((one["layers"] as? [[String: Any]])?.allSatisfy { $0["zeros"] as? Int == 1 } == true)
     let tooMany = try Tool.run("prune", Tool.fixture("yolov5_tiny.pt"), "--amount", "100000", "-o", folder.path("x.pt"))
     #expect(tooMany.status == 1 && tooMany.error.contains("100000 cannot be pruned of"))
-    #expect(try folder.names == ["out.safetensors"])
+    #expect(try folder.names == ["out.pt"])
   }
 
   @Test func convert() throws {
