@@ -44,7 +44,8 @@ import Testing
     for one in try Self.cases() where one.bytes.count < 400 {
       for length in 0..<one.bytes.count {
         let message = refusal { _ = try read(Array(one.bytes[..<length])) }
-        #expect(message?.hasPrefix("test.pkl: ") == true, "\(one.testDescription), \(length) bytes: \(message ?? "accepted")")
+        #expect(
+          message?.hasPrefix("test.pkl: ") == true, "\(one.testDescription), \(length) bytes: \(message ?? "accepted")")
       }
     }
   }
