@@ -259,7 +259,9 @@ extension PickleGraph {
         let pairs = sequence(arguments[0])
       else { continue }
       total += pairs.count
-      guard total <= Self.nodeLimit else { throw ModelError("the pickle describes more than \(Self.nodeLimit) objects") }
+      guard total <= Self.nodeLimit else {
+        throw ModelError("the pickle describes more than \(Self.nodeLimit) objects")
+      }
       let entries = pairs.compactMap { pair -> Entry? in
         guard let items = sequence(pair), items.count == 2 else { return nil }
         return Entry(key: items[0], value: items[1])
