@@ -57,7 +57,7 @@ enum PickleEscapes {
   }
 
   private static func hex(_ line: UnsafeRawBufferPointer, _ start: Int, _ digits: Int) -> UInt32? {
-    guard start + digits <= line.count else { return nil }
+    guard start + digits <= line.count, line[start] != UInt8(ascii: "+") else { return nil }
     return UInt32(String(decoding: line[start..<start + digits], as: UTF8.self), radix: 16)
   }
 

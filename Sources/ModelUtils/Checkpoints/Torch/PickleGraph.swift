@@ -255,12 +255,18 @@ extension PickleGraph {
   mutating func addOrderedDict() -> Reference { addCall("collections", "OrderedDict", []) }
 
   /// Python 2 and the first protocols give an OrderedDict its pairs as an argument; the graph holds them as entries always.
-  mutating func normalizeOrderedDicts() {
+  /// - Throws: `ModelError` when pairs that many share would become more entries than objects are allowed.
+  mutating func normalizeOrderedDicts() throws {
+    var total = 0
     for index in calls.indices {
       guard className(calls[index].callable) == ClassName("collections", "OrderedDict"),
         let arguments = tuple(calls[index].arguments), arguments.count == 1,
         let pairs = sequence(arguments[0])
       else { continue }
+      total += pairs.count
+      guard total <= Self.nodeLimit else {
+        throw ModelError("the pickle describes more than \(Self.nodeLimit) objects")
+      }
       let entries = pairs.compactMap { pair -> Entry? in
         guard let items = sequence(pair), items.count == 2 else { return nil }
         return Entry(key: items[0], value: items[1])

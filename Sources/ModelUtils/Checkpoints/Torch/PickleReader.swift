@@ -3,8 +3,8 @@ import ModelCore
 /// Reads a pickle of any protocol, 0 to 5, into a `PickleGraph`. Nothing is imported, constructed or called.
 package struct PickleReader {
   /// What the file format makes of a persistent id: PyTorch's storages.
-  package typealias PersistentLoad = (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws ->
-    PickleGraph.Node
+  package typealias PersistentLoad =
+    (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws -> PickleGraph.Node
 
   private var input: ByteReader
   private let load: PersistentLoad
@@ -19,7 +19,7 @@ package struct PickleReader {
     var reader = PickleReader(input: input, load: persistentLoad)
     try reader.run()
     input = reader.input
-    reader.graph.normalizeOrderedDicts()
+    try reader.graph.normalizeOrderedDicts()
     return reader.graph
   }
 
