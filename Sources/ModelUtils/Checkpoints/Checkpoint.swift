@@ -79,7 +79,7 @@ public struct Checkpoint: Sendable {
   }
 
   private mutating func read(_ graph: PickleGraph, key: String?) throws {
-    let selection = ModelSelection(graph)
+    var selection = ModelSelection(graph)
     var reader = ModuleReader(graph)
     var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:])
     for place in try selection.models(key: key) {

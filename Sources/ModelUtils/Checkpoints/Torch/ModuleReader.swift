@@ -9,9 +9,9 @@ struct ModuleReader {
   private var unfinished: Set<PickleGraph.Reference> = []
   /// How much of the tree stands below each object.
   private var extents: [PickleGraph.Reference: Extent] = [:]
-  /// Dicts that many modules share are read for each of them; these bound the work.
-  private var entryBudget = PickleGraph.nodeLimit
   private var attributeBudget = 2 << 20
+  /// How many entries of the modules' dicts may still be looked at; dicts that many modules share count for each.
+  private var entryBudget = PickleGraph.nodeLimit
 
   /// The places that modules and tensors have in a tree, and the bytes of all their paths.
   private struct Extent {
@@ -24,7 +24,7 @@ struct ModuleReader {
     }
   }
 
-  /// The most places that modules may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
+  /// The most places that modules and their tensors may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
   /// unfold to more than memory holds.
   static let placeLimit = 1 << 20
   static let nameLimit = 256 << 20
@@ -64,40 +64,44 @@ struct ModuleReader {
       let state = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) })
     else { throw ModelError("is not a module", subject: path) }
     entryBudget -= state.count
-    for name in ["_parameters", "_buffers", "_modules"] {
-      entryBudget -= state[name].flatMap { graph.entries($0)?.count } ?? 0
-    }
-    guard entryBudget >= 0 else { throw ModelError("the modules share dicts that are too large") }
-    func dictionary(_ name: String) -> OrderedDictionary<String, PickleGraph.Reference> {
-      state[name].flatMap { graph.dictionary($0) } ?? [:]
+    func dictionary(_ name: String) throws -> OrderedDictionary<String, PickleGraph.Reference> {
+      let entries = state[name].flatMap { graph.dictionary($0) } ?? [:]
+      entryBudget -= entries.count
+      guard entryBudget >= 0 else { throw ModelError("shared dicts of modules hold too many entries", subject: path) }
+      return entries
     }
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
     let prefix = path.isEmpty ? "" : path + "."
-    for (name, value) in dictionary("_parameters") where !graph.isNone(value) {
+    for (name, value) in try dictionary("_parameters") where !graph.isNone(value) {
       do { module.parameters[name] = try parameter(value) } catch let error as ModelError {
         throw error.about(prefix + name)
       }
     }
-    for (name, value) in dictionary("_buffers") where !graph.isNone(value) {
+    for (name, value) in try dictionary("_buffers") where !graph.isNone(value) {
       do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError {
         throw error.about(prefix + name)
       }
     }
-    if let set = state["_non_persistent_buffers_set"] { module.nonPersistentBuffers = Set(names(inSet: set)) }
+    if let set = state["_non_persistent_buffers_set"] {
+      let names = names(inSet: set)
+      entryBudget -= names.count
+      module.nonPersistentBuffers = Set(names)
+    }
     for (name, value) in state where !Self.structure.contains(name) {
       module.attributes[name] = attribute(value, of: reference, depth: 0)
     }
     var extent = Extent()
     for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, Extent()) }
-    for (name, value) in dictionary("_modules") where !graph.isNone(value) {
-      guard Self.isModule(value, in: graph) else {
+    for (name, value) in try dictionary("_modules") where !graph.isNone(value) {
+      guard modules[value] != nil || Self.isModule(value, in: graph) else {
         throw ModelError("stands among the modules but is none", subject: prefix + name)
       }
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
       extent.add(name, extents[value] ?? Extent())
       guard extent.places <= Self.placeLimit, extent.nameBytes <= Self.nameLimit else {
         throw ModelError(
-          "shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
+          "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors",
+          subject: path.isEmpty ? nil : path)
       }
     }
     extents[reference] = extent
