@@ -87,7 +87,8 @@ struct ModuleReader {
       below += places[value, default: 1]
       guard below <= Self.placeLimit else {
         throw ModelError(
-          "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors", subject: path.isEmpty ? nil : path)
+          "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors",
+          subject: path.isEmpty ? nil : path)
       }
     }
     places[reference] = below
