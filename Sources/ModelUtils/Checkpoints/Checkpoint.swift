@@ -130,7 +130,7 @@ public struct Checkpoint: Sendable {
 
   /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
   public mutating func dropOptimizer() {
-    guard let root = torch?.graph.root, torch?.graph.dictionary(root)?["optimizer"] != nil else { return }
+    guard let root = torch?.graph.root, torch?.graph.value(forKey: "optimizer", of: root) != nil else { return }
     if let none = torch?.graph.add(.none) { torch?.graph.setValue(none, forKey: "optimizer", of: root) }
   }
 }

@@ -20,6 +20,11 @@ public final class AtomicFile {
   private var isOpen = true
   /// How many bytes have been written.
   public private(set) var position = 0
+  /// The last of them, which are few and wait for more.
+  private var buffer: [UInt8] = []
+  private static let bufferSize = 256 << 10
+  /// How many bytes the file has, and how many of them the system was asked to begin to write to the disk.
+  private var (inFile, started) = (0, 0)
 
   private static let unfinished = Mutex<Set<String>>([])
 
@@ -88,17 +93,44 @@ public final class AtomicFile {
   /// Appends bytes.
   public func write(_ bytes: UnsafeRawBufferPointer) throws {
     guard isOpen else { throw ModelError("is closed", file: target.string) }
+    position += bytes.count
+    if buffer.count + bytes.count > Self.bufferSize { try flush() }
+    if bytes.count > Self.bufferSize / 4 {
+      try flush()
+      try append(bytes)
+    } else {
+      buffer.append(contentsOf: bytes)
+    }
+  }
+
+  private func flush() throws {
+    try buffer.withUnsafeBytes { try append($0) }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func append(_ bytes: UnsafeRawBufferPointer) throws {
     do {
       // Calls of bounded size, so that the pages of a large mapped source can be let go meanwhile.
       var rest = bytes[...]
       while !rest.isEmpty {
         let part = rest.prefix(64 << 20)
-        position += try descriptor.writeAll(part)
+        inFile += try descriptor.writeAll(part)
         rest = rest.dropFirst(part.count)
+        startWriteback()
       }
     } catch let error as Errno {
       throw ModelError("cannot be written: \(error)", file: target.string)
     }
+  }
+
+  /// Lets the disk work meanwhile, so that `fsync` has less to wait for.
+  private func startWriteback() {
+    #if os(Linux)
+      guard inFile - started >= 8 << 20 else { return }
+      // Pages that are called needless are written at once; they are let go only where that was done before.
+      posix_fadvise(descriptor.rawValue, off_t(started), off_t(inFile - started), POSIX_FADV_DONTNEED)
+      started = inFile
+    #endif
   }
 
   public func write(_ bytes: some Collection<UInt8>) throws {
@@ -110,6 +142,7 @@ public final class AtomicFile {
   /// Puts the file in its place.
   public func commit() throws {
     guard isOpen else { throw ModelError("is closed", file: target.string) }
+    try flush()
     guard fsync(descriptor.rawValue) == 0 else { throw failure("cannot be written") }
     guard rename(partial.string, target.string) == 0 else { throw failure("cannot be replaced") }
     close()

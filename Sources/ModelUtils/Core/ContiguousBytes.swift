@@ -1,5 +1,5 @@
-/// A tensor's elements in row-major order, held for longer than one call.
-package final class ContiguousBytes {
+/// A tensor's elements in row-major order, or a storage's bytes, held for longer than one call.
+package final class ContiguousBytes: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
   private let storage: Storage
   private let isCopy: Bool
@@ -11,14 +11,32 @@ package final class ContiguousBytes {
       bytes = UnsafeRawBufferPointer(rebasing: memory[tensor.byteOffset..<tensor.byteOffset + tensor.byteCount])
       isCopy = false
     } else {
-      let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
-      do { try tensor.copyBytes(to: copy) } catch {
-        copy.deallocate()
-        throw error
-      }
-      bytes = UnsafeRawBufferPointer(copy)
+      bytes = try Self.copy(tensor.byteCount, tensor.copyBytes)
       isCopy = true
     }
+  }
+
+  /// All bytes of a storage where they are, or as they were computed once.
+  package init(_ storage: Storage) throws {
+    self.storage = storage
+    if let memory = storage.stableBytes {
+      bytes = memory
+      isCopy = false
+    } else {
+      bytes = try Self.copy(storage.byteCount, storage.copyBytes)
+      isCopy = true
+    }
+  }
+
+  private static func copy(
+    _ byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws -> UnsafeRawBufferPointer {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
+    do { try fill(memory) } catch {
+      memory.deallocate()
+      throw error
+    }
+    return UnsafeRawBufferPointer(memory)
   }
 
   deinit {

@@ -66,6 +66,12 @@ public final class Storage: @unchecked Sendable {
     return try withExtendedLifetime(self) { try body(stableBytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
   }
 
+  /// Copies the bytes into `destination`, which has room for them. A computed storage computes them there.
+  func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
+    if case .computed(let fill) = backing { return try fill(destination) }
+    try withUnsafeBytes { destination.copyMemory(from: $0) }
+  }
+
   /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.
   func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R? {
     guard case .owned(let memory) = backing else { return nil }

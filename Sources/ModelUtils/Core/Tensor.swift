@@ -162,6 +162,7 @@ public struct Tensor: Sendable {
 
   /// Copies the elements in row-major order into `destination`, which has `byteCount` bytes.
   public func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
+    if isContiguous, byteCount == storage.byteCount { return try storage.copyBytes(to: destination) }
     try storage.withUnsafeBytes { bytes in
       if isContiguous || count == 0 {
         destination.copyMemory(

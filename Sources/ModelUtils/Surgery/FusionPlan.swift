@@ -94,17 +94,16 @@ struct FusionPlan {
 
   /// Explains every batch norm among the children that was not planned.
   private mutating func excuse(_ parent: Module, _ path: String) {
-    let names = parent.children.keys
-    for (index, child) in parent.children.values.enumerated() where !planned.contains(child.identity) {
+    let siblings = parent.children.elements
+    for (index, (name, child)) in siblings.enumerated() where !planned.contains(child.identity) {
       guard case .batchNorm(let norm) = child.layer else { continue }
-      let before =
-        names[..<index].last { isConvolution(parent.children[$0]!) && features(parent.children[$0]!) == norm.features }
-        ?? names[..<index].last { isConvolution(parent.children[$0]!) }
-      let after = names[(index + 1)...].first { isConvolution(parent.children[$0]!) }
+      let preceding = siblings[..<index].filter { isConvolution($0.value) }
+      let before = (preceding.last { features($0.value) == norm.features } ?? preceding.last)?.key
+      let after = siblings[(index + 1)...].first { isConvolution($0.value) }?.key
       let reason = excused[child.identity] ?? reason(parent, index, before: before, after: after)
       report.refused.append(
         .init(
-          conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, names[index]), reason: reason))
+          conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
     }
   }
 
@@ -114,14 +113,13 @@ struct FusionPlan {
       if parent.children.values.contains(where: { $0.attributes["f"] != nil }) {
         return "its parent routes its layers by number"
       }
-      guard index > 0 else {
-        return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution"
+      if index > 0, before != nil {
+        return "\(parent.children.values[index - 1].className.name) stands between the convolution and the batch norm"
       }
-      let previous = parent.children.values[index - 1]
-      if before != nil { return "\(previous.className.name) stands between the convolution and the batch norm" }
-      return after == nil || !(previous.layer == .opaque)
-        ? "what comes before it, a \(previous.className.name), is no convolution"
-        : "the batch norm comes before the convolution"
+      if after != nil { return "the batch norm comes before the convolution" }
+      return index == 0
+        ? "nothing comes before it"
+        : "what comes before it, a \(parent.children.values[index - 1].className.name), is no convolution"
     case .pairs: return "\(parent.className) does not put it directly behind a convolution"
     case .leave(let reason): return reason
     case nil: return "what the forward of \(parent.className) does with it is not known"

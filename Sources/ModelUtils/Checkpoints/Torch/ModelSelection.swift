@@ -75,17 +75,15 @@ struct ModelSelection {
     }
     guard depth < 4, let entries = graph.dictionary(reference) else { return [] }
     let prefix = key.isEmpty ? "" : key + "."
-    let ranked = Self.keys.filter { entries[$0] != nil } + entries.keys.filter { !Self.keys.contains($0) }
-    var found: [Place] = []
-    for name in ranked {
-      guard let value = entries[name] else { continue }
-      if ModuleReader.isModule(value, in: graph) {
-        found.append(Place(key: prefix + name, reference: value, isModule: true))
-      } else if Self.keys.contains(name) {
-        found += holding(value, key: prefix + name, depth: depth + 1)
-      }
+    var found = Self.keys.flatMap { name in
+      entries[name].map { holding($0, key: prefix + name, depth: depth + 1) } ?? []
     }
     if found.contains(where: \.isModule) { found.removeAll { !$0.isModule } }
+    if found.isEmpty {
+      found = entries.filter { ModuleReader.isModule($0.value, in: graph) }.map {
+        Place(key: prefix + $0.key, reference: $0.value, isModule: true)
+      }
+    }
     if found.isEmpty, isStateDict(reference) {
       return [Place(key: key, reference: reference, isModule: false)]
     }

@@ -25,11 +25,9 @@ struct ModuleReader {
 
   /// Whether an object is an `nn.Module`: it has a class and the three dicts that every module has.
   static func isModule(_ reference: PickleGraph.Reference, in graph: PickleGraph) -> Bool {
-    guard graph.objectClass(reference) != nil, let state = graph.stateDictionary(reference),
-      let entries = graph.dictionary(state)
-    else { return false }
+    guard graph.objectClass(reference) != nil, let state = graph.stateDictionary(reference) else { return false }
     return ["_parameters", "_buffers", "_modules"].allSatisfy { name in
-      entries[name].map { graph.entries($0) != nil } ?? false
+      graph.value(forKey: name, of: state).map { graph.entries($0) != nil } ?? false
     }
   }
 

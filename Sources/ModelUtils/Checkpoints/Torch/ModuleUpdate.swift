@@ -34,7 +34,7 @@ struct ModuleUpdate {
   }
 
   private func part(_ name: String, of reference: PickleGraph.Reference) -> PickleGraph.Reference? {
-    graph.stateDictionary(reference).flatMap { graph.dictionary($0)?[name] }
+    graph.stateDictionary(reference).flatMap { graph.value(forKey: name, of: $0) }
   }
 
   /// Writes a module and gives its object. A module that the file did not have is made `like` the object it replaces or stands beside.
@@ -65,10 +65,10 @@ struct ModuleUpdate {
       for name in original.children.keys where module.children[name] == nil {
         graph.removeValue(forKey: name, of: entries)
       }
+      let existing = graph.dictionary(entries) ?? [:]
       for (name, child) in module.children {
-        let existing = graph.dictionary(entries)?[name]
-        let value = write(child, like: existing ?? reference)
-        if value != existing { graph.setValue(value, forKey: name, of: entries) }
+        let value = write(child, like: existing[name] ?? reference)
+        if value != existing[name] { graph.setValue(value, forKey: name, of: entries) }
       }
     }
     if let state = graph.stateDictionary(reference) {

@@ -2,8 +2,8 @@ import ModelCore
 import SystemPackage
 
 /// Writes a graph as `torch.save` does: a zip archive with the pickle and one member for each storage.
-enum TorchWriter {
-  static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
+package enum TorchWriter {
+  package static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
     var storages: OrderedDictionary<ObjectIdentifier, Storage> = [:]
     let pickle = PickleWriter.write(graph) { storage in
       let identifier = ObjectIdentifier(storage)
@@ -18,8 +18,13 @@ enum TorchWriter {
     try zip.add("\(folder)/.format_version", Array("1".utf8))
     try zip.add("\(folder)/.storage_alignment", Array("64".utf8))
     try zip.add("\(folder)/byteorder", Array("little".utf8))
-    for (index, storage) in storages.values.enumerated() {
-      try storage.withUnsafeBytes { try zip.add("\(folder)/data/\(index)", $0) }
+    var index = 0
+    try ReadAhead.forEach(Array(storages.values), byteCount: \.byteCount) { storage in
+      let held = try ContiguousBytes(storage)
+      return (held: held, checksum: ZipWriter.checksum(held.bytes))
+    } consume: { _, data in
+      try zip.add("\(folder)/data/\(index)", data.held.bytes, checksum: data.checksum)
+      index += 1
     }
     try zip.add("\(folder)/version", Array("3\n".utf8))
     try zip.finish()
