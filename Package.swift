@@ -21,7 +21,9 @@ let ground: [Target] = [
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
-  .target(name: "CResources", path: "Resources", exclude: ["default-model.pt", "make_default_model.py", "sample.jpg", "make_sample.py"]),
+  .target(
+    name: "CResources", path: "Resources",
+    exclude: ["default-model.pt", "make_default_model.py", "sample.jpg", "make_sample.py"]),
 ]
 
 // MARK: The library

@@ -29,7 +29,8 @@ struct Scale: ParsableCommand {
   var grid = 32
 
   @Option(
-    name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.", completion: .file())
+    name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.",
+    completion: .file())
   var output: String?
 
   @Flag(help: "Write one safetensors file: equal shapes stacked into one tensor.")
@@ -45,7 +46,9 @@ struct Scale: ParsableCommand {
 
   func validate() throws {
     guard ratio > 0, ratio.isFinite else { throw ValidationError("--ratio takes a positive number") }
-    guard (1...ScaledSize.sideLimit).contains(grid) else { throw ValidationError("--grid takes a positive number of pixels") }
+    guard (1...ScaledSize.sideLimit).contains(grid) else {
+      throw ValidationError("--grid takes a positive number of pixels")
+    }
     guard (1...100).contains(quality) else { throw ValidationError("--quality takes a number from 1 to 100") }
     if batch && output == nil { throw ValidationError("--batch needs --output") }
   }

@@ -38,7 +38,8 @@ enum ScaleInput {
   ) throws -> [ScaleJob] {
     if batch, let output {
       guard FilePath(output).extension?.lowercased() == "safetensors" else {
-        throw ModelError("is no safetensors file", file: output, advice: "give --batch an output that ends in .safetensors")
+        throw ModelError(
+          "is no safetensors file", file: output, advice: "give --batch an output that ends in .safetensors")
       }
       try check(FilePath(output), force: force)
       return inputs.isEmpty ? [ScaleJob(name: "sample.jpg", input: nil, output: nil)] : inputs.map { job($0, nil) }
@@ -81,7 +82,8 @@ enum ScaleInput {
     if let path {
       guard ImageFile.Format(of: path) != nil || path.extension?.lowercased() == "safetensors" else {
         throw ModelError(
-          "has no extension that names a format", file: path.string, advice: "name it .png, .jpg, .jpeg or .safetensors")
+          "has no extension that names a format", file: path.string, advice: "name it .png, .jpg, .jpeg or .safetensors"
+        )
       }
       try check(path, force: force)
     }

@@ -78,7 +78,8 @@ extension Images {
       #expect(refusal { try sample.write(to: "/nowhere/x.gif") }.contains("has no extension of a picture"))
       #expect(refusal { try sample.write(to: "/nowhere/x.png") }.contains("/nowhere/x.png: cannot be written"))
       let file = try PictureGolden.all.get()[0].bytes
-      #expect(refusal { _ = try decode(file, pixelLimit: 98) }.contains("9x11 has more than the 98 pixels that are allowed"))
+      #expect(
+        refusal { _ = try decode(file, pixelLimit: 98) }.contains("9x11 has more than the 98 pixels that are allowed"))
       #expect(throws: Never.self) { try decode(file, pixelLimit: 99) }
     }
 

@@ -73,7 +73,8 @@ extension Images {
             let (x0, x1, u) = taps(x, width, columns)
             func value(_ y: Int, _ x: Int) -> Double { values[(plane * height + y) * width + x] }
             result[(plane * out[2] + y) * out[3] + x] =
-              (1 - v) * ((1 - u) * value(y0, x0) + u * value(y0, x1)) + v * ((1 - u) * value(y1, x0) + u * value(y1, x1))
+              (1 - v) * ((1 - u) * value(y0, x0) + u * value(y0, x1)) + v
+              * ((1 - u) * value(y1, x0) + u * value(y1, x1))
           }
         }
       }

@@ -1,7 +1,7 @@
 import CKernels
 import FoundationEssentials
-import ModelImages
 import ModelCore
+import ModelImages
 import SystemPackage
 import Testing
 

@@ -76,8 +76,10 @@ public struct ImageFile: Sendable {
   /// A picture of pixels.
   /// - Parameter pixels: [height, width, 3] of uint8 or uint16, not empty.
   public init(pixels: Tensor) throws {
-    guard pixels.shape.count == 3, pixels.shape[2] == 3, pixels.count > 0, [.uint8, .uint16].contains(pixels.dtype) else {
-      throw ModelError("pixels are uint8 or uint16 of shape [height, width, 3], not \(pixels.dtype.rawValue) \(pixels.shape)")
+    guard pixels.shape.count == 3, pixels.shape[2] == 3, pixels.count > 0, [.uint8, .uint16].contains(pixels.dtype)
+    else {
+      throw ModelError(
+        "pixels are uint8 or uint16 of shape [height, width, 3], not \(pixels.dtype.rawValue) \(pixels.shape)")
     }
     format = nil
     self.pixels = pixels

@@ -37,7 +37,8 @@ public func letterbox(
   scaleUp: Bool = true, color: UInt8 = 114
 ) throws -> Letterbox {
   guard image.dtype == .uint8, image.shape.count == 3, image.shape[2] == 3, image.count > 0 else {
-    throw ModelError("letterbox takes uint8 pixels of shape [height, width, 3], not \(image.dtype.rawValue) \(image.shape)")
+    throw ModelError(
+      "letterbox takes uint8 pixels of shape [height, width, 3], not \(image.dtype.rawValue) \(image.shape)")
   }
   let limit = 1...(1 << 20)
   guard size.count == 2, (size + image.shape.prefix(2) + [stride]).allSatisfy({ limit.contains($0) }) else {
@@ -47,7 +48,9 @@ public func letterbox(
   var scale = min(Double(size[0]) / Double(height), Double(size[1]) / Double(width))
   if !scaleUp { scale = min(scale, 1) }
   var ratio = (width: scale, height: scale)
-  var inner = [Int((Double(height) * scale).rounded(.toNearestOrEven)), Int((Double(width) * scale).rounded(.toNearestOrEven))]
+  var inner = [
+    Int((Double(height) * scale).rounded(.toNearestOrEven)), Int((Double(width) * scale).rounded(.toNearestOrEven)),
+  ]
   var gap = [size[0] - inner[0], size[1] - inner[1]]
   if auto {
     gap = gap.map { (($0 % stride) + stride) % stride }
@@ -56,16 +59,21 @@ public func letterbox(
     ratio = (Double(size[1]) / Double(width), Double(size[0]) / Double(height))
   }
   guard inner[0] > 0, inner[1] > 0 else {
-    throw ModelError("a picture of \(height)x\(width) fitted into \(size[0])x\(size[1]) would be \(inner[0])x\(inner[1])")
+    throw ModelError(
+      "a picture of \(height)x\(width) fitted into \(size[0])x\(size[1]) would be \(inner[0])x\(inner[1])")
   }
   let half = gap.map { Double($0) / 2 }
-  let (before, after) = (half.map { Int(($0 - 0.1).rounded(.toNearestOrEven)) }, half.map { Int(($0 + 0.1).rounded(.toNearestOrEven)) })
+  let (before, after) = (
+    half.map { Int(($0 - 0.1).rounded(.toNearestOrEven)) }, half.map { Int(($0 + 0.1).rounded(.toNearestOrEven)) }
+  )
   let shape = [before[0] + inner[0] + after[0], before[1] + inner[1] + after[1], 3]
   try checkMemory(.uint8, shape)
   let source = try ContiguousBytes(image)
   let target = inner
   let result = try Tensor(.uint8, shape) { bytes in
-    guard let start = bytes.baseAddress, let origin = source.bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+    guard let start = bytes.baseAddress, let origin = source.bytes.bindMemory(to: UInt8.self).baseAddress else {
+      return
+    }
     bytes.initializeMemory(as: UInt8.self, repeating: color)
     let rowBytes = shape[1] * 3
     nonisolated(unsafe) let from = origin
@@ -123,7 +131,8 @@ private func mapBoxes(
 /// Calls `body` with each row along the last axis of float32 predictions.
 func mapRows(_ boxes: Tensor, _ body: @escaping (UnsafeMutableBufferPointer<Float>) -> Void) throws -> Tensor {
   guard boxes.dtype == .float32, let length = boxes.shape.last, length >= 4 else {
-    throw ModelError("boxes are float32 with at least 4 elements along the last axis, not \(boxes.dtype.rawValue) \(boxes.shape)")
+    throw ModelError(
+      "boxes are float32 with at least 4 elements along the last axis, not \(boxes.dtype.rawValue) \(boxes.shape)")
   }
   return try Tensor(.float32, boxes.shape) { bytes in
     try boxes.copyBytes(to: bytes)

@@ -61,7 +61,8 @@ public struct ScaledSize: Sendable, Hashable {
   public init(height: Int, width: Int, ratio: Double, sameShape: Bool = false, gridSize: Int = 32) throws {
     let sides = [height, width]
     guard sides.allSatisfy({ (1...ScaledSize.sideLimit).contains($0) }) else {
-      throw ModelError("a picture of \(height)x\(width) cannot be scaled: sides are 1 to \(ScaledSize.sideLimit) pixels")
+      throw ModelError(
+        "a picture of \(height)x\(width) cannot be scaled: sides are 1 to \(ScaledSize.sideLimit) pixels")
     }
     guard ratio > 0, ratio.isFinite else { throw ModelError("\(ratio) is no ratio: it must be positive and finite") }
     guard (1...ScaledSize.sideLimit).contains(gridSize) else {
