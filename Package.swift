@@ -91,6 +91,8 @@ let tests: [Target] = [
     name: "benchmark",
     dependencies: ["ModelUtils", "CKernels", "CFloors", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Benchmarks/Swift"),
+  .executableTarget(
+    name: "pictures-benchmark", dependencies: ["ModelUtils"], path: "Tests/Benchmarks/Pictures"),
 ]
 
 let package = Package(
