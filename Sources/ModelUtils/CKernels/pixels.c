@@ -1,6 +1,7 @@
 #include "simd.h"
 
 #include <math.h>
+#include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -54,7 +55,7 @@ static void pixels_plain(void *dst, const float *src, size_t stride, size_t pixe
 enum { WEIGHT_BITS = 11, WEIGHT_ONE = 1 << WEIGHT_BITS };
 
 typedef struct tap {
-  size_t low, high;
+  uint32_t low, high;
   int16_t low_weight, high_weight;
 } tap;
 
@@ -69,7 +70,7 @@ static tap tap_at(size_t place, size_t in, size_t out, bool is_column) {
   if (is_column && low >= last) low = last, part = 0;
   long high = low + 1;
   tap result = {
-    (size_t)(low < 0 ? 0 : low > last ? last : low), (size_t)(high < 0 ? 0 : high > last ? last : high),
+    (uint32_t)(low < 0 ? 0 : low > last ? last : low), (uint32_t)(high < 0 ? 0 : high > last ? last : high),
     (int16_t)lrintf((1 - part) * WEIGHT_ONE), (int16_t)lrintf(part * WEIGHT_ONE)};
   return result;
 }
@@ -78,7 +79,7 @@ size_t mk_resize_pixels_scratch(size_t width) { return width * (sizeof(tap) + 2 
 
 static void resize_row(int16_t *dst, const uint8_t *src, const tap *taps, size_t width) {
   for (size_t x = 0; x < width; ++x, dst += CHANNELS) {
-    const uint8_t *a = src + CHANNELS * taps[x].low, *b = src + CHANNELS * taps[x].high;
+    const uint8_t *a = src + (size_t)CHANNELS * taps[x].low, *b = src + (size_t)CHANNELS * taps[x].high;
     for (size_t c = 0; c < CHANNELS; ++c)
       dst[c] = (int16_t)((a[c] * taps[x].low_weight + b[c] * taps[x].high_weight) >> 4);
   }
@@ -110,6 +111,21 @@ MK_TARGET_AVX2 static void planes_avx2(float *dst, size_t stride, const void *sr
 
 MK_TARGET_AVX2 static void pixels_avx2(void *dst, const float *src, size_t stride, size_t pixels, bool is_wide) {
   pixels_of(dst, src, stride, pixels, is_wide);
+}
+
+// Four bytes of each neighbour at a time: the fourth is the next pixel's, and so is the fourth word that is written.
+MK_TARGET_AVX2 static void resize_row_avx2(int16_t *dst, const uint8_t *src, const tap *taps, size_t width, size_t in_width) {
+  size_t x = 0;
+  for (; x + 1 < width && taps[x].high + 1 < in_width; ++x) {
+    int a, b, weights;
+    memcpy(&a, src + (size_t)CHANNELS * taps[x].low, sizeof a);
+    memcpy(&b, src + (size_t)CHANNELS * taps[x].high, sizeof b);
+    memcpy(&weights, &taps[x].low_weight, sizeof weights);
+    __m128i pairs = _mm_cvtepu8_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(a), _mm_cvtsi32_si128(b)));
+    __m128i sums = _mm_srai_epi32(_mm_madd_epi16(pairs, _mm_set1_epi32(weights)), 4);
+    _mm_storel_epi64((void *)(dst + CHANNELS * x), _mm_packs_epi32(sums, sums));
+  }
+  resize_row(dst + CHANNELS * x, src, taps + x, width - x);
 }
 
 MK_TARGET_AVX2 static void blend_avx2(uint8_t *dst, const int16_t *a, const int16_t *b, size_t count, tap t) {
@@ -154,8 +170,14 @@ void mk_resize_pixels(
     const size_t wanted[2] = {t.low, t.high};
     for (int i = 0; i < 2; ++i) {
       if (held[i] == wanted[i]) continue;
-      resize_row(rows[i], src + wanted[i] * step, taps, width);
       held[i] = wanted[i];
+#if MK_X86
+      if (mk_current_level() != MK_SCALAR) {
+        resize_row_avx2(rows[i], src + wanted[i] * step, taps, width, in_width);
+        continue;
+      }
+#endif
+      resize_row(rows[i], src + wanted[i] * step, taps, width);
     }
 #if MK_X86
     if (mk_current_level() != MK_SCALAR) {
