@@ -131,6 +131,6 @@ public struct Checkpoint: Sendable {
   /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
   public mutating func dropOptimizer() {
     guard let root = torch?.graph.root, torch?.graph.value(forKey: "optimizer", of: root) != nil else { return }
-    if let none = torch?.graph.add(.none) { torch?.graph.setValue(none, forKey: "optimizer", of: root) }
+    if let none = torch?.graph.add(.none) { torch?.graph.change(["optimizer": none], of: root) }
   }
 }

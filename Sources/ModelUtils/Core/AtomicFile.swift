@@ -127,7 +127,7 @@ public final class AtomicFile {
   private func startWriteback() {
     #if os(Linux)
       guard inFile - started >= 8 << 20 else { return }
-      // Pages that are called needless are written at once; they are let go only where that was done before.
+      // Linux begins to write pages that are said to be needless; being written, they stay in memory all the same.
       posix_fadvise(descriptor.rawValue, off_t(started), off_t(inFile - started), POSIX_FADV_DONTNEED)
       started = inFile
     #endif

@@ -47,10 +47,7 @@ struct FusionPlan {
     case .pairs(let pairs, let replacement):
       for pair in pairs { propose(pair.conv, pair.bn, in: parent, path, replacement) }
     case .inOrder:
-      // YOLO's own top level routes its layers by number instead of running them in order.
-      guard !parent.children.values.contains(where: { $0.attributes["f"] != nil && $0.attributes["i"] != nil }) else {
-        return
-      }
+      guard !Self.isRouted(parent) else { return }
       for (conv, bn) in zip(parent.children.keys, parent.children.keys.dropFirst()) {
         propose(conv, bn, in: parent, path, .identity)
       }
@@ -95,35 +92,55 @@ struct FusionPlan {
   /// Explains every batch norm among the children that was not planned.
   private mutating func excuse(_ parent: Module, _ path: String) {
     let siblings = parent.children.elements
-    for (index, (name, child)) in siblings.enumerated() where !planned.contains(child.identity) {
-      guard case .batchNorm(let norm) = child.layer else { continue }
-      let preceding = siblings[..<index].filter { isConvolution($0.value) }
-      let before = (preceding.last { features($0.value) == norm.features } ?? preceding.last)?.key
-      let after = siblings[(index + 1)...].first { isConvolution($0.value) }?.key
-      let reason = excused[child.identity] ?? reason(parent, index, before: before, after: after)
+    var isRouted: Bool?
+    var next = siblings.indices.reversed().reduce(into: [String?](repeating: nil, count: siblings.count + 1)) {
+      next, index in
+      next[index] = isConvolution(siblings[index].value) ? siblings[index].key : next[index + 1]
+    }
+    next.removeFirst()
+    var last: String?
+    var lastOfFeatures: [Int: String] = [:]
+    for (index, (name, child)) in siblings.enumerated() {
+      if isConvolution(child) {
+        last = name
+        if let features = features(child) { lastOfFeatures[features] = name }
+      }
+      guard case .batchNorm(let norm) = child.layer, !planned.contains(child.identity) else { continue }
+      let before = lastOfFeatures[norm.features] ?? last
+      let routed = isRouted ?? Self.isRouted(parent)
+      isRouted = routed
+      let reason =
+        excused[child.identity]
+        ?? (routed
+          ? "its parent routes its layers by number"
+          : reason(parent, previous: index == 0 ? nil : siblings[index - 1].value, before: before, after: next[index]))
       report.refused.append(
         .init(
-          conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
+          conv: (before ?? next[index]).map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
     }
   }
 
-  private func reason(_ parent: Module, _ index: Int, before: String?, after: String?) -> String {
+  private func reason(_ parent: Module, previous: Module?, before: String?, after: String?) -> String {
     switch FusionRules.rule(for: parent, fusedForward: fusedForward) {
     case .inOrder:
-      if parent.children.values.contains(where: { $0.attributes["f"] != nil }) {
-        return "its parent routes its layers by number"
+      guard let previous else {
+        return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution"
       }
-      if index > 0, before != nil {
-        return "\(parent.children.values[index - 1].className.name) stands between the convolution and the batch norm"
+      if before != nil {
+        return "\(previous.className.name) stands between the convolution and the batch norm"
       }
-      if after != nil { return "the batch norm comes before the convolution" }
-      return index == 0
-        ? "nothing comes before it"
-        : "what comes before it, a \(parent.children.values[index - 1].className.name), is no convolution"
+      return after == nil
+        ? "what comes before it, a \(previous.className.name), is no convolution"
+        : "the batch norm comes before the convolution"
     case .pairs: return "\(parent.className) does not put it directly behind a convolution"
     case .leave(let reason): return reason
     case nil: return "what the forward of \(parent.className) does with it is not known"
     }
+  }
+
+  /// Whether the children's numbers say where their inputs come from, as in YOLO's own top level.
+  private static func isRouted(_ parent: Module) -> Bool {
+    parent.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
   }
 
   private func features(_ module: Module) -> Int? {

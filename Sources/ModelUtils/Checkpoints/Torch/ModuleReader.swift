@@ -7,13 +7,27 @@ struct ModuleReader {
   private(set) var modules: [PickleGraph.Reference: Module] = [:]
   private var parameters: [PickleGraph.Reference: Parameter] = [:]
   private var unfinished: Set<PickleGraph.Reference> = []
-  /// How many places in the tree below each object.
-  private var places: [PickleGraph.Reference: Int] = [:]
+  /// How much of the tree stands below each object.
+  private var extents: [PickleGraph.Reference: Extent] = [:]
+  /// Dicts that many modules share are read for each of them; these bound the work.
+  private var entryBudget = PickleGraph.nodeLimit
   private var attributeBudget = 2 << 20
+
+  /// The places that modules and tensors have in a tree, and the bytes of all their paths.
+  private struct Extent {
+    var places = 1
+    var nameBytes = 0
+
+    mutating func add(_ name: String, _ below: Extent) {
+      places += below.places
+      nameBytes += below.nameBytes + below.places * (name.utf8.count + 1)
+    }
+  }
 
   /// The most places that modules may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
   /// unfold to more than memory holds.
   static let placeLimit = 1 << 20
+  static let nameLimit = 256 << 20
   static let depthLimit = 256
 
   init(_ graph: PickleGraph) { self.graph = graph }
@@ -49,6 +63,11 @@ struct ModuleReader {
     guard let className = graph.objectClass(reference),
       let state = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) })
     else { throw ModelError("is not a module", subject: path) }
+    entryBudget -= state.count
+    for name in ["_parameters", "_buffers", "_modules"] {
+      entryBudget -= state[name].flatMap { graph.entries($0)?.count } ?? 0
+    }
+    guard entryBudget >= 0 else { throw ModelError("the modules share dicts that are too large") }
     func dictionary(_ name: String) -> OrderedDictionary<String, PickleGraph.Reference> {
       state[name].flatMap { graph.dictionary($0) } ?? [:]
     }
@@ -68,19 +87,20 @@ struct ModuleReader {
     for (name, value) in state where !Self.structure.contains(name) {
       module.attributes[name] = attribute(value, of: reference, depth: 0)
     }
-    var below = 1
+    var extent = Extent()
+    for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, Extent()) }
     for (name, value) in dictionary("_modules") where !graph.isNone(value) {
       guard Self.isModule(value, in: graph) else {
         throw ModelError("stands among the modules but is none", subject: prefix + name)
       }
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
-      below += places[value, default: 1]
-      guard below <= Self.placeLimit else {
+      extent.add(name, extents[value] ?? Extent())
+      guard extent.places <= Self.placeLimit, extent.nameBytes <= Self.nameLimit else {
         throw ModelError(
           "shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
       }
     }
-    places[reference] = below
+    extents[reference] = extent
     module.layer = LayerRecognition.layer(of: module)
     modules[reference] = module
     return module

@@ -230,20 +230,19 @@ extension PickleGraph {
     }
   }
 
-  /// Assigns `dict[key] = value`, a new key at the end.
-  mutating func setValue(_ value: Reference, forKey key: String, of reference: Reference) {
-    guard var entries = entries(reference) else { return }
-    if let index = entries.lastIndex(where: { text($0.key) == key }) {
-      entries[index].value = value
-    } else {
-      entries.append(Entry(key: add(.string(key)), value: value))
+  /// Assigns `dict[key] = value` for each of the changes, a new key at the end; nil removes the key.
+  mutating func change(_ changes: OrderedDictionary<String, Reference?>, of reference: Reference) {
+    guard !changes.isEmpty, let old = entries(reference) else { return }
+    var known: Set<String> = []
+    var entries = old.compactMap { entry -> Entry? in
+      guard let key = text(entry.key), let change = changes[key] else { return entry }
+      known.insert(key)
+      return change.map { Entry(key: entry.key, value: $0) }
+    }
+    for (key, change) in changes where !known.contains(key) {
+      if let change { entries.append(Entry(key: add(.string(key)), value: change)) }
     }
     setEntries(entries, of: reference)
-  }
-
-  mutating func removeValue(forKey key: String, of reference: Reference) {
-    guard let entries = entries(reference) else { return }
-    setEntries(entries.filter { text($0.key) != key }, of: reference)
   }
 
   /// A call of a named function or class.
