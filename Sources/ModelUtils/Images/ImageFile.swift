@@ -131,15 +131,15 @@ public struct ImageFile: Sendable {
   /// The file's bytes.
   /// - Parameters:
   ///   - quality: of JPEG, libjpeg's 1 to 100; the colours have half the resolution, as libjpeg's default is.
-  ///   - compression: of PNG, zlib's level 0 to 9.
+  ///   - compression: of PNG, zlib's level 0 to 9; 6 takes three times as long as 3 for a few per cent of the size.
   /// - Throws: `ModelError` when the format cannot hold the picture. 16 bits become 8 in JPEG.
-  public func encoded(as format: Format, quality: Int = 90, compression: Int = 6) throws -> [UInt8] {
+  public func encoded(as format: Format, quality: Int = 90, compression: Int = 3) throws -> [UInt8] {
     try withEncoded(as: format, quality: quality, compression: compression) { [UInt8]($0) }
   }
 
   /// Writes a file, whole or not at all; the extension decides the format.
   /// - Throws: `ModelError` when the extension is neither png, jpg nor jpeg, or the file cannot be written.
-  public func write(to path: FilePath, quality: Int = 90, compression: Int = 6) throws {
+  public func write(to path: FilePath, quality: Int = 90, compression: Int = 3) throws {
     guard let format = Format(of: path) else {
       throw ModelError("has no extension of a picture", file: path.string, advice: "name it .png, .jpg or .jpeg")
     }
