@@ -34,13 +34,15 @@ let floors: [Target] = [
     ],
     path: "\(library)/Checkpoints"),
   .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
-  .target(name: "ModelSurgery", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Surgery"),
+  .target(
+    name: "ModelSurgery", dependencies: ["ModelCore", "ModelCheckpoints", "CKernels"], path: "\(library)/Surgery"),
+  .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
     name: "ModelUtils",
-    dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelSurgery"],
+    dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelAveraging", "ModelSurgery"],
     path: library,
     exclude: [
-      "CKernels", "CSystem", "Checkpoints", "Core", "Inspection", "Surgery",
+      "Averaging", "CKernels", "CSystem", "Checkpoints", "Core", "Inspection", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -64,6 +66,7 @@ let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),

@@ -37,14 +37,17 @@ struct OutputOptions: ParsableArguments {
   /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for the embedded default.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
   func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
-    let path: FilePath
-    if let output {
-      path = FilePath(output)
-    } else if let model = arguments.model {
-      path = Self.derived(from: FilePath(model), suffix: suffix)
-    } else {
-      return nil
+    guard let input = arguments.model else {
+      guard let output else { return nil }
+      try Self.check(FilePath(output), force: force)
+      return FilePath(output)
     }
+    return try destination(forInput: input, suffix: suffix)
+  }
+
+  /// The same for an input that there always is.
+  func destination(forInput input: String, suffix: String) throws -> FilePath {
+    let path = output.map { FilePath($0) } ?? Self.derived(from: FilePath(input), suffix: suffix)
     try Self.check(path, force: force)
     return path
   }
