@@ -124,6 +124,8 @@ struct AveragedWeights: Sendable {
       guard state.count == places.count else {
         throw ModelError("the model has \(state.count) tensors, the average \(places.count)")
       }
+      // Formats order tensors each in its way: where the names are the same, they tell better what belongs together.
+      if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }
       return Array(state.tensors.values)
     case .names:
       if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }

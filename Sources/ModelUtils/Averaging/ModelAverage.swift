@@ -37,9 +37,16 @@ public protocol ModelAverage: Sendable {
   /// - Throws: `ModelError` when the model lacks a tensor of the average or has another shape; the average is then unchanged.
   @discardableResult
   mutating func update(_ model: some Averageable) throws -> AverageUpdate
+
+  /// The same at a training step, for those averages that depend on it (`ModelEmaV3`).
+  @discardableResult
+  mutating func update(_ model: some Averageable, step: Int?) throws -> AverageUpdate
 }
 
 extension ModelAverage {
   /// The averaged tensors.
   public var stateDict: StateDict { average.stateDict }
+
+  @discardableResult
+  public mutating func update(_ model: some Averageable, step: Int?) throws -> AverageUpdate { try update(model) }
 }

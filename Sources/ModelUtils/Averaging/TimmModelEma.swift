@@ -28,7 +28,8 @@ public struct ModelEma: ModelAverage {
   }
 }
 
-/// timm's `ModelEmaV2`: the same, matched by order. Counts and shapes must agree (the original stops at the shorter).
+/// timm's `ModelEmaV2`: the same, matched by order. Counts and shapes must agree (the original stops at the shorter); where both sides have
+/// the same names, in whatever order a file has them, those count.
 public struct ModelEmaV2: ModelAverage {
   public var decay: Double
   public private(set) var updates: Int
