@@ -51,7 +51,7 @@ public struct PickleAudit: Sendable, Codable {
       var input = ByteReader(data, offset: 0, end: data.count)
       let (graph, error) = PickleReader.audit(&input)
       if !isPlain {
-        // Numbers can look like the beginning of a pickle; one that names nothing does nothing.
+        // Numbers and text can look like the beginning of a pickle; one that names nothing that Python could import does nothing.
         guard graph.namesAnything else { continue }
         add(.suspicious, member.name, "is a pickle where none belongs")
       }
@@ -120,6 +120,18 @@ public struct PickleAudit: Sendable, Codable {
   }
 }
 
+extension ClassName {
+  /// Whether both parts are names as Python writes them.
+  fileprivate var isImportable: Bool {
+    [module, name].allSatisfy { text in
+      !text.isEmpty
+        && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
+          !part.isEmpty && part.first?.isNumber == false && part.allSatisfy { $0 == "_" || $0.isLetter || $0.isNumber }
+        }
+    }
+  }
+}
+
 /// A class or function that a pickle names.
 struct NamedGlobal {
   let name: ClassName
@@ -131,7 +143,7 @@ struct NamedGlobal {
 
 extension PickleGraph {
   var namesAnything: Bool {
-    nodes.contains { if case .global = $0 { true } else { false } }
+    nodes.contains { if case .global(let name) = $0 { name.isImportable } else { false } }
   }
 
   /// Whether something is called that is itself the result of a call.

@@ -44,6 +44,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
 
   private static func isKnown(_ name: ClassName) -> Bool {
     if harmless[name.module]?.contains(name.name) == true { return true }
+    // The types of a TorchScript archive: its own interpreter makes them, not Python.
+    if name.module == "__torch__" || name.module.hasPrefix("__torch__.") { return true }
     let isClass = name.name.first?.isUppercase == true && !name.name.contains(".")
     if name.module == "torch" {
       return name.name.hasSuffix("Storage") || TorchTypes.dtype(named: name) != nil
@@ -66,6 +68,10 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     "torch.storage": ["UntypedStorage", "TypedStorage"],
     "torch.serialization": ["_get_layout"], "torch._tensor": ["_rebuild_from_type_v2", "_rebuild_from_type"],
     "torch.autograd": ["Variable"],
+    "torch.jit._pickle": [
+      "restore_type_tag", "build_intlist", "build_doublelist", "build_boollist", "build_tensorlist",
+      "build_tensor_from_id",
+    ],
   ]
   private static let harmlessBuiltins: Set<String> = [
     "set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray", "object",
