@@ -38,7 +38,8 @@ struct Ema: ParsableCommand {
   @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
   var stateDict = false
 
-  @Option(help: ArgumentHelp("Which object in each checkpoint is the model, such as 'model' or 'a.b'.", valueName: "key"))
+  @Option(
+    help: ArgumentHelp("Which object in each checkpoint is the model, such as 'model' or 'a.b'.", valueName: "key"))
   var key: String?
 
   @OptionGroup var report: ReportOptions

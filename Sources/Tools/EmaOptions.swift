@@ -25,7 +25,7 @@ struct EmaOptions: ParsableArguments {
   @Option(help: "mmyolo: how slowly that share falls. Default: 2000.")
   var gamma: Double?
 
-  @Option(help: "mmyolo: average at every so manieth update. Default: 1.")
+  @Option(help: "mmyolo: average at every n-th update. Default: 1.")
   var interval: Int?
 
   @Flag(help: "mmyolo, swa: average buffers too rather than copying them.")
@@ -55,7 +55,9 @@ struct EmaOptions: ParsableArguments {
     if let updates, !(0...1 << 53).contains(updates) { throw ValidationError("--updates takes a count") }
     if let gamma, !(gamma > 0) { throw ValidationError("--gamma takes a number above 0") }
     if let interval, interval < 1 { throw ValidationError("--interval takes a number from 1") }
-    if let momentum, !(momentum > 0 && momentum < 1) { throw ValidationError("--momentum takes a number between 0 and 1") }
+    if let momentum, !(momentum > 0 && momentum < 1) {
+      throw ValidationError("--momentum takes a number between 0 and 1")
+    }
     if let warmupGamma, !(warmupGamma > 0) { throw ValidationError("--warmup-gamma takes a number above 0") }
     if let minDecay, !(0...1).contains(minDecay) { throw ValidationError("--min-decay takes a number from 0 to 1") }
   }
@@ -64,7 +66,8 @@ struct EmaOptions: ParsableArguments {
   func check(for variant: EmaVariant) throws {
     let timm: [EmaVariant] = [.timm, .timmV2, .timmV3]
     let given: [(String, Bool, [EmaVariant])] = [
-      ("--decay", decay != nil, [.yolo] + timm), ("--tau", tau != nil, [.yolo]), ("--momentum", momentum != nil, [.mmyolo]),
+      ("--decay", decay != nil, [.yolo] + timm), ("--tau", tau != nil, [.yolo]),
+      ("--momentum", momentum != nil, [.mmyolo]),
       ("--gamma", gamma != nil, [.mmyolo]), ("--interval", interval != nil, [.mmyolo]),
       ("--update-buffers", updateBuffers, [.mmyolo, .swa]), ("--warmup", warmup, [.timmV3]),
       ("--warmup-gamma", warmupGamma != nil, [.timmV3]), ("--warmup-power", warmupPower != nil, [.timmV3]),

@@ -21,7 +21,8 @@ struct Strip: ParsableCommand {
   @Flag(help: "Let finite numbers become infinite.")
   var allowOverflow = false
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'model' or 'a.b'.", valueName: "key"))
+  @Option(
+    help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'model' or 'a.b'.", valueName: "key"))
   var key: String?
 
   @OptionGroup var output: OutputOptions
@@ -45,7 +46,8 @@ struct Strip: ParsableCommand {
       for overflow in result.overflows {
         report.note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite")
       }
-      let after = try file.write(to: destination, stateDictOnly: output.stateDict)
+      let after = try file.write(
+        to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
       if report.json {
         try Terminal.print(
           json: StripResult(

@@ -30,7 +30,9 @@ public struct ExpMomentumEMA: ModelAverage {
   ) throws {
     guard gamma > 0 else { throw ModelError("gamma is \(gamma); it must be greater than 0") }
     guard interval > 0 else { throw ModelError("the interval is \(interval); it must be at least 1") }
-    guard momentum > 0, momentum < 1 else { throw ModelError("the momentum is \(momentum); it must be between 0 and 1") }
+    guard momentum > 0, momentum < 1 else {
+      throw ModelError("the momentum is \(momentum); it must be between 0 and 1")
+    }
     weights = try AveragedWeights(model.averageable)
     (self.momentum, self.gamma, self.interval) = (momentum, gamma, interval)
     (self.updateBuffers, self.steps) = (updateBuffers, steps)

@@ -42,11 +42,14 @@ public struct PickleAudit: Sendable, Codable {
     if !findings.contains(finding) { findings.append(finding) }
   }
 
+  /// The pickles that PyTorch writes, the last two for TorchScript.
+  private static let plainNames = ["data.pkl", "constants.pkl", "traced_inputs.pkl"]
+
   private mutating func auditArchive(_ archive: ZipArchive) throws {
     let top = archive.members.keys.first { $0.hasSuffix("/data.pkl") }.map { String($0.dropLast("data.pkl".count)) }
     for member in archive.members.values where member.size > 0 {
       let data = try archive.data(of: member)
-      let isPlain = top.map { member.name == $0 + "data.pkl" || member.name == $0 + "constants.pkl" } ?? false
+      let isPlain = top.map { folder in Self.plainNames.contains { folder + $0 == member.name } } ?? false
       guard isPlain || Self.mayBePickle(data, member.name) else { continue }
       var input = ByteReader(data, offset: 0, end: data.count)
       let (graph, error) = PickleReader.audit(&input)

@@ -8,6 +8,11 @@ public struct StripReport: Sendable, Codable, CustomStringConvertible {
   public struct Overflow: Sendable, Codable, Hashable {
     public let name: String
     public let elements: Int
+
+    public init(name: String, elements: Int) {
+      self.name = name
+      self.elements = elements
+    }
   }
 
   public let dtype: DType
@@ -16,7 +21,9 @@ public struct StripReport: Sendable, Codable, CustomStringConvertible {
   /// What became infinite; empty unless that was allowed.
   public let overflows: [Overflow]
 
-  public var description: String { usedAverage ? "The average became the model, as \(dtype.rawValue)" : "As \(dtype.rawValue)" }
+  public var description: String {
+    usedAverage ? "The average became the model, as \(dtype.rawValue)" : "As \(dtype.rawValue)"
+  }
 }
 
 extension Checkpoint {

@@ -74,8 +74,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     ],
   ]
   private static let harmlessBuiltins: Set<String> = [
-    "set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray", "object",
-    "slice", "range", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
+    "set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray",
+    "object", "slice", "range", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
   ]
   private static let dangerousBuiltins: Set<String> = [
     "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals",
@@ -83,25 +83,29 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   ]
   /// Modules of the standard library, and a few others, with which commands, code, files or the network are a call away.
   private static let dangerousModules: Set<String> = [
-    "os", "posix", "posixpath", "nt", "ntpath", "subprocess", "commands", "sys", "runpy", "socket", "socketserver", "pty",
-    "shutil", "importlib", "imp", "ctypes", "_ctypes", "code", "codeop", "pdb", "bdb", "webbrowser", "asyncio",
-    "multiprocessing", "_posixsubprocess", "pickle", "_pickle", "marshal", "timeit", "cProfile", "profile", "trace", "pip",
-    "requests", "http", "httplib", "urllib", "urllib2", "urllib3", "aiohttp", "ensurepip", "idlelib", "venv", "uuid", "pydoc",
-    "pkgutil", "imaplib", "ftplib", "smtplib", "poplib", "telnetlib", "xmlrpc", "ssl", "doctest", "test", "unittest",
-    "distutils", "setuptools", "lib2to3", "_osx_support", "_aix_support", "_pyrepl", "tempfile", "sqlite3", "shelve", "dbm",
-    "zipimport", "site", "sysconfig", "platform", "cloudpickle", "dill", "joblib", "concurrent", "signal", "gc", "nturl2path",
+    "os", "posix", "posixpath", "nt", "ntpath", "subprocess", "commands", "sys", "runpy", "socket", "socketserver",
+    "pty", "shutil", "importlib", "imp", "ctypes", "_ctypes", "code", "codeop", "pdb", "bdb", "webbrowser",
+    "asyncio", "multiprocessing", "_posixsubprocess", "pickle", "_pickle", "marshal", "timeit", "cProfile",
+    "profile", "trace", "pip", "requests", "http", "httplib", "urllib", "urllib2", "urllib3", "aiohttp",
+    "ensurepip", "idlelib", "venv", "uuid", "pydoc", "pkgutil", "imaplib", "ftplib", "smtplib", "poplib",
+    "telnetlib", "xmlrpc", "ssl", "doctest", "test", "unittest", "distutils", "setuptools", "lib2to3",
+    "_osx_support", "_aix_support", "_pyrepl", "tempfile", "sqlite3", "shelve", "dbm", "zipimport", "site",
+    "sysconfig", "platform", "cloudpickle", "dill", "joblib", "concurrent", "signal", "gc", "nturl2path",
   ]
   /// Packages within libraries that checkpoints name for good reasons otherwise.
   private static let dangerousPackages: [String] = [
-    "numpy.f2py", "numpy.testing", "numpy.distutils", "numpy.ctypeslib", "torch.hub", "torch._dynamo", "torch._inductor",
-    "torch.fx.experimental", "torch.utils.cpp_extension", "torch.utils.bottleneck", "torch.utils.collect_env",
-    "torch.utils._config_module", "torch.utils.data.datapipes", "torch.jit.unsupported_tensor_ops", "torch.package",
-    "torch.distributed.elastic", "torch.distributed.run", "torch.multiprocessing", "logging.config",
+    "numpy.f2py", "numpy.testing", "numpy.distutils", "numpy.ctypeslib", "torch.hub", "torch._dynamo",
+    "torch._inductor", "torch.fx.experimental", "torch.utils.cpp_extension", "torch.utils.bottleneck",
+    "torch.utils.collect_env", "torch.utils._config_module", "torch.utils.data.datapipes",
+    "torch.jit.unsupported_tensor_ops", "torch.package", "torch.distributed.elastic", "torch.distributed.run",
+    "torch.multiprocessing", "logging.config",
   ]
   private static let dangerousFunctions: [String: Set<String>] = [
-    "operator": ["attrgetter", "methodcaller", "itemgetter"], "_operator": ["attrgetter", "methodcaller", "itemgetter"],
+    "operator": ["attrgetter", "methodcaller", "itemgetter"],
+    "_operator": ["attrgetter", "methodcaller", "itemgetter"],
     "types": ["CodeType", "FunctionType", "LambdaType"], "_io": ["FileIO", "open", "open_code"],
-    "io": ["FileIO", "open", "open_code"], "codecs": ["open"], "logging": ["FileHandler"], "numpy": ["load", "fromfile"],
+    "io": ["FileIO", "open", "open_code"], "codecs": ["open"], "logging": ["FileHandler"],
+    "numpy": ["load", "fromfile"],
     "pandas": ["read_pickle"], "pandas.io.pickle": ["read_pickle"], "torch": ["load", "compile"],
     "torch.serialization": ["load"], "torch.storage": ["_load_from_bytes"],
   ]
