@@ -52,13 +52,17 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Images"),
-  .target(name: "ModelSurgery", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Surgery"),
+  .target(
+    name: "ModelSurgery", dependencies: ["ModelCore", "ModelCheckpoints", "CKernels"], path: "\(library)/Surgery"),
+  .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
     name: "ModelUtils",
-    dependencies: ["ModelCore", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelSurgery"],
+    dependencies: [
+      "ModelCore", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
+    ],
     path: library,
     exclude: [
-      "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
+      "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -83,6 +87,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
+  .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),

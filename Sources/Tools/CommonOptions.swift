@@ -34,25 +34,38 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
   var stateDict = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
+  var maxShardSize: ByteSize?
+
   /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for the embedded default.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
   func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
-    let path: FilePath
-    if let output {
-      path = FilePath(output)
-    } else if let model = arguments.model {
-      path = Self.derived(from: FilePath(model), suffix: suffix)
-    } else {
-      return nil
+    guard let input = arguments.model else {
+      guard let output else { return nil }
+      try Self.check(FilePath(output), force: force, isSharded: maxShardSize != nil)
+      return FilePath(output)
     }
-    try Self.check(path, force: force)
+    return try destination(forInput: input, suffix: suffix)
+  }
+
+  /// The same for an input that there always is.
+  func destination(forInput input: String, suffix: String) throws -> FilePath {
+    let path = output.map { FilePath($0) } ?? Self.derived(from: FilePath(input), suffix: suffix)
+    try Self.check(path, force: force, isSharded: maxShardSize != nil)
     return path
   }
 
   /// - Throws: as `destination`.
-  static func check(_ path: FilePath, force: Bool) throws {
-    _ = try Checkpoint.OutputFormat(of: path)
-    if !force, (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
+  static func check(_ path: FilePath, force: Bool, isSharded: Bool = false) throws {
+    let format = try Checkpoint.OutputFormat(of: path)
+    guard !isSharded || format == .safetensors else {
+      throw ModelError("shards are written as safetensors only", file: path.string, advice: "use .safetensors")
+    }
+    if force { return }
+    for path in isSharded ? [path, SafeTensors.indexPath(for: path)] : [path]
+    where (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
       throw ModelError("exists already", file: path.string, advice: "give --force to replace it")
     }
   }
@@ -93,5 +106,22 @@ struct ReportOptions: ParsableArguments {
   func withThreads<R>(_ body: () throws -> R) rethrows -> R {
     guard let threads else { return try body() }
     return try Parallel.$threadCount.withValue(threads, operation: body)
+  }
+}
+
+/// A number of bytes, written `2GB`, `500MB`, `1GiB` or plainly.
+struct ByteSize: ExpressibleByArgument {
+  let bytes: Int
+
+  init?(argument: String) {
+    let units = [
+      "": 1, "B": 1, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000,
+      "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
+    ]
+    let number = argument.prefix { $0.isNumber || $0 == "." }
+    guard let value = Double(number), let unit = units[argument.dropFirst(number.count).uppercased()],
+      value * Double(unit) >= 1, value * Double(unit) < 0x1p62
+    else { return nil }
+    bytes = Int(value * Double(unit))
   }
 }

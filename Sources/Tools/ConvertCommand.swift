@@ -29,6 +29,11 @@ struct Convert: ParsableCommand {
   @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
   var stateDict = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
+  var maxShardSize: ByteSize?
+
   @OptionGroup var report: ReportOptions
 
   struct ElementType: ExpressibleByArgument {
@@ -44,14 +49,14 @@ struct Convert: ParsableCommand {
     try report.withThreads {
       var checkpoint = try Checkpoint(contentsOf: FilePath(input), key: key)
       let path = FilePath(output)
-      try OutputOptions.check(path, force: force)
+      try OutputOptions.check(path, force: force, isSharded: maxShardSize != nil)
       if let dtype = dtype?.dtype {
         let name = checkpoint.name
         try checkpoint.updateModels { _, model in
           do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
         }
       }
-      let bytes = try checkpoint.write(to: path, stateDictOnly: stateDict)
+      let bytes = try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
       let tensors = checkpoint.preferred.stateDict.count
       if report.json {
         try Terminal.print(json: ConvertResult(tensors: tensors, bytes: bytes, output: output))

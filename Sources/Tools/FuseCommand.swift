@@ -41,7 +41,9 @@ struct Fuse: ParsableCommand {
       }
       guard let result = reports.first else { return }
       if !result.fused.isEmpty { checkpoint.dropOptimizer() }
-      if let destination { try checkpoint.write(to: destination, stateDictOnly: output.stateDict) }
+      if let destination {
+        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      }
       try show(result, destination?.string)
     }
   }

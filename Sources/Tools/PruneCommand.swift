@@ -99,7 +99,9 @@ struct Prune: ParsableCommand {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
       }
       let sparsity = try checkpoint.preferred.sparsity(after: pruned)
-      if let destination { try checkpoint.write(to: destination, stateDictOnly: output.stateDict) }
+      if let destination {
+        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      }
       try show(pruned, sparsity, destination?.string)
     }
   }

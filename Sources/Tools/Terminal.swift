@@ -3,6 +3,14 @@ import ModelUtils
 import Synchronization
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// What the command writes: results to standard output, notes and errors to standard error.
 enum Terminal {
   static func print(_ text: String) { write(text + "\n", to: .standardOutput) }
@@ -15,6 +23,12 @@ enum Terminal {
   }
 
   private static let notes = Mutex<[String]>([])
+
+  /// A count on one line, on a terminal only; it is wiped when all is done.
+  static func progress(_ done: Int, of total: Int, isShown: Bool) {
+    guard isShown, total > 1, isatty(2) != 0 else { return }
+    write(done < total ? "\r\(done)/\(total)" : "\r\u{1b}[K", to: .standardError)
+  }
 
   static func error(_ text: String) { write("mutils: error: \(text)\n", to: .standardError) }
 

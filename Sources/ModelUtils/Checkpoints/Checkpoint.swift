@@ -127,10 +127,4 @@ public struct Checkpoint: Sendable {
       try body(key, &models.values[index])
     }
   }
-
-  /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
-  public mutating func dropOptimizer() {
-    guard let root = torch?.graph.root, torch?.graph.value(forKey: "optimizer", of: root) != nil else { return }
-    if let none = torch?.graph.add(.none) { torch?.graph.change(["optimizer": none], of: root) }
-  }
 }

@@ -24,12 +24,15 @@ extension Checkpoint {
   ///
   /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As safetensors, and
   /// with `stateDictOnly`, the preferred model's tensors alone are written.
+  /// - Parameter maxShardSize: the most bytes of a shard, for safetensors; nil writes one file.
   /// - Returns: the number of bytes written.
   /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or code.
   @discardableResult
-  public func write(to path: FilePath, stateDictOnly: Bool = false) throws -> Int {
+  public func write(to path: FilePath, stateDictOnly: Bool = false, maxShardSize: Int? = nil) throws -> Int {
     switch try OutputFormat(of: path) {
-    case .safetensors: return try SafeTensors.write(preferred.stateDict, to: path)
+    case .safetensors:
+      guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict, to: path) }
+      return try SafeTensors.writeSharded(preferred.stateDict, to: path, maxShardSize: maxShardSize)
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.stateDict.writeTorch(to: path) }
       let graph = Self.updatedGraph(torch, models)

@@ -203,6 +203,13 @@ public struct Tensor: Sendable {
     }
   }
 
+  /// Changes the bytes of all elements, in row-major order: in place where the memory is ours and this tensor's alone, else in a copy.
+  package mutating func updateBytes(_ body: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+    if !storage.isOwned || !isContiguous || !isKnownUniquelyReferenced(&storage) { self = try materialized() }
+    let (start, length) = (byteOffset, byteCount)
+    try storage.withUnsafeMutableBytes { try body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + length])) }
+  }
+
   private mutating func replaceElements(
     isLazy: Bool, _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
   ) throws {

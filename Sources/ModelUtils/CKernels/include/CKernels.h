@@ -133,4 +133,40 @@ void mk_resize_pixels(
   uint8_t *dst, size_t dst_stride, size_t width, size_t height, const uint8_t *src, size_t in_width, size_t in_height,
   size_t first, size_t count, void *scratch);
 
+// Comparison and averages
+
+// How two arrays of the same count differ. NaNs are equal to each other, zeros of either sign too.
+typedef struct mk_comparison {
+  // Elements that are not equal, and those of them whose distance is no finite number.
+  size_t different, nonfinite;
+  // The greatest |a - b| and the greatest |a - b| / max(|a|, |b|) among the others; 0 of nothing.
+  double max_absolute, max_relative;
+  // The sums of a · b, a · a and b · b over the same elements.
+  double product, first_squares, second_squares;
+} mk_comparison;
+
+// Compares in double. The sums depend on the order of addition; it is the same at every SIMD level.
+void mk_compare(mk_comparison *result, const void *a, mk_float a_type, const void *b, mk_float b_type, size_t count);
+
+typedef struct mk_census {
+  size_t nan, infinite, zero;
+  // Finite elements that rounding to the target makes infinite, and others than zero that it makes zero.
+  size_t overflowing, flushed;
+} mk_census;
+
+// Counts the elements that are unusual, or would be as elements of the type `target`.
+mk_census mk_take_census(const void *data, size_t count, mk_float type, mk_float target);
+
+// Averages. float64 averages are computed in double, all others in float32 and rounded once. `average` and `model` must not overlap.
+
+// average = average · keep + weight · model, each product and the sum rounded.
+void mk_average_mix(
+  void *average, mk_float type, const void *model, mk_float model_type, size_t count, double keep, double weight);
+// PyTorch's lerp: fma(weight, model - average, average) below a weight of 0.5, else model - (model - average) · (1 - weight), fused.
+void mk_average_lerp(
+  void *average, mk_float type, const void *model, mk_float model_type, size_t count, double weight);
+// average + (model - average) / divisor, each step rounded.
+void mk_average_running(
+  void *average, mk_float type, const void *model, mk_float model_type, size_t count, double divisor);
+
 #endif

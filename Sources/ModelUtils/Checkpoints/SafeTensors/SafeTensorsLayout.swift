@@ -131,7 +131,7 @@ extension SafeTensors {
 }
 
 /// Writes JSON without white space, escaping what serde_json escapes.
-private struct JSONWriter {
+struct JSONWriter {
   private(set) var bytes: [UInt8] = []
   private var needsComma = false
 
@@ -154,6 +154,8 @@ private struct JSONWriter {
   }
 
   mutating func value(_ text: String) { append(text) }
+
+  mutating func value(_ number: Int) { bytes.append(contentsOf: String(number).utf8) }
 
   mutating func value(_ numbers: [Int]) {
     bytes.append(UInt8(ascii: "["))

@@ -68,7 +68,7 @@ struct ModuleUpdate {
     var attributes = Self.removals(original.attributes, module.attributes)
     if module.isTraining != original.isTraining { attributes["training"] = graph.add(.bool(module.isTraining)) }
     for (name, attribute) in module.attributes where attribute != original.attributes[name] {
-      attributes[name] = write(attribute, owner: reference)
+      attributes[name] = graph.add(attribute, owner: reference)
     }
     if let state = graph.stateDictionary(reference) { graph.change(attributes, of: state) }
     return reference
@@ -144,24 +144,5 @@ struct ModuleUpdate {
     let arguments = graph.add(.tuple([]))
     let state = graph.add(.dict(entries))
     return graph.addCall(.init(kind: .newObject, callable: callable, arguments: arguments, states: [state]))
-  }
-
-  private mutating func write(_ attribute: Attribute, owner: PickleGraph.Reference) -> PickleGraph.Reference {
-    switch attribute {
-    case .none: return graph.add(.none)
-    case .bool(let value): return graph.add(.bool(value))
-    case .int(let value): return graph.add(.int(value))
-    case .double(let value): return graph.add(.double(value))
-    case .string(let text): return graph.add(.string(text))
-    case .list(let items): return graph.add(.list(items.map { write($0, owner: owner) }))
-    case .tuple(let items): return graph.add(.tuple(items.map { write($0, owner: owner) }))
-    case .dict(let entries):
-      return graph.add(
-        .dict(entries.map { .init(key: write($0.key, owner: owner), value: write($0.value, owner: owner)) }))
-    case .boundMethod(let name):
-      return graph.addCall("builtins", "getattr", [owner, graph.add(.string(name))])
-    // What was never understood has no new value to write.
-    case .opaque: return graph.add(.none)
-    }
   }
 }

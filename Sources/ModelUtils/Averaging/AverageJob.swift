@@ -1,0 +1,90 @@
+import CKernels
+import ModelCore
+
+/// One tensor of an update.
+struct AverageJob: Sendable {
+  let name: String
+  let slot: Int
+  let source: Tensor
+  let rule: AveragedWeights.Rule
+  var average: Tensor
+  var isNonFinite = false
+
+  /// Elements that are averaged at a time: both sides fit into a cache, where the look for NaN costs little.
+  private static let chunk = 1 << 15
+
+  /// Whether it is divided among threads rather than being one job among others.
+  var isLarge: Bool { source.count > 1 << 20 }
+
+  mutating func run() throws {
+    do {
+      if let to = average.dtype.kernelFormat, let from = source.dtype.kernelFormat, !isCopy {
+        try average(to, from)
+      } else {
+        isNonFinite = try source.hasNonFinite()
+        average = try replaced()
+      }
+    } catch let error as ModelError { throw error.about(name) }
+  }
+
+  private var isCopy: Bool {
+    if case .copy = rule { true } else { false }
+  }
+
+  private mutating func average(_ to: mk_float, _ from: mk_float) throws {
+    guard source.count > 0 else { return }
+    let rule = rule
+    let (count, chunk) = (source.count, Self.chunk)
+    let (toWidth, fromWidth) = (average.dtype.byteWidth ?? 1, source.dtype.byteWidth ?? 1)
+    let bytes = try ContiguousBytes(source)
+    nonisolated(unsafe) let model = bytes.bytes.baseAddress!
+    let chunks = (count + chunk - 1) / chunk
+    let isLarge = isLarge
+    var flags = [Bool](repeating: false, count: chunks)
+    try average.updateBytes { memory in
+      flags.withUnsafeMutableBufferPointer { buffer in
+        nonisolated(unsafe) let (start, flags) = (memory.baseAddress!, buffer)
+        let part: @Sendable (Int) -> Void = { index in
+          let first = index * chunk
+          let length = min(chunk, count - first)
+          let (p, q) = (start + first * toWidth, model + first * fromWidth)
+          flags[index] = mk_has_nonfinite(q, length, from)
+          switch rule {
+          case .keep, .copy: break
+          case .mix(let keep, let weight): mk_average_mix(p, to, q, from, length, keep, weight)
+          case .lerp(let weight): mk_average_lerp(p, to, q, from, length, weight)
+          case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
+          }
+        }
+        if isLarge { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
+      }
+    }
+    isNonFinite = flags.contains(true)
+    withExtendedLifetime(bytes) {}
+  }
+
+  /// A copy; or integers, which are averaged in float32 and truncated, as PyTorch does with integers times a real.
+  private func replaced() throws -> Tensor {
+    if isCopy { return try source.cast(to: average.dtype).materialized() }
+    if average.dtype.kernelFormat != nil {
+      var job = AverageJob(
+        name: name, slot: slot, source: try source.cast(to: average.dtype), rule: rule, average: average)
+      try job.run()
+      return job.average
+    }
+    let old = try average.doubles().map { Float($0) }
+    let new = try source.doubles().map { Float($0) }
+    let values = zip(old, new).map { old, new -> Float in
+      switch rule {
+      case .keep: return old
+      case .copy: return new
+      case .mix(let keep, let weight):
+        let kept = old * Float(keep)
+        return kept + Float(weight) * new
+      case .lerp(let weight): return old + Float(weight) * (new - old)
+      case .running(let divisor): return old + (new - old) / Float(divisor)
+      }
+    }
+    return try Tensor(integers: values.map { Double($0) }, average.dtype, average.shape)
+  }
+}

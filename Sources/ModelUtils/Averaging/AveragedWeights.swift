@@ -1,0 +1,144 @@
+import CKernels
+import ModelCore
+
+/// The tensors of an average in memory of their own, and how a model is taken into them.
+struct AveragedWeights: Sendable {
+  /// How one tensor of the average changes.
+  enum Rule: Sendable {
+    case keep
+    case copy
+    /// average · keep + weight · model
+    case mix(keep: Double, weight: Double)
+    case lerp(weight: Double)
+    /// average + (model - average) / divisor
+    case running(divisor: Double)
+  }
+
+  /// Which tensor of the model belongs to which of the average.
+  enum Matching: Sendable { case names, order }
+
+  /// The module that the tensors belong to; nil for a state dict.
+  var skeleton: Module?
+  private var metadata: [String: String]?
+  private var places: OrderedDictionary<String, Int> = [:]
+  private var slots: [Tensor] = []
+  /// The names of parameters; the others are buffers.
+  private var parameters: Set<String> = []
+  private let placeholder: Tensor
+
+  init(_ model: Model) throws {
+    placeholder = try Tensor(.float32, [0])
+    let state = model.stateDict
+    metadata = state.metadata
+    var known: [Tensor.Identity: Int] = [:]
+    for (name, tensor) in state.tensors {
+      if let slot = known[tensor.identity], tensor.count > 0 {
+        places[name] = slot
+        continue
+      }
+      known[tensor.identity] = slots.count
+      places[name] = slots.count
+      do { slots.append(try tensor.materialized()) } catch let error as ModelError { throw error.about(name) }
+    }
+    switch model {
+    case .module(var module):
+      module.updateModules { path, module in
+        module.isTraining = false
+        for (index, name) in module.parameters.keys.enumerated() {
+          module.parameters.values[index].requiresGrad = false
+          parameters.insert(path.isEmpty ? name : "\(path).\(name)")
+        }
+      }
+      skeleton = module
+      // A parameter under its second name is one too.
+      let slots = Set(parameters.compactMap { places[$0] })
+      for (name, slot) in places where slots.contains(slot) { parameters.insert(name) }
+    case .stateDict:
+      for (name, tensor) in state.tensors where StateDict.isParameter(name, tensor) { parameters.insert(name) }
+    }
+  }
+
+  var stateDict: StateDict {
+    StateDict(places.mapValues { slots[$0] }, metadata: metadata)
+  }
+
+  var model: Model {
+    guard var module = skeleton else { return .stateDict(stateDict) }
+    module.setTensors { name in places[name].map { slots[$0] } }
+    return .module(module)
+  }
+
+  /// - Parameter rule: for each entry, by its type and whether it is a parameter (and no buffer).
+  mutating func update(
+    _ model: Model, by matching: Matching, decay: Double, skipsNonFinite: Bool,
+    _ rule: (_ tensor: Tensor, _ isParameter: Bool) -> Rule
+  ) throws -> AverageUpdate {
+    var jobs = try jobs(for: model.stateDict, matching, rule)
+    if skipsNonFinite {
+      try Parallel.update(&jobs) { $0.isNonFinite = try $0.source.hasNonFinite() }
+      let names = jobs.filter(\.isNonFinite).map(\.name)
+      if !names.isEmpty { return AverageUpdate(decay: decay, nonFinite: names, isSkipped: true) }
+    }
+    // Out of the slots while they change, so that nobody else holds their memory.
+    for index in jobs.indices {
+      jobs[index].average = slots[jobs[index].slot]
+      slots[jobs[index].slot] = placeholder
+    }
+    defer { for job in jobs { slots[job.slot] = job.average } }
+    for index in jobs.indices where jobs[index].isLarge { try jobs[index].run() }
+    try Parallel.update(&jobs) { job in
+      if !job.isLarge { try job.run() }
+    }
+    return AverageUpdate(decay: decay, nonFinite: jobs.filter(\.isNonFinite).map(\.name), isSkipped: false)
+  }
+
+  private func jobs(
+    for state: StateDict, _ matching: Matching, _ rule: (Tensor, Bool) -> Rule
+  ) throws -> [AverageJob] {
+    var jobs: [AverageJob] = []
+    var taken: Set<Int> = []
+    let sources = try sources(in: state, matching)
+    for (index, (name, slot)) in places.enumerated() where taken.insert(slot).inserted {
+      let average = slots[slot]
+      guard let source = sources[index] else {
+        throw ModelError("the model of this update lacks this tensor", subject: name)
+      }
+      guard source.shape == average.shape else {
+        throw ModelError("has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
+      }
+      let rule = rule(average, parameters.contains(name))
+      if case .keep = rule { continue }
+      let isComputed = average.dtype.kernelFormat != nil
+      if case .copy = rule {
+      } else if average.dtype.isFloatingPoint, !isComputed {
+        throw ModelError("\(average.dtype.rawValue) cannot be averaged", subject: name)
+      }
+      jobs.append(AverageJob(name: name, slot: slot, source: source, rule: rule, average: placeholder))
+    }
+    return jobs
+  }
+
+  private func sources(in state: StateDict, _ matching: Matching) throws -> [Tensor?] {
+    switch matching {
+    case .order:
+      guard state.count == places.count else {
+        throw ModelError("the model has \(state.count) tensors, the average \(places.count)")
+      }
+      // Formats order tensors each in its way: where the names are the same, they tell better what belongs together.
+      if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }
+      return Array(state.tensors.values)
+    case .names:
+      if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }
+      let matching = NameMatching(stateDict, state)
+      return places.keys.map { matching.target(of: $0).flatMap { state[$0] } }
+    }
+  }
+}
+
+extension Tensor {
+  /// Whether a floating element is NaN or infinite.
+  func hasNonFinite() throws -> Bool {
+    guard let format = dtype.kernelFormat else { return false }
+    return try withContiguousBytes { mk_has_nonfinite($0.baseAddress, count, format) }
+  }
+}

@@ -1,0 +1,62 @@
+import ModelCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// mmyolo's `ExpMomentumEMA`: the momentum, which is the share of the model, falls exponentially from 1.
+///
+/// momentum(s) = (1 - momentum) · exp(-(1 + s) / gamma) + momentum. Step 0 copies; from then on every `interval` steps
+/// a = lerp(a, m, momentum(s)) on floats. Buffers are copied at every update, or with `updateBuffers` averaged like parameters (the
+/// published class copies them no more after step 0, for it has used up the generator that lists them).
+public struct ExpMomentumEMA: ModelAverage {
+  public var momentum: Double
+  public var gamma: Double
+  public var interval: Int
+  public var updateBuffers: Bool
+  /// How many models it has been given, the copied ones included.
+  public private(set) var steps: Int
+  public var skipsNonFinite = false
+  private var weights: AveragedWeights
+
+  /// - Throws: `ModelError` unless gamma is above 0, the interval at least 1 and the momentum between 0 and 1.
+  public init(
+    _ model: some Averageable, momentum: Double = 0.0002, gamma: Double = 2000, interval: Int = 1,
+    updateBuffers: Bool = false, steps: Int = 0
+  ) throws {
+    guard gamma > 0 else { throw ModelError("gamma is \(gamma); it must be greater than 0") }
+    guard interval > 0 else { throw ModelError("the interval is \(interval); it must be at least 1") }
+    guard momentum > 0, momentum < 1 else {
+      throw ModelError("the momentum is \(momentum); it must be between 0 and 1")
+    }
+    weights = try AveragedWeights(model.averageable)
+    (self.momentum, self.gamma, self.interval) = (momentum, gamma, interval)
+    (self.updateBuffers, self.steps) = (updateBuffers, steps)
+  }
+
+  public var average: Model { weights.model }
+  public var updates: Int { steps }
+
+  public func momentum(at step: Int) -> Double {
+    (1 - momentum) * exp(-Double(1 + step) / gamma) + momentum
+  }
+
+  @discardableResult
+  public mutating func update(_ model: some Averageable) throws -> AverageUpdate {
+    let (isCopy, isDue) = (steps == 0, steps % interval == 0)
+    let weight = isCopy ? 1 : isDue ? momentum(at: steps) : 0
+    let updateBuffers = updateBuffers
+    let result = try weights.update(
+      model.averageable, by: .names, decay: 1 - weight, skipsNonFinite: skipsNonFinite
+    ) { tensor, isParameter in
+      if isCopy || !(isParameter || updateBuffers) { return .copy }
+      return isDue && tensor.dtype.isFloatingPoint ? .lerp(weight: weight) : .keep
+    }
+    if !result.isSkipped { steps += 1 }
+    return result
+  }
+}

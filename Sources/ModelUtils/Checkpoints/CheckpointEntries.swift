@@ -1,0 +1,77 @@
+import ModelCore
+
+/// What stands beside the models in a PyTorch file that is a dict: `epoch`, `optimizer`, `updates`, ….
+extension Checkpoint {
+  /// The dict that the file is; nil for any other file, a bare state dict included.
+  private var container: PickleGraph.Reference? {
+    guard let torch, models[""] == nil, torch.graph.entries(torch.graph.root) != nil else { return nil }
+    return torch.graph.root
+  }
+
+  /// Whether entries can stand beside the models.
+  public var hasEntries: Bool { container != nil }
+
+  /// An entry, as far as it is understood: numbers, text, None; anything else is opaque. Nil where there is none.
+  public func entry(_ key: String) -> Attribute? {
+    guard let container, let graph = torch?.graph, let value = graph.dictionary(container)?[key] else { return nil }
+    switch graph.nodes[value] {
+    case .none: return Attribute.none
+    case .bool(let flag): return .bool(flag)
+    case .int(let number): return .int(number)
+    case .double(let number): return .double(number)
+    default: return graph.text(value).map { .string($0) } ?? .opaque("object")
+    }
+  }
+
+  /// Sets an entry, a new one at the end. Does nothing where the file is no dict with entries.
+  public mutating func setEntry(_ key: String, to value: Attribute) {
+    guard let container else { return }
+    guard let new = torch?.graph.add(value, owner: container) else { return }
+    torch?.graph.change([key: new], of: container)
+  }
+
+  /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
+  public mutating func dropOptimizer() {
+    if entry("optimizer") != nil { setEntry("optimizer", to: .none) }
+  }
+
+  /// Puts the model that stands under one key under another, in place of what stands there; the first key is then None.
+  package mutating func moveModel(from source: String, to target: String) {
+    guard let container, let reference = torch?.places[source], let model = models[source],
+      let none = torch?.graph.add(.none)
+    else { return }
+    torch?.graph.change([target: reference, source: none], of: container)
+    torch?.places[source] = nil
+    torch?.places[target] = reference
+    models[source] = nil
+    models[target] = nil
+    models.updateValue(model, forKey: target, insertingAt: 0)
+  }
+}
+
+extension PickleGraph {
+  /// An object for an attribute; a bound method is `owner`'s.
+  mutating func add(_ attribute: Attribute, owner: Reference) -> Reference {
+    switch attribute {
+    case .none: return add(.none)
+    case .bool(let value): return add(.bool(value))
+    case .int(let value): return add(.int(value))
+    case .double(let value): return add(.double(value))
+    case .string(let text): return add(.string(text))
+    case .list(let items):
+      let references = items.map { add($0, owner: owner) }
+      return add(.list(references))
+    case .tuple(let items):
+      let references = items.map { add($0, owner: owner) }
+      return add(.tuple(references))
+    case .dict(let entries):
+      let pairs = entries.map { Entry(key: add($0.key, owner: owner), value: add($0.value, owner: owner)) }
+      return add(.dict(pairs))
+    case .boundMethod(let name):
+      let method = add(.string(name))
+      return addCall("builtins", "getattr", [owner, method])
+    // What was never understood has no new value to write.
+    case .opaque: return add(.none)
+    }
+  }
+}

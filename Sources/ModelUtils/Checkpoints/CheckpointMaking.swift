@@ -1,0 +1,30 @@
+import ModelCore
+
+extension Checkpoint {
+  /// A checkpoint that no file holds yet: a state dict, to be written.
+  public init(_ state: StateDict, name: String = "state dict") {
+    self.name = name
+    format = .torch
+    models = ["": .stateDict(state)]
+    torch = nil
+  }
+
+  /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a dict stays as it is.
+  public mutating func nestModel(under key: String) {
+    guard !hasEntries, let model = models[""] else { return }
+    var graph = torch?.graph ?? PickleGraph()
+    let reference: PickleGraph.Reference
+    if let known = torch?.places[""] {
+      reference = known
+    } else {
+      reference = graph.addOrderedDict()
+      // Written into an empty dict, every tensor is new.
+      torch = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [reference: StateDict()])
+    }
+    let name = graph.add(.string(key))
+    graph.root = graph.add(.dict([.init(key: name, value: reference)]))
+    torch?.graph = graph
+    torch?.places = [key: reference]
+    models = [key: model]
+  }
+}

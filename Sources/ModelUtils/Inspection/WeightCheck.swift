@@ -1,0 +1,76 @@
+import CKernels
+import ModelCore
+
+/// What is wrong, or will be, with a model's numbers.
+public struct WeightCheck: Sendable, Codable {
+  public enum Severity: String, Sendable, Codable { case info, warning, broken }
+
+  public struct Finding: Sendable, Codable, Hashable {
+    public let severity: Severity
+    /// The tensor's or module's name.
+    public let name: String
+    public let what: String
+  }
+
+  public let findings: [Finding]
+
+  /// Looks at every floating tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make infinite (warning) or zero
+  /// (info), output channels of a weight that are zero throughout (warning), running variances below zero (broken) or zero (warning), and
+  /// the eps of batch norms that a bare state dict would lose (info).
+  /// - Throws: `ModelError` when elements cannot be read.
+  public init(_ model: Model) throws {
+    var jobs = model.stateDict.tensors.map { Job(name: $0.key, tensor: $0.value) }
+    try Parallel.update(&jobs) { job in
+      do { try job.run() } catch let error as ModelError { throw error.about(job.name) }
+    }
+    var findings = jobs.flatMap(\.findings)
+    model.module?.forEachModule { path, module in
+      if case .batchNorm(let norm) = module.layer, norm.eps != 1e-5 {
+        findings.append(
+          Finding(
+            severity: .info, name: path,
+            what: "its eps of \(norm.eps) is lost in a bare state dict, whose reader takes 1e-05"))
+      }
+    }
+    self.findings = findings
+  }
+
+  private struct Job: Sendable {
+    let name: String
+    let tensor: Tensor
+    var findings: [Finding] = []
+
+    private mutating func add(_ severity: Severity, _ what: String) {
+      findings.append(Finding(severity: severity, name: name, what: what))
+    }
+
+    mutating func run() throws {
+      guard let format = tensor.dtype.kernelFormat, tensor.count > 0 else { return }
+      let (count, rows) = (tensor.count, tensor.shape.first ?? 1)
+      let isVariance = name.split(separator: ".").last == "running_var"
+      let isWeight = name.split(separator: ".").last == "weight" && tensor.shape.count > 1
+      let (census, dead) = try tensor.withContiguousBytes { bytes in
+        let census = mk_take_census(bytes.baseAddress, count, format, MK_FLOAT16)
+        var dead = 0
+        let length = count / max(1, rows)
+        if isWeight, census.zero >= length {
+          let width = bytes.count / count
+          for row in 0..<rows
+          where mk_count_zeros(bytes.baseAddress! + row * length * width, length, format) == length { dead += 1 }
+        }
+        return (census, dead)
+      }
+      if census.nan > 0 { add(.broken, "\(census.nan) of \(count) elements are NaN") }
+      if census.infinite > 0 { add(.broken, "\(census.infinite) of \(count) elements are infinite") }
+      if census.overflowing > 0 { add(.warning, "\(census.overflowing) elements would become infinite in float16") }
+      if census.flushed > 0 { add(.info, "\(census.flushed) elements would become zero in float16") }
+      if dead > 0 { add(.warning, "\(dead) of \(rows) channels are dead: all their weights are zero") }
+      if isVariance {
+        let values = try tensor.doubles()
+        let (negative, zero) = (values.count { $0 < 0 }, values.count { $0 == 0 })
+        if negative > 0 { add(.broken, "\(negative) running variances are negative") }
+        if zero > 0 { add(.warning, "\(zero) running variances are zero") }
+      }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import ModelCore
+
+/// The entries of `first` whose name `second` has too, with the same shape, and whose name contains none of `exclude`: YOLOv5's
+/// `intersect_dicts`. Element types do not matter.
+public func intersectDicts(_ first: StateDict, _ second: StateDict, exclude: [String] = []) -> StateDict {
+  StateDict(
+    first.tensors.filter { name, tensor in
+      second[name]?.shape == tensor.shape && !exclude.contains { name.contains($0) }
+    })
+}
+
+/// What went from a pretrained model into a target, and why the rest did not.
+public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
+  public struct Skipped: Sendable, Codable, Hashable {
+    public let name: String
+    public let reason: String
+  }
+
+  /// The target's names of what it was given, in its order.
+  public let transferred: [String]
+  /// Every other entry of either side, the pretrained model's first.
+  public let skipped: [Skipped]
+  /// How many entries the target has.
+  public let targetCount: Int
+  /// The wrappers' prefixes that were taken off the pretrained model's names to match them; empty where none were.
+  public let pretrainedPrefix: String
+  /// The same of the target's names, for matching only.
+  public let targetPrefix: String
+
+  public var description: String { "Transferred \(transferred.count)/\(targetCount) items" }
+
+  /// Which prefixes were taken off, in words; nil where none were.
+  public var prefixNote: String? {
+    switch (pretrainedPrefix.isEmpty, targetPrefix.isEmpty) {
+    case (true, true): nil
+    case (false, true): "names match without the prefix '\(pretrainedPrefix)' of the pretrained model"
+    case (true, false): "names match without the prefix '\(targetPrefix)' of the target"
+    case (false, false):
+      "names match without the prefixes '\(pretrainedPrefix)' of the pretrained model and '\(targetPrefix)' of the target"
+    }
+  }
+}
+
+extension StateDict {
+  /// Puts in the entries of a pretrained model that fit by name and shape, converted to this model's element types.
+  ///
+  /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either side where more
+  /// entries match that way. The original knows no prefixes.
+  /// - Parameter exclude: an entry whose name (in this model) contains one of these stays as it is.
+  /// - Throws: `ModelError` for values that cannot be converted.
+  @discardableResult
+  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
+    let matching = NameMatching(pretrained, self)
+    var transferred: Set<String> = []
+    var reached: Set<String> = []
+    var skipped: [IntersectionReport.Skipped] = []
+    // Tied entries stay tied.
+    var casts: [CastKey: Tensor] = [:]
+    for (source, tensor) in pretrained.tensors {
+      guard let name = matching.target(of: source), let old = self[name] else {
+        skipped.append(.init(name: source, reason: "not in target"))
+        continue
+      }
+      reached.insert(name)
+      if let text = exclude.first(where: { name.contains($0) }) {
+        skipped.append(.init(name: name, reason: "excluded by '\(text)'"))
+      } else if old.shape != tensor.shape {
+        skipped.append(.init(name: name, reason: "shape \(tensor.shape) against \(old.shape)"))
+      } else {
+        let key = CastKey(identity: tensor.identity, dtype: old.dtype)
+        do {
+          let new = try casts[key] ?? tensor.cast(to: old.dtype)
+          casts[key] = new
+          self[name] = new
+        } catch let error as ModelError { throw error.about(name) }
+        transferred.insert(name)
+      }
+    }
+    for name in names where !reached.contains(name) {
+      skipped.append(.init(name: name, reason: "not in pretrained"))
+    }
+    return IntersectionReport(
+      transferred: names.filter { transferred.contains($0) }, skipped: skipped, targetCount: count,
+      pretrainedPrefix: matching.firstPrefix, targetPrefix: matching.secondPrefix)
+  }
+
+  private struct CastKey: Hashable {
+    let identity: Tensor.Identity
+    let dtype: DType
+  }
+}
+
+extension Module {
+  /// The same for a whole module: parameters and persistent buffers.
+  @discardableResult
+  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
+    var state = stateDict()
+    let report = try state.transfer(from: pretrained, exclude: exclude)
+    let changed = Set(report.transferred)
+    setTensors { changed.contains($0) ? state[$0] : nil }
+    return report
+  }
+}
+
+extension Model {
+  /// The same for either.
+  @discardableResult
+  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
+    try update(
+      module: { try $0.transfer(from: pretrained, exclude: exclude) },
+      stateDict: { try $0.transfer(from: pretrained, exclude: exclude) })
+  }
+}

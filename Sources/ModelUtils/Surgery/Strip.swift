@@ -1,0 +1,102 @@
+import CKernels
+import ModelCheckpoints
+import ModelCore
+
+/// What `strip` did.
+public struct StripReport: Sendable, Codable, CustomStringConvertible {
+  /// A tensor some of whose finite elements the new type cannot hold.
+  public struct Overflow: Sendable, Codable, Hashable {
+    public let name: String
+    public let elements: Int
+
+    public init(name: String, elements: Int) {
+      self.name = name
+      self.elements = elements
+    }
+  }
+
+  public let dtype: DType
+  /// Whether the average took the model's place.
+  public let usedAverage: Bool
+  /// What became infinite; empty unless that was allowed.
+  public let overflows: [Overflow]
+
+  public var description: String {
+    usedAverage ? "The average became the model, as \(dtype.rawValue)" : "As \(dtype.rawValue)"
+  }
+}
+
+extension Checkpoint {
+  /// Makes a training checkpoint one for inference: YOLOv5's `strip_optimizer`.
+  ///
+  /// In a file that is a dict, `ema` becomes `model` where there is one; `optimizer`, `best_fitness`, `ema` and `updates` become None and
+  /// `epoch` -1, added where they are missing. The floating parameters and buffers of the model become `dtype`, for a YOLOv5 detection or
+  /// segmentation model those of its last layer's `stride`, `grid` and `anchor_grid` too, and nothing requires a gradient any more.
+  /// A bare state dict is converted, no more; the original takes only whole modules.
+  /// - Parameter allowOverflow: whether finite numbers may become infinite, as the original lets them.
+  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite.
+  @discardableResult
+  public mutating func strip(to dtype: DType = .float16, allowOverflow: Bool = false) throws -> StripReport {
+    let usesAverage = hasEntries && models["ema"] != nil
+    if usesAverage { moveModel(from: "ema", to: "model") }
+    for key in ["optimizer", "best_fitness", "ema", "updates"] { setEntry(key, to: .none) }
+    setEntry("epoch", to: .int(-1))
+    let chosen = models["model"] == nil ? Array(models.keys) : ["model"]
+    var overflows: [StripReport.Overflow] = []
+    for key in chosen {
+      if let state = models[key]?.stateDict { overflows += try Self.overflows(state, dtype) }
+    }
+    if !overflows.isEmpty, !allowOverflow {
+      let names = overflows.prefix(8).map(\.name).joined(separator: ", ") + (overflows.count > 8 ? ", …" : "")
+      throw ModelError(
+        "finite numbers would become infinite in \(dtype.rawValue): \(names)", file: name,
+        advice: "keep more with --dtype bfloat16 or float32, or give --allow-overflow")
+    }
+    for key in chosen {
+      if let head = models[key]?.module?.yoloHead {
+        try convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)
+      }
+    }
+    let name = name
+    try updateModels { key, model in
+      guard chosen.contains(key) else { return }
+      do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
+      if case .module(var module) = model {
+        model = .stateDict(StateDict())
+        module.requireNoGradients()
+        model = .module(module)
+      }
+    }
+    return StripReport(dtype: dtype, usedAverage: usesAverage, overflows: overflows)
+  }
+
+  private static func overflows(_ state: StateDict, _ dtype: DType) throws -> [StripReport.Overflow] {
+    guard let target = dtype.kernelFormat else { return [] }
+    var jobs = state.tensors.map { (name: $0.key, tensor: $0.value, elements: 0) }
+    try Parallel.update(&jobs) { job in
+      guard let format = job.tensor.dtype.kernelFormat, job.tensor.dtype != dtype else { return }
+      job.elements = try job.tensor.withContiguousBytes {
+        mk_take_census($0.baseAddress, $0.count / (job.tensor.dtype.byteWidth ?? 1), format, target).overflowing
+      }
+    }
+    return jobs.filter { $0.elements > 0 }.map { .init(name: $0.name, elements: $0.elements) }
+  }
+}
+
+extension Module {
+  /// Freezes every parameter, as `requires_grad_(False)`.
+  public mutating func requireNoGradients() {
+    updateModules { _, module in
+      for index in module.parameters.values.indices { module.parameters.values[index].requiresGrad = false }
+    }
+  }
+
+  /// The last layer of a YOLOv5 detection or segmentation model, which keeps tensors as plain attributes.
+  fileprivate var yoloHead: Identity? {
+    let models = ["DetectionModel", "SegmentationModel", "BaseModel", "Model"].map { "models.yolo.\($0)" }
+    guard models.contains(where: { className.hasSuffix($0) }), let last = children["model"]?.children.values.last,
+      ["models.yolo.Detect", "models.yolo.Segment"].contains(where: { last.className.hasSuffix($0) })
+    else { return nil }
+    return last.identity
+  }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Diff: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compares two models: names, shapes, element types, values.",
+    discussion: """
+      Any two formats can be compared. Exit status 0: equal; 1: they differ.
+
+      Without --tolerance values must be equal (zeros of either sign are, NaNs too) and element types the same. With it a difference of at \
+      most that much counts as equal, also between element types.
+
+      Example: mutils diff model.pt model.safetensors --tolerance 1e-3
+      """)
+
+  @Argument(help: "The first file.", completion: .file())
+  var first: String
+
+  @Argument(help: "The second file.", completion: .file())
+  var second: String
+
+  @Option(help: ArgumentHelp("The greatest absolute difference that counts as equal.", valueName: "t"))
+  var tolerance: Double?
+
+  @Option(
+    help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  var key: String?
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance takes a number from 0") }
+  }
+
+  func run() throws {
+    let diff = try report.withThreads {
+      try StateDictDiff(try read(first), try read(second), tolerance: tolerance)
+    }
+    if report.json {
+      try Terminal.print(json: diff)
+    } else {
+      show(diff)
+    }
+    if !diff.equal {
+      Terminal.printNotes()
+      throw ExitCode(1)
+    }
+  }
+
+  private func read(_ path: String) throws -> StateDict {
+    let file = FilePath(path)
+    let checkpoint = try Checkpoint(contentsOf: file)
+    guard let key, [.torch, .torchLegacy].contains(checkpoint.format) else { return checkpoint.preferred.stateDict }
+    return try Checkpoint(contentsOf: file, key: key).preferred.stateDict
+  }
+
+  private func show(_ diff: StateDictDiff) {
+    Terminal.print(diff.description)
+    for name in diff.onlyInFirst { Terminal.print("  only in the first: \(name.printable())") }
+    for name in diff.onlyInSecond { Terminal.print("  only in the second: \(name.printable())") }
+    for entry in diff.differing { Terminal.print("  \(entry.name.printable()): \(entry.text)") }
+  }
+}
+
+extension StateDictDiff.Entry {
+  /// What differs, in words.
+  fileprivate var text: String {
+    if firstShape != secondShape { return "shape \(firstShape) against \(secondShape)" }
+    var parts: [String] = []
+    if firstDType != secondDType { parts.append("\(firstDType.rawValue) against \(secondDType.rawValue)") }
+    if let elements, elements > 0 { parts.append("\(elements) elements differ") }
+    if let maxAbs, let maxRelative {
+      parts.append("at most \(Text.threeDigits(maxAbs)), relative \(Text.threeDigits(maxRelative))")
+    }
+    if let cosine { parts.append(CFormat.string("cosine %.9g", cosine)) }
+    if let nonFinite, nonFinite > 0 { parts.append("\(nonFinite) of them not finite on one side") }
+    return parts.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,183 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Ema: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Averages checkpoints: exponential moving averages and SWA.",
+    discussion: """
+      The first checkpoint starts the average, each further one is an update. With --resume the average, its count and its parameters come \
+      from EMA and every checkpoint is an update. Variants: yolo (YOLOv5's and YOLOv6's ModelEMA), timm, timm-v2, timm-v3 (ModelEma, V2, V3), \
+      mmyolo (ExpMomentumEMA), swa (the mean of all).
+
+      Examples:
+        mutils ema runs/epoch*.pt --decay 0.9999 -o ema.safetensors
+        mutils ema more/epoch*.pt --resume ema.safetensors -o ema.safetensors --force
+      """)
+
+  @Argument(help: "The checkpoints, in order.", completion: .file())
+  var checkpoints: [String]
+
+  @Option(help: "yolo, timm, timm-v2, timm-v3, mmyolo or swa. Default: what --resume says, else yolo.")
+  var variant: EmaVariant?
+
+  @OptionGroup var options: EmaOptions
+
+  @Option(help: ArgumentHelp("The average to go on from.", valueName: "ema"), completion: .file())
+  var resume: String?
+
+  @Flag(help: "Leave out checkpoints that hold NaN or infinities.")
+  var skipNonFinite = false
+
+  @Option(name: .shortAndLong, help: "The file to write; its extension picks the format.", completion: .file())
+  var output: String
+
+  @Flag(name: .shortAndLong, help: "Replace an existing file.")
+  var force = false
+
+  @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
+  var stateDict = false
+
+  @Option(
+    help: ArgumentHelp("Which object in each checkpoint is the model, such as 'model' or 'a.b'.", valueName: "key"))
+  var key: String?
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    if let variant { try options.check(for: variant) }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      let path = FilePath(output)
+      try OutputOptions.check(path, force: force)
+      var file = try Checkpoint(contentsOf: FilePath(resume ?? checkpoints[0]), key: resume == nil ? key : nil)
+      var state = try start(file)
+      if file.models.count > 1 {
+        report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
+      }
+      var result = EmaResult(variant: state.variant.rawValue, updates: 0, decay: nil, skipped: [], output: output)
+      let name = file.name
+      var average: any ModelAverage
+      do { average = try state.average(from: file.preferred) } catch let error as ModelError {
+        throw error.inFile(name)
+      }
+      average.skipsNonFinite = skipNonFinite
+      let before = average.updates
+      let rest = checkpoints.dropFirst(resume == nil ? 1 : 0)
+      for (index, checkpoint) in rest.enumerated() {
+        Terminal.progress(index, of: rest.count, isShown: !report.quiet)
+        try update(&average, with: checkpoint, &result)
+      }
+      Terminal.progress(rest.count, of: rest.count, isShown: !report.quiet)
+      result.updates = try state.updates() + average.updates - before
+      state.setUpdates(result.updates)
+      try write(average.average, state, in: &file, to: path)
+      if report.json { return try Terminal.print(json: result) }
+      Terminal.print("Averaged \(checkpoints.count) checkpoints, \(result.updates) updates (\(state.variant.rawValue))")
+      Terminal.print("Saved \(output)")
+    }
+  }
+
+  /// The variant and its parameters: what was asked for, else what the average to resume from says.
+  private func start(_ file: Checkpoint) throws -> EmaState {
+    let resumed = resume == nil ? [:] : Self.state(in: file)
+    let known = resumed["variant"].flatMap { EmaVariant(rawValue: $0) }
+    if let known, let variant, known != variant {
+      throw ModelError("holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
+    }
+    let variant = variant ?? known ?? .yolo
+    try options.check(for: variant)
+    if resume != nil, resumed["updates"] == nil, options.updates == nil, variant != .timm, variant != .timmV2 {
+      throw ModelError(
+        "does not say how many updates the average has had", file: file.name, advice: "give --updates")
+    }
+    return EmaState(options, variant: variant, resumed: resumed)
+  }
+
+  private func update(_ average: inout any ModelAverage, with checkpoint: String, _ result: inout EmaResult) throws {
+    do {
+      let model = try Checkpoint(contentsOf: FilePath(checkpoint), key: key).preferred
+      let done = try average.update(model, step: average.updates + 1)
+      if !done.nonFinite.isEmpty {
+        let names = done.nonFinite.prefix(5).map { $0.printable() }.joined(separator: ", ")
+        report.note(
+          "\(checkpoint): NaN or infinities in \(names)\(done.nonFinite.count > 5 ? ", …" : "")"
+            + (done.isSkipped ? "; left out" : ""))
+      }
+      if done.isSkipped {
+        result.skipped.append(.init(checkpoint: checkpoint, tensors: done.nonFinite))
+      } else {
+        result.decay = done.decay
+      }
+    } catch let error as ModelError { throw error.inFile(checkpoint) }
+  }
+
+  /// What `write` left beside the weights.
+  private static func state(in file: Checkpoint) -> [String: String] {
+    var state: [String: String] = [:]
+    for (key, value) in file.preferred.stateDict.metadata ?? [:] where key.hasPrefix("ema.") {
+      state[String(key.dropFirst(4))] = value
+    }
+    if let count = file.entry("updates")?.intValue { state["updates"] = String(count) }
+    for key in keys {
+      if let text = file.entry("ema.\(key)")?.stringValue { state[key] = text }
+    }
+    return state
+  }
+
+  private static let keys = [
+    "variant", "decay", "tau", "momentum", "gamma", "interval", "update_buffers", "min_decay", "update_after_step",
+    "use_warmup", "warmup_gamma", "warmup_power", "exclude_buffers",
+  ]
+
+  private func write(_ average: Model, _ state: EmaState, in file: inout Checkpoint, to path: FilePath) throws {
+    var values = state.values
+    values["variant"] = state.variant.rawValue
+    if try Checkpoint.OutputFormat(of: path) == .safetensors {
+      var tensors = average.stateDict
+      var metadata = tensors.metadata ?? [:]
+      for (key, value) in values { metadata["ema.\(key)"] = value }
+      tensors.metadata = metadata
+      try SafeTensors.write(tensors, to: path)
+      return
+    }
+    if stateDict { file = Checkpoint(average.stateDict, name: file.name) }
+    file.nestModel(under: "ema")
+    let key = file.preferredKey
+    file.updateModels { name, model in
+      if name == key { model = average }
+    }
+    file.setEntry("updates", to: .int(try state.updates()))
+    for (key, value) in values.sorted(by: { $0.key < $1.key }) where key != "updates" {
+      file.setEntry("ema.\(key)", to: .string(value))
+    }
+    try file.write(to: path)
+  }
+}
+
+private struct EmaResult: Encodable {
+  struct Skipped: Encodable {
+    let checkpoint: String
+    let tensors: [String]
+  }
+
+  let variant: String
+  var updates: Int
+  /// The share of the old average in the last update; null where there was none.
+  var decay: Double?
+  var skipped: [Skipped]
+  let output: String
+
+  private enum Key: String, CodingKey { case variant, updates, decay, skipped, output }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(variant, forKey: .variant)
+    try container.encode(updates, forKey: .updates)
+    try container.encode(decay, forKey: .decay)
+    try container.encode(skipped, forKey: .skipped)
+    try container.encode(output, forKey: .output)
+  }
+}

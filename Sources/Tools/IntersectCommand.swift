@@ -1,0 +1,69 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Intersect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Transfers the pretrained weights that fit into another model.",
+    discussion: """
+      What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \
+      weights in. The prefixes module., _orig_mod., model. and ema. are matched by themselves.
+
+      Example: mutils intersect yolov5s.pt mymodel.pt --exclude anchor -o start.pt
+      """)
+
+  @Argument(help: "The model whose weights are taken.", completion: .file())
+  var pretrained: String
+
+  @Argument(help: "The model that is given them.", completion: .file())
+  var target: String
+
+  @Option(help: ArgumentHelp("Leave entries alone whose name contains this text.", valueName: "text"))
+  var exclude: [String] = []
+
+  @Option(help: ArgumentHelp("Which object in the pretrained file is the model.", valueName: "key"))
+  var key: String?
+
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    try report.withThreads {
+      let source = try Checkpoint(contentsOf: FilePath(pretrained), key: key).preferred.stateDict
+      var checkpoint = try Checkpoint(contentsOf: FilePath(target))
+      let destination = try output.destination(forInput: target, suffix: "intersected")
+      var results: [IntersectionReport] = []
+      let name = checkpoint.name
+      try checkpoint.updateModels { _, model in
+        do { results.append(try model.transfer(from: source, exclude: exclude)) } catch let error as ModelError {
+          throw error.inFile(name)
+        }
+      }
+      guard let result = results.first else { return }
+      if let note = result.prefixNote { report.note(note) }
+      try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      if report.json {
+        try Terminal.print(json: IntersectResult(result: result, output: destination.string))
+        return
+      }
+      Terminal.print(result.description)
+      for skipped in result.skipped {
+        Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
+      }
+      Terminal.print("Saved \(destination.string)")
+    }
+  }
+}
+
+private struct IntersectResult: Encodable {
+  let result: IntersectionReport
+  let output: String
+
+  private enum Key: String, CodingKey { case output }
+
+  func encode(to encoder: any Encoder) throws {
+    try result.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(output, forKey: .output)
+  }
+}

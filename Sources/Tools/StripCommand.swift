@@ -1,0 +1,68 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Strip: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Makes a training checkpoint one for inference, as YOLO's strip_optimizer.",
+    discussion: """
+      The average takes the model's place; optimizer, best_fitness, ema and updates become None, epoch -1; the model becomes float16 and \
+      requires no gradients. Finite numbers that float16 cannot hold are an error that names them.
+
+      Example: mutils strip runs/train/exp/weights/last.pt -o model.pt
+      """)
+
+  @Argument(help: "The training checkpoint.", completion: .file())
+  var checkpoint: String
+
+  @Option(help: "The element type of the result: float16, bfloat16 or float32.")
+  var dtype = Precision.float16
+
+  @Flag(help: "Let finite numbers become infinite.")
+  var allowOverflow = false
+
+  @Option(
+    help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'model' or 'a.b'.", valueName: "key"))
+  var key: String?
+
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var report: ReportOptions
+
+  enum Precision: String, CaseIterable, ExpressibleByArgument {
+    case float16, bfloat16, float32
+
+    var dtype: DType { DType(rawValue: rawValue) ?? .float16 }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      var file = try Checkpoint(contentsOf: FilePath(checkpoint), key: key)
+      let destination = try output.destination(forInput: checkpoint, suffix: "stripped")
+      let before =
+        file.format == .sharded
+        ? file.preferred.stateDict.tensors.values.reduce(0) { $0 + $1.byteCount }
+        : try FileBytes(mapping: FilePath(checkpoint)).count
+      let result = try file.strip(to: dtype.dtype, allowOverflow: allowOverflow)
+      for overflow in result.overflows {
+        report.note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite")
+      }
+      let after = try file.write(
+        to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      if report.json {
+        try Terminal.print(
+          json: StripResult(
+            bytesBefore: before, bytesAfter: after, usedAverage: result.usedAverage, output: destination.string))
+      } else {
+        Terminal.print("\(result): \(before) -> \(after) bytes")
+        Terminal.print("Saved \(destination.string)")
+      }
+    }
+  }
+}
+
+private struct StripResult: Encodable {
+  let bytesBefore: Int
+  let bytesAfter: Int
+  let usedAverage: Bool
+  let output: String
+}

@@ -1,0 +1,79 @@
+"""intersect transfers what YOLOv5's intersect_dicts and load_state_dict transfer."""
+
+import nets
+import pytest
+import torch
+from helpers import load, report, same_bits, succeeds
+from torch import nn
+
+general = nets.import_yolov5().utils.general
+
+
+def source():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 255, 1), nn.Linear(4, 4))
+
+
+def destination():
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 18, 1), nn.Linear(4, 4), nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("exclude", [[], ["3."], ["bias", "running"]])
+def test_against_the_original(tmp_path, exclude):
+    model = destination()
+    torch.save(source().state_dict(), tmp_path / "a.pt")
+    torch.save(model.state_dict(), tmp_path / "b.pt")
+    options = [x for text in exclude for x in ("--exclude", text)]
+    answer = report("intersect", tmp_path / "a.pt", tmp_path / "b.pt", *options, "-o", tmp_path / "c.pt")
+    common = general.intersect_dicts(source().state_dict(), model.state_dict(), exclude=exclude)
+    assert answer["transferred"] == list(common)
+    total = len(model.state_dict())
+    model.load_state_dict(common, strict=False)
+    ours = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert list(ours) == list(model.state_dict())
+    assert all(same_bits(ours[k], v) for k, v in model.state_dict().items())
+    text = succeeds("intersect", tmp_path / "a.pt", tmp_path / "b.pt", *options, "-o", tmp_path / "c.pt", "-f").out
+    assert text.splitlines()[0] == f"Transferred {len(common)}/{total} items"
+
+
+def test_reasons(tmp_path):
+    extra = source().state_dict() | {"head": torch.ones(2)}
+    torch.save(extra, tmp_path / "a.pt")
+    torch.save(destination().state_dict(), tmp_path / "b.pt")
+    answer = report("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "--exclude", "3.w", "-o", tmp_path / "c.pt")
+    assert {s["name"]: s["reason"] for s in answer["skipped"]} == {
+        "2.weight": "shape [255, 8, 1, 1] against [18, 8, 1, 1]",
+        "2.bias": "shape [255] against [18]",
+        "3.weight": "excluded by '3.w'",
+        "head": "not in target",
+        "4.weight": "not in pretrained",
+        "4.bias": "not in pretrained",
+    }
+
+
+@pytest.mark.parametrize("before", ["", "module.", "_orig_mod.module.", "model.", "module._orig_mod.model."])
+@pytest.mark.parametrize("behind", ["", "module.", "model._orig_mod."])
+def test_prefixes(tmp_path, before, behind):
+    torch.save({before + k: v for k, v in source().state_dict().items()}, tmp_path / "a.pt")
+    target = {behind + k: v for k, v in destination().state_dict().items()}
+    torch.save(target, tmp_path / "b.pt")
+    result = succeeds("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "c.pt")
+    assert result.out.startswith("Transferred 9/13 items\n")
+    assert ("prefix" in result.err) == (before != behind)
+    ours = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert list(ours) == list(target)
+    assert same_bits(ours[behind + "0.weight"], source()[0].weight.detach())
+
+
+def test_into_a_whole_module_of_another_type(tmp_path):
+    torch.save(source(), tmp_path / "a.pt")
+    torch.save({"model": destination().half(), "epoch": 3}, tmp_path / "b.pt")
+    answer = report("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "c.pt")
+    assert len(answer["transferred"]) == 9
+    file = load(tmp_path / "c.pt")
+    assert file["epoch"] == 3
+    expected = destination().half()
+    expected.load_state_dict(general.intersect_dicts(source().state_dict(), expected.state_dict()), strict=False)
+    assert all(same_bits(file["model"].state_dict()[k], v) for k, v in expected.state_dict().items())
+    assert file["model"][0].weight.requires_grad
