@@ -11,8 +11,19 @@ let ground: [Target] = [
   .systemLibrary(
     name: "CZlib", path: "\(library)/CSystem/CZlib", pkgConfig: "zlib",
     providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+  .systemLibrary(
+    name: "CPNG", path: "\(library)/CSystem/CPNG", pkgConfig: "libpng",
+    providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+  .systemLibrary(
+    name: "CJPEG", path: "\(library)/CSystem/CJPEG", pkgConfig: "libjpeg",
+    providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
   .target(name: "CKernels", path: "\(library)/CKernels"),
-  .target(name: "CResources", path: "Resources", exclude: ["default-model.pt", "make_default_model.py"]),
+  .target(
+    name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
+    linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+  .target(
+    name: "CResources", path: "Resources",
+    exclude: ["default-model.pt", "make_default_model.py", "sample.jpg", "make_sample.py"]),
 ]
 
 // MARK: The library
@@ -34,13 +45,20 @@ let floors: [Target] = [
     ],
     path: "\(library)/Checkpoints"),
   .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
+  .target(
+    name: "ModelImages",
+    dependencies: [
+      "ModelCore", "CCodecs", "CKernels", "CResources",
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Images"),
   .target(name: "ModelSurgery", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Surgery"),
   .target(
     name: "ModelUtils",
-    dependencies: ["ModelCore", "ModelCheckpoints", "ModelInspection", "ModelSurgery"],
+    dependencies: ["ModelCore", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelSurgery"],
     path: library,
     exclude: [
-      "CKernels", "CSystem", "Checkpoints", "Core", "Inspection", "Surgery",
+      "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -64,6 +82,7 @@ let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
@@ -72,6 +91,8 @@ let tests: [Target] = [
     name: "benchmark",
     dependencies: ["ModelUtils", "CKernels", "CFloors", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Benchmarks/Swift"),
+  .executableTarget(
+    name: "pictures-benchmark", dependencies: ["ModelUtils"], path: "Tests/Benchmarks/Pictures"),
 ]
 
 let package = Package(

@@ -1,6 +1,7 @@
 /// Everything the library offers, under one import.
 @_exported import ModelCheckpoints
 @_exported import ModelCore
+@_exported import ModelImages
 @_exported import ModelInspection
 @_exported import ModelSurgery
 

@@ -27,6 +27,7 @@ struct Mutils: ParsableCommand {
       CommandGroup(name: "Inspect", subcommands: [Info.self, SparsityCommand.self]),
       CommandGroup(name: "Operate", subcommands: [Fuse.self, Prune.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
+      CommandGroup(name: "Pictures", subcommands: [Scale.self]),
     ])
 }
 

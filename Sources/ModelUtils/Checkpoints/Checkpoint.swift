@@ -79,7 +79,7 @@ public struct Checkpoint: Sendable {
   }
 
   private mutating func read(_ graph: PickleGraph, key: String?) throws {
-    let selection = ModelSelection(graph)
+    var selection = ModelSelection(graph)
     var reader = ModuleReader(graph)
     var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:])
     for place in try selection.models(key: key) {
@@ -131,6 +131,6 @@ public struct Checkpoint: Sendable {
   /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
   public mutating func dropOptimizer() {
     guard let root = torch?.graph.root, torch?.graph.value(forKey: "optimizer", of: root) != nil else { return }
-    if let none = torch?.graph.add(.none) { torch?.graph.setValue(none, forKey: "optimizer", of: root) }
+    if let none = torch?.graph.add(.none) { torch?.graph.change(["optimizer": none], of: root) }
   }
 }

@@ -8,7 +8,8 @@
 
 /// C's number formatting, which Python's `%` operator shares.
 package enum CFormat {
-  /// `printf` into a string. `%s` pads by characters, as Python does, not by bytes; it takes a width and nothing else.
+  /// `printf` into a string. `%s` pads by code points, as Python does, not by bytes; it takes a width and nothing else.
+  /// A NaN has no sign.
   package static func string(_ format: String, _ arguments: any Sendable...) -> String {
     var result = ""
     var rest = arguments[...]
@@ -21,8 +22,8 @@ package enum CFormat {
       switch rest.popFirst() {
       case let text as String:
         let width = Int(specification.dropFirst().dropLast()) ?? 0
-        result += String(repeating: " ", count: max(0, width - text.count)) + text
-      case let number as Double: result += formatted(specification, number)
+        result += String(repeating: " ", count: max(0, width - text.unicodeScalars.count)) + text
+      case let number as Double: result += formatted(specification, number.isNaN ? .nan : number)
       case let number as Int: result += formatted(specification.dropLast() + "ld", number)
       default: break
       }

@@ -58,7 +58,8 @@ extension StateDict {
     var (parameters, buffers) = (0, 0)
     var seen: Set<Tensor.Identity> = []
     for (name, tensor) in tensors {
-      let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+      // No model nests as deep; hostile names may.
+      let parts = name.split(separator: ".", maxSplits: 256, omittingEmptySubsequences: false)
       for depth in parts.indices { own[parts[..<depth].joined(separator: "."), default: 0] += 0 }
       guard tensor.count > 0, seen.insert(tensor.identity).inserted else { continue }
       if Self.isParameter(name, tensor) {

@@ -4,8 +4,9 @@ import ModelCore
 /// Folds a batch normalisation into the convolution (or fully connected layer) before it, as YOLOv5's `fuse_conv_and_bn`.
 ///
 /// With s = gamma / √(var + eps) per output channel: weight' = s · weight, bias' = s · bias + (beta - gamma · mean / √(var + eps)).
-/// Arithmetic is float32 in the original's order (float64 when the weight is), rounded once to the weight's own type; the result
-/// of a float32 layer is the original's to the last bit. Stride, padding, dilation, groups and padding mode stay.
+/// Arithmetic is float32 in the original's order (float64 when the weight is), rounded once to the weight's own type. A float32 layer
+/// gets the original's bits but where PyTorch's own square root, a vector library's, is not correctly rounded: there the scale of a
+/// channel differs by one unit in the last place.
 ///
 /// The fused parameters do not require gradients. (The original says so, too, but its copy makes them require one again.)
 /// - Parameters:

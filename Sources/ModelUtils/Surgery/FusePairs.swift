@@ -39,19 +39,18 @@ extension StateDict {
     var report = FusionReport()
     report.parametersBefore = parameterCount
     report.fused = pairs
-    report.refused = batchNormNames.filter { name in !pairs.contains { $0.bn == name } }.map {
+    let named = Set(pairs.map(\.bn))
+    report.refused = batchNormNames.filter { !named.contains($0) }.map {
       .init(conv: "", bn: $0, reason: "no --pair names it")
     }
-    var foldings = try pairs.map { try folding($0, eps: eps) }
-    for pair in pairs { tensors["\(pair.conv).weight"] = try placeholder(like: pair.conv) }
+    var uses: [Tensor.Identity: Int] = [:]
+    for tensor in tensors.values where tensor.count > 0 { uses[tensor.identity, default: 0] += 1 }
+    var foldings = try pairs.map { try folding($0, eps: eps, uses) }
+    // The weights leave the state dict while they are scaled, so that memory of our own is changed in place.
+    let placeholder = try Tensor(.float32, [0])
+    for pair in pairs { tensors["\(pair.conv).weight"] = placeholder }
     try Parallel.update(&foldings) { try $0.run() }
-    for (pair, folding) in zip(pairs, foldings) {
-      tensors["\(pair.conv).weight"] = folding.weight
-      insert(folding.bias, named: "\(pair.conv).bias", after: "\(pair.conv).weight")
-      for entry in ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"] {
-        tensors["\(pair.bn).\(entry)"] = nil
-      }
-    }
+    replace(Dictionary(uniqueKeysWithValues: zip(pairs.map(\.conv), foldings)), without: named)
     report.parametersAfter = parameterCount
     return report
   }
@@ -82,13 +81,14 @@ extension StateDict {
       .filter { tensors["\($0).running_mean"] != nil }
   }
 
-  private func folding(_ pair: FusionReport.Pair, eps: Double) throws -> BatchNormFolding {
+  private func folding(
+    _ pair: FusionReport.Pair, eps: Double, _ uses: [Tensor.Identity: Int]
+  ) throws -> BatchNormFolding {
     guard let weight = tensors["\(pair.conv).weight"], let mean = tensors["\(pair.bn).running_mean"],
       let variance = tensors["\(pair.bn).running_var"]
     else { throw ModelError("is missing", subject: pair.bn) }
-    let others = tensors.filter { $0.key != "\(pair.conv).weight" && $0.value.identity == weight.identity }
-    if let tied = others.keys.first, weight.count > 0 {
-      throw ModelError("shares its weight with \(tied), so it cannot be fused", subject: pair.conv)
+    guard uses[weight.identity, default: 0] < 2 else {
+      throw ModelError("shares its weight with another layer, so it cannot be fused", subject: pair.conv)
     }
     do {
       return try BatchNormFolding(
@@ -102,15 +102,23 @@ extension StateDict {
     }
   }
 
-  private func placeholder(like conv: String) throws -> Tensor { try Tensor(.float32, [0]) }
-
-  private mutating func insert(_ tensor: Tensor, named name: String, after previous: String) {
-    if tensors[name] != nil {
-      tensors[name] = tensor
-    } else {
-      let index = tensors.index(forKey: previous).map { $0 + 1 } ?? tensors.count
-      tensors.updateValue(tensor, forKey: name, insertingAt: index)
+  /// Puts the fused tensors in, each bias behind its weight, and takes the batch norms' entries out.
+  private mutating func replace(_ foldings: [String: BatchNormFolding], without norms: Set<String>) {
+    var result: OrderedDictionary<String, Tensor> = [:]
+    result.reserveCapacity(tensors.count)
+    let entries: Set<Substring> = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    for (name, tensor) in tensors {
+      let dot = name.lastIndex(of: ".") ?? name.startIndex
+      let (module, entry) = (String(name[..<dot]), name[dot...].drop { $0 == "." })
+      if norms.contains(module), entries.contains(entry) { continue }
+      guard let folding = foldings[module], entry == "weight" || entry == "bias" else {
+        result[name] = tensor
+        continue
+      }
+      if entry == "weight" { result[name] = folding.weight }
+      result["\(module).bias"] = folding.bias
     }
+    tensors = result
   }
 
   /// The elements of all entries that are weights: floating and no running statistics. Tied ones count once.

@@ -47,10 +47,7 @@ struct FusionPlan {
     case .pairs(let pairs, let replacement):
       for pair in pairs { propose(pair.conv, pair.bn, in: parent, path, replacement) }
     case .inOrder:
-      // YOLO's own top level routes its layers by number instead of running them in order.
-      guard !parent.children.values.contains(where: { $0.attributes["f"] != nil && $0.attributes["i"] != nil }) else {
-        return
-      }
+      guard !Self.isRouted(parent) else { return }
       for (conv, bn) in zip(parent.children.keys, parent.children.keys.dropFirst()) {
         propose(conv, bn, in: parent, path, .identity)
       }
@@ -94,38 +91,56 @@ struct FusionPlan {
 
   /// Explains every batch norm among the children that was not planned.
   private mutating func excuse(_ parent: Module, _ path: String) {
-    let names = parent.children.keys
-    for (index, child) in parent.children.values.enumerated() where !planned.contains(child.identity) {
-      guard case .batchNorm(let norm) = child.layer else { continue }
-      let before =
-        names[..<index].last { isConvolution(parent.children[$0]!) && features(parent.children[$0]!) == norm.features }
-        ?? names[..<index].last { isConvolution(parent.children[$0]!) }
-      let after = names[(index + 1)...].first { isConvolution(parent.children[$0]!) }
-      let reason = excused[child.identity] ?? reason(parent, index, before: before, after: after)
+    let siblings = parent.children.elements
+    var isRouted: Bool?
+    var next = siblings.indices.reversed().reduce(into: [String?](repeating: nil, count: siblings.count + 1)) {
+      next, index in
+      next[index] = isConvolution(siblings[index].value) ? siblings[index].key : next[index + 1]
+    }
+    next.removeFirst()
+    var last: String?
+    var lastOfFeatures: [Int: String] = [:]
+    for (index, (name, child)) in siblings.enumerated() {
+      if isConvolution(child) {
+        last = name
+        if let features = features(child) { lastOfFeatures[features] = name }
+      }
+      guard case .batchNorm(let norm) = child.layer, !planned.contains(child.identity) else { continue }
+      let before = lastOfFeatures[norm.features] ?? last
+      let routed = isRouted ?? Self.isRouted(parent)
+      isRouted = routed
+      let reason =
+        excused[child.identity]
+        ?? (routed
+          ? "its parent routes its layers by number"
+          : reason(parent, previous: index == 0 ? nil : siblings[index - 1].value, before: before, after: next[index]))
       report.refused.append(
         .init(
-          conv: (before ?? after).map { Self.join(path, $0) } ?? "", bn: Self.join(path, names[index]), reason: reason))
+          conv: (before ?? next[index]).map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
     }
   }
 
-  private func reason(_ parent: Module, _ index: Int, before: String?, after: String?) -> String {
+  private func reason(_ parent: Module, previous: Module?, before: String?, after: String?) -> String {
     switch FusionRules.rule(for: parent, fusedForward: fusedForward) {
     case .inOrder:
-      if parent.children.values.contains(where: { $0.attributes["f"] != nil }) {
-        return "its parent routes its layers by number"
-      }
-      guard index > 0 else {
+      guard let previous else {
         return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution"
       }
-      let previous = parent.children.values[index - 1]
-      if before != nil { return "\(previous.className.name) stands between the convolution and the batch norm" }
-      return after == nil || !(previous.layer == .opaque)
+      if before != nil {
+        return "\(previous.className.name) stands between the convolution and the batch norm"
+      }
+      return after == nil
         ? "what comes before it, a \(previous.className.name), is no convolution"
         : "the batch norm comes before the convolution"
     case .pairs: return "\(parent.className) does not put it directly behind a convolution"
     case .leave(let reason): return reason
     case nil: return "what the forward of \(parent.className) does with it is not known"
     }
+  }
+
+  /// Whether the children's numbers say where their inputs come from, as in YOLO's own top level.
+  private static func isRouted(_ parent: Module) -> Bool {
+    parent.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
   }
 
   private func features(_ module: Module) -> Int? {

@@ -189,7 +189,7 @@ struct Pruning {
   }
 
   private func custom(_ weights: inout [NamedTensor], _ masks: StateDict) throws -> [Int] {
-    if let unknown = masks.names.first(where: { name in !weights.contains { $0.name == name } }) {
+    if let unknown = masks.names.subtracting(weights.map(\.name)).first {
       throw ModelError("is a mask of no weight that is pruned", subject: unknown)
     }
     let bytes = try weights.map { weight in

@@ -1,12 +1,12 @@
 import ModelCore
 
 /// Reads little-endian numbers from a part of a file, each checked against its end.
-struct ByteReader {
+package struct ByteReader {
   let file: FileBytes
-  private(set) var offset: Int
+  package private(set) var offset: Int
   let end: Int
 
-  init(_ file: FileBytes, offset: Int, end: Int) {
+  package init(_ file: FileBytes, offset: Int, end: Int) {
     self.file = file
     self.offset = offset
     self.end = min(end, file.count)

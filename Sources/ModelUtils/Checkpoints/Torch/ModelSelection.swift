@@ -17,12 +17,17 @@ struct ModelSelection {
   ]
 
   private let graph: PickleGraph
+  /// The dicts that were searched, and what was found of the states of objects and of dicts: each is looked at once, however
+  /// many entries share it.
+  private var searched: Set<PickleGraph.Reference> = []
+  private var statesOfModules: [PickleGraph.Reference: Bool] = [:]
+  private var stateDicts: [PickleGraph.Reference: Bool] = [:]
 
   init(_ graph: PickleGraph) { self.graph = graph }
 
   /// The models of the file, the preferred one first; with a key, the one that stands there.
   /// - Throws: `ModelError` when there is none, or when there are several and none is preferred.
-  func models(key: String?) throws -> [Place] {
+  mutating func models(key: String?) throws -> [Place] {
     if let key {
       guard let reference = resolve(key) else {
         throw ModelError("there is no key '\(key)'", advice: "the file has \(list(topKeys))")
@@ -38,8 +43,10 @@ struct ModelSelection {
       throw ModelError("holds no model", advice: "a state dict, a dict with one, or a whole module is needed")
     }
     // No known key: a single dict of tensors is meant, several are not told apart by guessing.
-    let others = (graph.dictionary(graph.root) ?? [:]).filter {
-      !$0.key.contains("optim") && !$0.key.contains("sched") && isStateDict($0.value)
+    var others: OrderedDictionary<String, PickleGraph.Reference> = [:]
+    for (name, value) in graph.dictionary(graph.root) ?? [:]
+    where !name.contains("optim") && !name.contains("sched") && isStateDict(value) {
+      others[name] = value
     }
     guard let only = others.elements.first, others.count == 1 else {
       throw ModelError(
@@ -69,31 +76,41 @@ struct ModelSelection {
   }
 
   /// The models that an object is or holds.
-  private func holding(_ reference: PickleGraph.Reference, key: String, depth: Int) -> [Place] {
-    if ModuleReader.isModule(reference, in: graph) {
+  private mutating func holding(_ reference: PickleGraph.Reference, key: String, depth: Int) -> [Place] {
+    if isModule(reference) {
       return [Place(key: key, reference: reference, isModule: true)]
     }
-    guard depth < 4, let entries = graph.dictionary(reference) else { return [] }
+    guard depth < 4, searched.insert(reference).inserted, let entries = graph.dictionary(reference) else { return [] }
     let prefix = key.isEmpty ? "" : key + "."
-    let ranked = Self.keys.filter { entries[$0] != nil } + entries.keys.filter { !Self.keys.contains($0) }
     var found: [Place] = []
-    for name in ranked {
-      guard let value = entries[name] else { continue }
-      if ModuleReader.isModule(value, in: graph) {
-        found.append(Place(key: prefix + name, reference: value, isModule: true))
-      } else if Self.keys.contains(name) {
-        found += holding(value, key: prefix + name, depth: depth + 1)
-      }
+    for name in Self.keys {
+      if let value = entries[name] { found += holding(value, key: prefix + name, depth: depth + 1) }
     }
     if found.contains(where: \.isModule) { found.removeAll { !$0.isModule } }
+    if found.isEmpty {
+      for (name, value) in entries where isModule(value) {
+        found.append(Place(key: prefix + name, reference: value, isModule: true))
+      }
+    }
     if found.isEmpty, isStateDict(reference) {
       return [Place(key: key, reference: reference, isModule: false)]
     }
     return found
   }
 
-  private func isStateDict(_ reference: PickleGraph.Reference) -> Bool {
-    graph.dictionary(reference)?.values.contains { graph.isTensor($0) } ?? false
+  private mutating func isModule(_ reference: PickleGraph.Reference) -> Bool {
+    guard graph.objectClass(reference) != nil, let state = graph.stateDictionary(reference) else { return false }
+    if let known = statesOfModules[state] { return known }
+    let isModule = ModuleReader.isModule(reference, in: graph)
+    statesOfModules[state] = isModule
+    return isModule
+  }
+
+  private mutating func isStateDict(_ reference: PickleGraph.Reference) -> Bool {
+    if let known = stateDicts[reference] { return known }
+    let isStateDict = graph.dictionary(reference)?.values.contains { graph.isTensor($0) } ?? false
+    stateDicts[reference] = isStateDict
+    return isStateDict
   }
 
   // MARK: Reading
@@ -113,7 +130,7 @@ struct ModelSelection {
     var visited = 0
     func visit(_ reference: PickleGraph.Reference, _ prefix: String, _ depth: Int) throws {
       guard let attributes = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) }) else { return }
-      visited += 1
+      visited += 1 + attributes.count
       guard depth < ModuleReader.depthLimit, visited <= ModuleReader.placeLimit else {
         throw ModelError("the modules are nested too deeply or shared too often")
       }

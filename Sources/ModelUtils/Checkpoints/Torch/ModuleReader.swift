@@ -7,13 +7,27 @@ struct ModuleReader {
   private(set) var modules: [PickleGraph.Reference: Module] = [:]
   private var parameters: [PickleGraph.Reference: Parameter] = [:]
   private var unfinished: Set<PickleGraph.Reference> = []
-  /// How many places in the tree below each object.
-  private var places: [PickleGraph.Reference: Int] = [:]
+  /// How much of the tree stands below each object.
+  private var extents: [PickleGraph.Reference: Extent] = [:]
   private var attributeBudget = 2 << 20
+  /// How many entries of the modules' dicts may still be looked at; dicts that many modules share count for each.
+  private var entryBudget = PickleGraph.nodeLimit
 
-  /// The most places that modules may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
+  /// The places that modules and tensors have in a tree, and the bytes of all their paths.
+  private struct Extent {
+    var places = 1
+    var nameBytes = 0
+
+    mutating func add(_ name: String, _ below: Extent) {
+      places += below.places
+      nameBytes += below.nameBytes + below.places * (name.utf8.count + 1)
+    }
+  }
+
+  /// The most places that modules and their tensors may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
   /// unfold to more than memory holds.
   static let placeLimit = 1 << 20
+  static let nameLimit = 256 << 20
   static let depthLimit = 256
 
   init(_ graph: PickleGraph) { self.graph = graph }
@@ -49,38 +63,48 @@ struct ModuleReader {
     guard let className = graph.objectClass(reference),
       let state = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) })
     else { throw ModelError("is not a module", subject: path) }
-    func dictionary(_ name: String) -> OrderedDictionary<String, PickleGraph.Reference> {
-      state[name].flatMap { graph.dictionary($0) } ?? [:]
+    entryBudget -= state.count
+    func dictionary(_ name: String) throws -> OrderedDictionary<String, PickleGraph.Reference> {
+      let entries = state[name].flatMap { graph.dictionary($0) } ?? [:]
+      entryBudget -= entries.count
+      guard entryBudget >= 0 else { throw ModelError("shared dicts of modules hold too many entries", subject: path) }
+      return entries
     }
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
     let prefix = path.isEmpty ? "" : path + "."
-    for (name, value) in dictionary("_parameters") where !graph.isNone(value) {
+    for (name, value) in try dictionary("_parameters") where !graph.isNone(value) {
       do { module.parameters[name] = try parameter(value) } catch let error as ModelError {
         throw error.about(prefix + name)
       }
     }
-    for (name, value) in dictionary("_buffers") where !graph.isNone(value) {
+    for (name, value) in try dictionary("_buffers") where !graph.isNone(value) {
       do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError {
         throw error.about(prefix + name)
       }
     }
-    if let set = state["_non_persistent_buffers_set"] { module.nonPersistentBuffers = Set(names(inSet: set)) }
+    if let set = state["_non_persistent_buffers_set"] {
+      let names = names(inSet: set)
+      entryBudget -= names.count
+      module.nonPersistentBuffers = Set(names)
+    }
     for (name, value) in state where !Self.structure.contains(name) {
       module.attributes[name] = attribute(value, of: reference, depth: 0)
     }
-    var below = 1
-    for (name, value) in dictionary("_modules") where !graph.isNone(value) {
-      guard Self.isModule(value, in: graph) else {
+    var extent = Extent()
+    for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, Extent()) }
+    for (name, value) in try dictionary("_modules") where !graph.isNone(value) {
+      guard modules[value] != nil || Self.isModule(value, in: graph) else {
         throw ModelError("stands among the modules but is none", subject: prefix + name)
       }
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
-      below += places[value, default: 1]
-      guard below <= Self.placeLimit else {
+      extent.add(name, extents[value] ?? Extent())
+      guard extent.places <= Self.placeLimit, extent.nameBytes <= Self.nameLimit else {
         throw ModelError(
-          "shared modules unfold to more than \(Self.placeLimit) places", subject: path.isEmpty ? nil : path)
+          "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors",
+          subject: path.isEmpty ? nil : path)
       }
     }
-    places[reference] = below
+    extents[reference] = extent
     module.layer = LayerRecognition.layer(of: module)
     modules[reference] = module
     return module

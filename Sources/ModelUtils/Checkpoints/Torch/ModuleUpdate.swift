@@ -45,44 +45,47 @@ struct ModuleUpdate {
     written[module.identity] = reference
     let original = origin?.module ?? Module(module.className, isTraining: module.isTraining)
 
-    if let entries = part("_parameters", of: reference) {
-      for name in original.parameters.keys where module.parameters[name] == nil {
-        graph.removeValue(forKey: name, of: entries)
-      }
-      for (name, parameter) in module.parameters where isChanged(parameter, from: original.parameters[name]) {
-        graph.setValue(write(parameter), forKey: name, of: entries)
-      }
+    var parameters = Self.removals(original.parameters, module.parameters)
+    for (name, parameter) in module.parameters where isChanged(parameter, from: original.parameters[name]) {
+      parameters[name] = write(parameter)
     }
-    if let entries = part("_buffers", of: reference) {
-      for name in original.buffers.keys where module.buffers[name] == nil {
-        graph.removeValue(forKey: name, of: entries)
-      }
-      for (name, buffer) in module.buffers where buffer.identity != original.buffers[name]?.identity {
-        graph.setValue(write(buffer), forKey: name, of: entries)
-      }
+    change("_parameters", of: reference, parameters)
+
+    var buffers = Self.removals(original.buffers, module.buffers)
+    for (name, buffer) in module.buffers where buffer.identity != original.buffers[name]?.identity {
+      buffers[name] = write(buffer)
     }
-    if let entries = part("_modules", of: reference) {
-      for name in original.children.keys where module.children[name] == nil {
-        graph.removeValue(forKey: name, of: entries)
-      }
-      let existing = graph.dictionary(entries) ?? [:]
-      for (name, child) in module.children {
-        let value = write(child, like: existing[name] ?? reference)
-        if value != existing[name] { graph.setValue(value, forKey: name, of: entries) }
-      }
+    change("_buffers", of: reference, buffers)
+
+    var children = Self.removals(original.children, module.children)
+    let existing = part("_modules", of: reference).flatMap { graph.dictionary($0) } ?? [:]
+    for (name, child) in module.children {
+      let value = write(child, like: existing[name] ?? reference)
+      if value != existing[name] { children[name] = value }
     }
-    if let state = graph.stateDictionary(reference) {
-      if module.isTraining != original.isTraining {
-        graph.setValue(graph.add(.bool(module.isTraining)), forKey: "training", of: state)
-      }
-      for name in original.attributes.keys where module.attributes[name] == nil {
-        graph.removeValue(forKey: name, of: state)
-      }
-      for (name, attribute) in module.attributes where attribute != original.attributes[name] {
-        graph.setValue(write(attribute, owner: reference), forKey: name, of: state)
-      }
+    change("_modules", of: reference, children)
+
+    var attributes = Self.removals(original.attributes, module.attributes)
+    if module.isTraining != original.isTraining { attributes["training"] = graph.add(.bool(module.isTraining)) }
+    for (name, attribute) in module.attributes where attribute != original.attributes[name] {
+      attributes[name] = write(attribute, owner: reference)
     }
+    if let state = graph.stateDictionary(reference) { graph.change(attributes, of: state) }
     return reference
+  }
+
+  private mutating func change(
+    _ name: String, of reference: PickleGraph.Reference, _ changes: OrderedDictionary<String, PickleGraph.Reference?>
+  ) {
+    if let entries = part(name, of: reference) { graph.change(changes, of: entries) }
+  }
+
+  /// The keys that are gone.
+  private static func removals<Value>(
+    _ old: OrderedDictionary<String, Value>, _ new: OrderedDictionary<String, Value>
+  ) -> OrderedDictionary<String, PickleGraph.Reference?> {
+    OrderedDictionary(
+      uniqueKeysWithValues: old.keys.filter { new[$0] == nil }.map { ($0, PickleGraph.Reference?.none) })
   }
 
   private func isChanged(_ parameter: Parameter, from original: Parameter?) -> Bool {

@@ -1,24 +1,29 @@
 /// The textual notations of pickle protocol 0.
 enum PickleEscapes {
-  /// Text in Python's raw-unicode-escape: Latin-1 bytes with `\uXXXX` and `\UXXXXXXXX`.
-  static func rawUnicode(_ line: UnsafeRawBufferPointer) -> String? {
-    var units: [UInt16] = []
+  /// Text in Python's raw-unicode-escape, Latin-1 bytes with `\uXXXX` and `\UXXXXXXXX`, as UTF-8;
+  /// a lone surrogate takes three bytes of it.
+  static func rawUnicode(_ line: UnsafeRawBufferPointer) -> [UInt8]? {
+    var text: [UInt8] = []
     var index = 0
     while index < line.count {
       let marker = index + 1 < line.count ? line[index + 1] : 0
       if line[index] == UInt8(ascii: "\\"), marker == UInt8(ascii: "u") || marker == UInt8(ascii: "U") {
         let digits = marker == UInt8(ascii: "u") ? 4 : 8
-        guard let value = hex(line, index + 2, digits), let scalar = UnicodeScalar(value) else {
+        guard let value = hex(line, index + 2, digits) else { return nil }
+        if let scalar = UnicodeScalar(value) {
+          text += UTF8.encode(scalar)!
+        } else if (0xd800...0xdfff).contains(value) {
+          text += [0xe0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 0x3f), 0x80 | UInt8(value & 0x3f)]
+        } else {
           return nil
         }
-        units.append(contentsOf: UTF16.encode(scalar)!)
         index += 2 + digits
       } else {
-        units.append(UInt16(line[index]))
+        text += UTF8.encode(UnicodeScalar(line[index]))!
         index += 1
       }
     }
-    return String(validating: units, as: UTF16.self)
+    return text
   }
 
   /// The bytes of a quoted Python 2 string literal.
@@ -52,7 +57,7 @@ enum PickleEscapes {
   }
 
   private static func hex(_ line: UnsafeRawBufferPointer, _ start: Int, _ digits: Int) -> UInt32? {
-    guard start + digits <= line.count else { return nil }
+    guard start + digits <= line.count, line[start] != UInt8(ascii: "+") else { return nil }
     return UInt32(String(decoding: line[start..<start + digits], as: UTF8.self), radix: 16)
   }
 

@@ -8,8 +8,8 @@ package struct PickleGraph: Sendable {
   package typealias Reference = Int
 
   package struct Entry: Sendable {
-    var key: Reference
-    var value: Reference
+    package var key: Reference
+    package var value: Reference
   }
 
   package enum Node: Sendable {
@@ -52,26 +52,26 @@ package struct PickleGraph: Sendable {
       case newObjectWithKeywords(Reference)
     }
 
-    var kind: Kind
-    var callable: Reference
+    package var kind: Kind
+    package var callable: Reference
     /// A tuple.
-    var arguments: Reference
+    package var arguments: Reference
     /// What `append` and `add` put in.
-    var items: [Reference] = []
+    package var items: [Reference] = []
     /// What item assignment put in.
-    var entries: [Entry] = []
+    package var entries: [Entry] = []
     /// What `__setstate__` or the update of `__dict__` was given.
-    var states: [Reference] = []
+    package var states: [Reference] = []
   }
 
   /// A storage that tensors of the file refer to.
   package struct StorageRecord: Sendable {
-    var storage: Storage
+    package var storage: Storage
     /// `torch.FloatStorage` and the like, or `torch.storage.UntypedStorage`.
-    var className: ClassName
+    package var className: ClassName
     /// The device it was saved from, such as `cpu` or `cuda:0`.
-    var location: String
-    var elementCount: Int
+    package var location: String
+    package var elementCount: Int
   }
 
   /// A tensor that is to be written in place of an object of the file.
@@ -81,16 +81,16 @@ package struct PickleGraph: Sendable {
     var parameterRequiresGrad: Bool?
   }
 
-  var nodes: [Node] = []
-  var calls: [Call] = []
-  var storages: [StorageRecord] = []
-  var tensors: [NewTensor] = []
-  var root: Reference = 0
+  package var nodes: [Node] = []
+  package var calls: [Call] = []
+  package var storages: [StorageRecord] = []
+  package var tensors: [NewTensor] = []
+  package var root: Reference = 0
 
   /// The most objects that a pickle may describe: some 200 MB of them.
   static let nodeLimit = 8 << 20
 
-  mutating func add(_ node: Node) -> Reference {
+  package mutating func add(_ node: Node) -> Reference {
     nodes.append(node)
     return nodes.count - 1
   }
@@ -104,19 +104,19 @@ package struct PickleGraph: Sendable {
 // MARK: Looking at objects
 
 extension PickleGraph {
-  func call(_ reference: Reference) -> Call? {
+  package func call(_ reference: Reference) -> Call? {
     if case .call(let index) = nodes[reference] { calls[index] } else { nil }
   }
 
-  func className(_ reference: Reference) -> ClassName? {
+  package func className(_ reference: Reference) -> ClassName? {
     if case .global(let name) = nodes[reference] { name } else { nil }
   }
 
-  func isNone(_ reference: Reference) -> Bool {
+  package func isNone(_ reference: Reference) -> Bool {
     if case .none = nodes[reference] { true } else { false }
   }
 
-  func int(_ reference: Reference) -> Int? {
+  package func int(_ reference: Reference) -> Int? {
     switch nodes[reference] {
     case .int(let value): value
     case .bool(let value): value ? 1 : 0
@@ -124,12 +124,12 @@ extension PickleGraph {
     }
   }
 
-  func bool(_ reference: Reference) -> Bool? {
+  package func bool(_ reference: Reference) -> Bool? {
     if case .bool(let value) = nodes[reference] { value } else { nil }
   }
 
   /// Text, of Python 3 or (as UTF-8) of Python 2.
-  func text(_ reference: Reference) -> String? {
+  package func text(_ reference: Reference) -> String? {
     switch nodes[reference] {
     case .string(let text): text
     case .python2String(let bytes): String(validating: bytes, as: UTF8.self)
@@ -137,12 +137,12 @@ extension PickleGraph {
     }
   }
 
-  func tuple(_ reference: Reference) -> [Reference]? {
+  package func tuple(_ reference: Reference) -> [Reference]? {
     if case .tuple(let items) = nodes[reference] { items } else { nil }
   }
 
   /// The items of a tuple or list.
-  func sequence(_ reference: Reference) -> [Reference]? {
+  package func sequence(_ reference: Reference) -> [Reference]? {
     switch nodes[reference] {
     case .tuple(let items), .list(let items): items
     default: nil
@@ -165,7 +165,7 @@ extension PickleGraph {
   }
 
   /// The entries of a dict or of a subclass that is filled like one.
-  func entries(_ reference: Reference) -> [Entry]? {
+  package func entries(_ reference: Reference) -> [Entry]? {
     switch nodes[reference] {
     case .dict(let entries): return entries
     case .call(let index):
@@ -181,7 +181,7 @@ extension PickleGraph {
   }
 
   /// The entries with text keys; the last of equal keys counts, at the place of the first, as in Python.
-  func dictionary(_ reference: Reference) -> OrderedDictionary<String, Reference>? {
+  package func dictionary(_ reference: Reference) -> OrderedDictionary<String, Reference>? {
     guard let entries = entries(reference) else { return nil }
     var dictionary = OrderedDictionary<String, Reference>(minimumCapacity: entries.count)
     for entry in entries {
@@ -196,7 +196,7 @@ extension PickleGraph {
   }
 
   /// The class of an object made by `__new__`, or by `copyreg._reconstructor` as protocols 0 and 1 do.
-  func objectClass(_ reference: Reference) -> ClassName? {
+  package func objectClass(_ reference: Reference) -> ClassName? {
     guard let call = call(reference) else { return nil }
     switch call.kind {
     case .newObject, .newObjectWithKeywords: return className(call.callable)
@@ -211,7 +211,7 @@ extension PickleGraph {
   }
 
   /// An object's `__dict__`: the state it was given, or the first part of a pair with slots.
-  func stateDictionary(_ reference: Reference) -> Reference? {
+  package func stateDictionary(_ reference: Reference) -> Reference? {
     guard let call = call(reference), let state = call.states.last else { return nil }
     if entries(state) != nil { return state }
     if let pair = tuple(state), pair.count == 2, entries(pair[0]) != nil { return pair[0] }
@@ -230,20 +230,19 @@ extension PickleGraph {
     }
   }
 
-  /// Assigns `dict[key] = value`, a new key at the end.
-  mutating func setValue(_ value: Reference, forKey key: String, of reference: Reference) {
-    guard var entries = entries(reference) else { return }
-    if let index = entries.lastIndex(where: { text($0.key) == key }) {
-      entries[index].value = value
-    } else {
-      entries.append(Entry(key: add(.string(key)), value: value))
+  /// Assigns `dict[key] = value` for each of the changes, a new key at the end; nil removes the key.
+  mutating func change(_ changes: OrderedDictionary<String, Reference?>, of reference: Reference) {
+    guard !changes.isEmpty, let old = entries(reference) else { return }
+    var known: Set<String> = []
+    var entries = old.compactMap { entry -> Entry? in
+      guard let key = text(entry.key), let change = changes[key] else { return entry }
+      known.insert(key)
+      return change.map { Entry(key: entry.key, value: $0) }
+    }
+    for (key, change) in changes where !known.contains(key) {
+      if let change { entries.append(Entry(key: add(.string(key)), value: change)) }
     }
     setEntries(entries, of: reference)
-  }
-
-  mutating func removeValue(forKey key: String, of reference: Reference) {
-    guard let entries = entries(reference) else { return }
-    setEntries(entries.filter { text($0.key) != key }, of: reference)
   }
 
   /// A call of a named function or class.
@@ -255,12 +254,18 @@ extension PickleGraph {
   mutating func addOrderedDict() -> Reference { addCall("collections", "OrderedDict", []) }
 
   /// Python 2 and the first protocols give an OrderedDict its pairs as an argument; the graph holds them as entries always.
-  mutating func normalizeOrderedDicts() {
+  /// - Throws: `ModelError` when pairs that many share would become more entries than objects are allowed.
+  mutating func normalizeOrderedDicts() throws {
+    var total = 0
     for index in calls.indices {
       guard className(calls[index].callable) == ClassName("collections", "OrderedDict"),
         let arguments = tuple(calls[index].arguments), arguments.count == 1,
         let pairs = sequence(arguments[0])
       else { continue }
+      total += pairs.count
+      guard total <= Self.nodeLimit else {
+        throw ModelError("the pickle describes more than \(Self.nodeLimit) objects")
+      }
       let entries = pairs.compactMap { pair -> Entry? in
         guard let items = sequence(pair), items.count == 2 else { return nil }
         return Entry(key: items[0], value: items[1])

@@ -1,9 +1,10 @@
 import ModelCore
 
 /// Reads a pickle of any protocol, 0 to 5, into a `PickleGraph`. Nothing is imported, constructed or called.
-struct PickleReader {
+package struct PickleReader {
   /// What the file format makes of a persistent id: PyTorch's storages.
-  typealias PersistentLoad = (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws -> PickleGraph.Node
+  package typealias PersistentLoad =
+    (_ id: PickleGraph.Reference, _ graph: inout PickleGraph) throws -> PickleGraph.Node
 
   private var input: ByteReader
   private let load: PersistentLoad
@@ -14,11 +15,11 @@ struct PickleReader {
   private var globals: [ClassName: PickleGraph.Reference] = [:]
 
   /// Reads one pickle from `input`, which is left behind its STOP.
-  static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
+  package static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
     var reader = PickleReader(input: input, load: persistentLoad)
     try reader.run()
     input = reader.input
-    reader.graph.normalizeOrderedDicts()
+    try reader.graph.normalizeOrderedDicts()
     return reader.graph
   }
 
@@ -72,8 +73,8 @@ struct PickleReader {
     case "\u{8d}": push(Self.text(try input.bytes(try input.size())))
     case "V":
       push(
-        try PickleEscapes.rawUnicode(try input.line()).map { .string($0) } ?? { throw input.error("bad text escape") }()
-      )
+        try PickleEscapes.rawUnicode(try input.line()).map { $0.withUnsafeBytes(Self.text) }
+          ?? { throw input.error("bad text escape") }())
     case "U": push(.python2String(Array(try input.bytes(try input.uint8()))))
     case "T": push(.python2String(Array(try input.bytes(try length(input.int32())))))
     case "S":

@@ -2,9 +2,9 @@ import ModelCore
 
 /// Writes a `PickleGraph` as a pickle: protocol 2, PyTorch's own, unless an object needs a later one.
 ///
-/// Objects that occur once are not put into the memo. Storages become persistent ids; `storageKey` names them in the order in
+/// Objects that occur once are not put into the memo, but for those inside an object that a part of it may refer back to. Storages become persistent ids; `storageKey` names them in the order in
 /// which they are met.
-struct PickleWriter {
+package struct PickleWriter {
   private let graph: PickleGraph
   private var output: [UInt8] = []
   private var uses: [UInt32]
@@ -14,6 +14,8 @@ struct PickleWriter {
   private var protocolVersion: UInt8 = 2
   private let storageKey: (Storage) -> Int
   private var names: [ClassName: Int] = [:]
+  /// How many tuples, frozen sets and calls that occur more than once have been begun but do not exist yet.
+  private var unfinished = 0
 
   private enum Work {
     case object(PickleGraph.Reference)
@@ -26,7 +28,7 @@ struct PickleWriter {
     case frozenSet(PickleGraph.Reference)
   }
 
-  static func write(_ graph: PickleGraph, storageKey: @escaping (Storage) -> Int) -> [UInt8] {
+  package static func write(_ graph: PickleGraph, storageKey: @escaping (Storage) -> Int) -> [UInt8] {
     var writer = PickleWriter(graph: graph, storageKey: storageKey)
     writer.run()
     return [0x80, writer.protocolVersion] + writer.output + [UInt8(ascii: ".")]
@@ -79,9 +81,7 @@ struct PickleWriter {
       case .opcode(let opcode): output.append(opcode)
       case .mark: output.append(UInt8(ascii: "("))
       case .tuple(let reference, let count): endTuple(reference, count)
-      case .frozenSet(let reference):
-        output.append(0x91)
-        memoize(reference)
+      case .frozenSet(let reference): endFrozenSet(reference)
       case .call(let reference, let opcode): endCall(reference, opcode)
       }
     }
@@ -127,6 +127,7 @@ struct PickleWriter {
       pushItems(items, opcode: 0x90)
     case .frozenSet(let items):
       require(4)
+      begin(reference)
       output.append(UInt8(ascii: "("))
       work.append(.frozenSet(reference))
       pushObjects(items)
@@ -150,12 +151,14 @@ struct PickleWriter {
 
   private mutating func begin(tuple items: [PickleGraph.Reference], _ reference: PickleGraph.Reference) {
     guard !items.isEmpty else { return output.append(UInt8(ascii: ")")) }
+    begin(reference)
     if items.count > 3 { output.append(UInt8(ascii: "(")) }
     work.append(.tuple(reference, items.count))
     pushObjects(items)
   }
 
   private mutating func endTuple(_ reference: PickleGraph.Reference, _ count: Int) {
+    end(reference)
     // A tuple that a part of it refers back to has been written meanwhile: drop the parts and use that one.
     if let index = memo[reference] {
       output += count > 3 ? [UInt8(ascii: "1")] : [UInt8](repeating: UInt8(ascii: "0"), count: count)
@@ -165,7 +168,18 @@ struct PickleWriter {
     memoize(reference)
   }
 
+  private mutating func endFrozenSet(_ reference: PickleGraph.Reference) {
+    end(reference)
+    if let index = memo[reference] {
+      output.append(UInt8(ascii: "1"))
+      return recall(index)
+    }
+    output.append(0x91)
+    memoize(reference)
+  }
+
   private mutating func begin(call: PickleGraph.Call, _ reference: PickleGraph.Reference) {
+    begin(reference)
     switch call.kind {
     case .reduce: work.append(.call(reference, UInt8(ascii: "R")))
     case .newObject: work.append(.call(reference, 0x81))
@@ -179,6 +193,7 @@ struct PickleWriter {
   }
 
   private mutating func endCall(_ reference: PickleGraph.Reference, _ opcode: UInt8) {
+    end(reference)
     if let index = memo[reference] {
       output += [UInt8](repeating: UInt8(ascii: "0"), count: opcode == 0x92 ? 3 : 2)
       return recall(index)
@@ -192,6 +207,14 @@ struct PickleWriter {
     }
     pushEntries(call.entries)
     pushItems(call.items, opcode: UInt8(ascii: "e"))
+  }
+
+  private mutating func begin(_ reference: PickleGraph.Reference) {
+    if uses[reference] > 1 { unfinished += 1 }
+  }
+
+  private mutating func end(_ reference: PickleGraph.Reference) {
+    if uses[reference] > 1 { unfinished -= 1 }
   }
 
   private mutating func pushItems(_ items: [PickleGraph.Reference], opcode: UInt8) {
@@ -218,7 +241,7 @@ struct PickleWriter {
   // MARK: Memo
 
   private mutating func memoize(_ reference: PickleGraph.Reference) {
-    guard uses[reference] > 1, memo[reference] == nil else { return }
+    guard uses[reference] > 1 || unfinished > 0, memo[reference] == nil else { return }
     memo[reference] = put()
   }
 

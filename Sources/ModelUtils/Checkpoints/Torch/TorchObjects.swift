@@ -44,9 +44,13 @@ extension PickleGraph {
         tensor: new.tensor, requiresGrad: new.parameterRequiresGrad ?? false,
         isParameter: new.parameterRequiresGrad != nil)
     }
-    guard let call = call(reference), let function = className(call.callable),
-      let arguments = tuple(call.arguments), depth < 8
+    guard let call = call(reference), let function = className(call.callable), let arguments = tuple(call.arguments)
     else { throw ModelError("is not a tensor") }
+    return try tensor(madeBy: function, arguments, depth: depth)
+  }
+
+  private func tensor(madeBy function: ClassName, _ arguments: [Reference], depth: Int) throws -> TensorObject {
+    guard depth < 8, Self.rebuilders.contains(function) else { throw ModelError("is not a tensor") }
     switch (function.name, arguments.count) {
     case ("_rebuild_tensor", 4):
       return TensorObject(tensor: try view(arguments, dtype: nil), requiresGrad: false, isParameter: false)
@@ -68,12 +72,9 @@ extension PickleGraph {
       return object
     case ("_rebuild_from_type_v2", 4), ("_rebuild_from_type", 4):
       // A tensor with Python attributes, or of a subclass: function, class, arguments, state.
-      guard let inner = className(arguments[0]), Self.rebuilders.contains(inner),
-        tuple(arguments[2]) != nil
+      guard let inner = className(arguments[0]), Self.rebuilders.contains(inner), let parts = tuple(arguments[2])
       else { throw ModelError("is a tensor subclass that is not supported") }
-      var copy = self
-      let reference = copy.addCall(Call(kind: .reduce, callable: arguments[0], arguments: arguments[2]))
-      return try copy.tensor(reference, depth: depth + 1)
+      return try tensor(madeBy: inner, parts, depth: depth + 1)
     default:
       throw ModelError("is a tensor of a kind that is not supported (\(function))")
     }

@@ -2,8 +2,8 @@ import ModelCore
 import SystemPackage
 
 /// Writes a graph as `torch.save` does: a zip archive with the pickle and one member for each storage.
-enum TorchWriter {
-  static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
+package enum TorchWriter {
+  package static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
     var storages: OrderedDictionary<ObjectIdentifier, Storage> = [:]
     let pickle = PickleWriter.write(graph) { storage in
       let identifier = ObjectIdentifier(storage)

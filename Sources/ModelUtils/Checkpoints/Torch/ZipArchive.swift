@@ -195,7 +195,7 @@ package struct ZipArchive {
 
   /// A member's bytes: where they stand in the file, or inflated into memory.
   /// - Throws: `ModelError` when inflating fails or would take more than 64 MB and a hundred times the archive.
-  func data(of member: Member) throws -> FileBytes {
+  package func data(of member: Member) throws -> FileBytes {
     guard member.isDeflated else {
       return FileBytes(name: file.name, part: file, offset: member.offset, count: member.size)
     }

@@ -2,7 +2,7 @@ import CZlib
 import ModelCore
 
 /// Writes a zip archive of stored members as PyTorch does: every member's data starts at a multiple of 64 bytes.
-struct ZipWriter {
+package struct ZipWriter {
   private struct Entry {
     let name: [UInt8]
     let checksum: UInt32
@@ -14,7 +14,7 @@ struct ZipWriter {
   private var entries: [Entry] = []
   private static let alignment = 64
 
-  init(_ file: AtomicFile) { self.file = file }
+  package init(_ file: AtomicFile) { self.file = file }
 
   /// Appends a member.
   mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer, checksum: UInt32) throws {
@@ -24,7 +24,7 @@ struct ZipWriter {
     entries.append(entry)
   }
 
-  mutating func add(_ name: String, _ bytes: [UInt8]) throws {
+  package mutating func add(_ name: String, _ bytes: [UInt8]) throws {
     try bytes.withUnsafeBytes { try add(name, $0, checksum: Self.checksum($0)) }
   }
 
@@ -54,7 +54,7 @@ struct ZipWriter {
   }
 
   /// Writes the directory, after which the archive is complete.
-  func finish() throws {
+  package func finish() throws {
     let start = file.position
     for entry in entries { try file.write(directoryEntry(entry)) }
     let size = file.position - start

@@ -1,4 +1,3 @@
-import ModelCore
 import Synchronization
 import SystemPackage
 

@@ -1,0 +1,151 @@
+import ArgumentParser
+import ModelUtils
+import Synchronization
+import SystemPackage
+
+struct Scale: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Scales pictures and pads them to a model's stride, as YOLOv5's scale_img does.",
+    discussion: """
+      Reads PNG and JPEG, writes either (an output's extension decides), or safetensors of float32 in [0, 1]. Many pictures, or a folder \
+      of them, need -o: a folder, or with --batch one safetensors file in which pictures that come out equally large stand together. \
+      Without a picture a small embedded one is used.
+
+      Examples:
+        mutils scale photo.jpg --ratio 0.83 -o photo-small.png
+        mutils scale photos/ --batch -o batch.safetensors
+      """)
+
+  @Argument(help: "Pictures, or folders of them.", completion: .file(extensions: ["png", "jpg", "jpeg"]))
+  var images: [String] = []
+
+  @Option(help: "New size over old.")
+  var ratio = 0.83
+
+  @Flag(help: "Pad or crop the result to the input's size instead of to the grid.")
+  var sameShape = false
+
+  @Option(help: ArgumentHelp("The model's stride: sides are padded to multiples of it.", valueName: "pixels"))
+  var grid = 32
+
+  @Option(
+    name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.",
+    completion: .file())
+  var output: String?
+
+  @Flag(help: "Write one safetensors file: equal shapes stacked into one tensor.")
+  var batch = false
+
+  @Option(help: "Of JPEG, 1 to 100.")
+  var quality = 90
+
+  @Flag(name: .shortAndLong, help: "Replace existing files.")
+  var force = false
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard ratio > 0, ratio.isFinite else { throw ValidationError("--ratio takes a positive number") }
+    guard (1...ScaledSize.sideLimit).contains(grid) else {
+      throw ValidationError("--grid takes a positive number of pixels")
+    }
+    guard (1...100).contains(quality) else { throw ValidationError("--quality takes a number from 1 to 100") }
+    if batch && output == nil { throw ValidationError("--batch needs --output") }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      let inputs = try ScaleInput.all(images)
+      if images.isEmpty { report.note("no picture given: using the embedded sample") }
+      let jobs = try ScaleInput.jobs(inputs, output: output, isMany: isMany, batch: batch, force: force)
+      let results = try scaleAll(jobs)
+      if batch, let output { try ScaleBatch.write(results, to: FilePath(output)) }
+      try show(results.map(\.line))
+    }
+  }
+
+  /// Whether the arguments stand for a list of pictures, be it of one.
+  private var isMany: Bool { images.count > 1 || images.contains { ScaleInput.isFolder(FilePath($0)) } }
+
+  /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several errors the
+  /// first picture's is thrown.
+  private func scaleAll(_ jobs: [ScaleJob]) throws -> [ScaleResult] {
+    let progress = Progress(of: jobs.count, isShown: !report.quiet && jobs.count > 1)
+    defer { progress.finish() }
+    guard jobs.count > 1 else { return try jobs.map(scale) }
+    let results = Mutex<[Int: Result<ScaleResult, any Error>]>([:])
+    Parallel.forEach(jobs.count) { index in
+      let result = Parallel.$threadCount.withValue(1) { Result { try scale(jobs[index]) } }
+      results.withLock { $0[index] = result }
+      progress.step()
+    }
+    return try results.withLock { $0 }.sorted { $0.key < $1.key }.map { try $0.value.get() }
+  }
+
+  private func scale(_ job: ScaleJob) throws -> ScaleResult {
+    do {
+      let image = try job.input.map { try ImageFile(contentsOf: $0) } ?? .embeddedSample()
+      let planes = try image.planes()
+      let whole = try Tensor(planes.storage, dtype: .float32, shape: [1, 3, image.height, image.width])
+      let size = try ScaledSize(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
+      let scaled = try scaleImage(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
+      if let path = job.output {
+        if ImageFile.Format(of: path) == nil {
+          try SafeTensors.write(StateDict(["image": scaled]), to: path)
+        } else {
+          try ImageFile(planes: scaled, bitDepth: image.bitDepth).write(to: path, quality: quality)
+        }
+      }
+      return ScaleResult(line: ScaleLine(job, size), tensor: batch ? scaled : nil)
+    } catch let error as ModelError {
+      throw error.inFile(job.name)
+    }
+  }
+
+  private func show(_ lines: [ScaleLine]) throws {
+    if report.json {
+      if isMany {
+        try Terminal.print(json: ["images": lines])
+      } else if let line = lines.first {
+        try Terminal.print(json: line)
+      }
+      return
+    }
+    for line in lines { Terminal.print(line.description) }
+    if batch, let output { Terminal.print("Saved \(output)") }
+    if let path = lines.first?.file, !batch, !isMany { Terminal.print("Saved \(path)") }
+  }
+}
+
+struct ScaleResult: Sendable {
+  let line: ScaleLine
+  /// For --batch.
+  let tensor: Tensor?
+}
+
+/// What is told of a picture.
+struct ScaleLine: Encodable, Sendable, CustomStringConvertible {
+  let name: String
+  /// [height, width], as are the others.
+  let input: [Int]
+  let resampled: [Int]
+  let output: [Int]
+  /// What was added at the bottom and on the right; negative where it was cropped.
+  let padding: [Int]
+  /// Where it was written.
+  let file: String?
+
+  init(_ job: ScaleJob, _ size: ScaledSize) {
+    name = job.name
+    (input, resampled, output, padding) = (size.input, size.resampled, size.output, size.padding)
+    file = job.output?.string
+  }
+
+  /// `photo.jpg 480x640 -> 398x531, padded to 416x544`.
+  var description: String {
+    func text(_ size: [Int]) -> String { "\(size[0])x\(size[1])" }
+    var line = "\(name.printable()) \(text(input)) -> \(text(resampled))"
+    if padding != [0, 0] { line += ", \(padding.contains { $0 < 0 } ? "cropped" : "padded") to \(text(output))" }
+    return line
+  }
+}

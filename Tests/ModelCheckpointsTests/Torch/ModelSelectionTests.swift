@@ -1,0 +1,139 @@
+import ModelCheckpoints
+import ModelCore
+import Testing
+
+/// Which object in a file is the model: by rule, and by key.
+@Suite struct ModelSelectionTests {
+  static let tensor = Pickled.tensor(key: "0", count: 4, shape: [4])
+  static let state = Pickled.dict(["w": tensor])
+  static let module = Pickled.module("some.Net", parameters: [("w", Pickled.parameter(tensor))])
+
+  private func open(_ root: [UInt8], key: String? = nil) throws -> Checkpoint {
+    try Checkpoint(Pickled.file(root, storage: 16), key: key)
+  }
+
+  @Test func theFileIsTheModel() throws {
+    #expect(Array(try open(Self.state).models.keys) == [""])
+    #expect(try open(Self.module).preferred.module?.className.description == "some.Net")
+  }
+
+  @Test func emaComesBeforeModel() throws {
+    let root = Pickled.dict([
+      "epoch": Pickled.int(3), "model": Self.module, "optimizer": Pickled.none, "ema": Self.module,
+    ])
+    let checkpoint = try open(root)
+    #expect(Array(checkpoint.models.keys) == ["ema", "model"])
+    #expect(checkpoint.preferredKey == "ema")
+  }
+
+  @Test func anEmaThatIsNoneIsNoModel() throws {
+    let checkpoint = try open(Pickled.dict(["ema": Pickled.none, "model": Self.module]))
+    #expect(Array(checkpoint.models.keys) == ["model"])
+  }
+
+  @Test(
+    arguments: [
+      "model", "state_dict", "model_state_dict", "net", "network", "module", "weights", "params", "model_ema",
+      "state_dict_ema", "ema_state_dict", "params_ema", "model_state",
+    ])
+  func usualKeys(key: String) throws {
+    #expect(try open(Pickled.dict([("epoch", Pickled.int(1)), (key, Self.state)])).preferredKey == key)
+  }
+
+  @Test func keysInsideKeys() throws {
+    let checkpoint = try open(Pickled.dict(["model": Pickled.dict(["state_dict": Self.state])]))
+    #expect(checkpoint.preferredKey == "model.state_dict")
+    #expect(Array(checkpoint.preferred.stateDict.names) == ["w"])
+  }
+
+  @Test func modulesComeBeforeStateDicts() throws {
+    let checkpoint = try open(Pickled.dict(["state_dict": Self.state, "net": Self.module]))
+    #expect(Array(checkpoint.models.keys) == ["net"])
+  }
+
+  @Test func aSingleDictOfTensorsUnderAnotherKey() throws {
+    let checkpoint = try open(Pickled.dict(["epoch": Pickled.int(1), "backbone": Self.state, "optimizer": Self.state]))
+    #expect(checkpoint.preferredKey == "backbone")
+  }
+
+  @Test func severalAreNotGuessedAt() {
+    let root = Pickled.dict(["generator": Self.state, "critic": Self.state])
+    #expect(
+      refusal { _ = try open(root) }
+        == "test.pt: holds several models: 'generator', 'critic'; choose one with --key")
+  }
+
+  @Test func tensorsBesideOtherThings() throws {
+    let checkpoint = try open(Pickled.dict(["w": Self.tensor, "note": Pickled.text("hello")]))
+    #expect(Array(checkpoint.preferred.stateDict.names) == ["w"])
+  }
+
+  @Test func aKeyChooses() throws {
+    let root = Pickled.dict([
+      "ema": Self.module, "other": Pickled.dict(["deep": Self.state]), "a.b": Self.state, "n": Pickled.int(1),
+    ])
+    #expect(try open(root, key: "other.deep").preferredKey == "other.deep")
+    #expect(try open(root, key: "a.b").preferredKey == "a.b")
+    #expect(try open(root, key: "ema").models.count == 1)
+    #expect(
+      refusal { _ = try open(root, key: "model") }
+        == "test.pt: there is no key 'model'; the file has 'ema', 'other', 'a.b', 'n'")
+    #expect(refusal { _ = try open(root, key: "other.missing") }?.contains("there is no key 'other.missing'") == true)
+    #expect(refusal { _ = try open(root, key: "n") } == "test.pt: 'n' holds no model")
+    #expect(refusal { _ = try open(root, key: "n.x") }?.contains("there is no key") == true)
+  }
+
+  @Test func aKeyOfAFileOfTheOriginals() throws {
+    let golden = try TorchFixtures.golden("training_checkpoint.pt")
+    let path = TorchFixtures.path("training_checkpoint.pt")
+    #expect(Array(try Checkpoint(contentsOf: path).models.keys) == ["ema", "model"])
+    let model = try Checkpoint(contentsOf: path, key: "model")
+    try expectTensors(model.preferred.stateDict, #require(golden.model).tensors)
+    #expect(model.preferred.module?.isTraining == true)
+    #expect(refusal { _ = try Checkpoint(contentsOf: path, key: "optimizer") }?.contains("holds no model") == true)
+    for name in ["nested_net.pt", "nested_state_dict.pt", "nested_model_state_dict.pt"] {
+      let key = try #require(try TorchFixtures.golden(name).key)
+      #expect(try Checkpoint(contentsOf: TorchFixtures.path(name)).preferredKey == key)
+      #expect(try Checkpoint(contentsOf: TorchFixtures.path(name), key: key).preferred.stateDict.count == 7)
+    }
+  }
+
+  @Test func formatsWithoutKeys() {
+    for (name, reason) in [
+      ("half.safetensors", "only PyTorch files have keys to choose from"),
+      ("sharded/model.safetensors.index.json", "only PyTorch files have keys to choose from"),
+      ("torchscript.pt", "a TorchScript archive has no keys to choose from"),
+    ] {
+      #expect(refusal { _ = try Checkpoint(contentsOf: TorchFixtures.path(name), key: "a") }?.hasSuffix(reason) == true)
+    }
+  }
+
+  @Test(
+    arguments: [
+      (Pickled.none, "holds no model; a state dict, a dict with one, or a whole module is needed"),
+      (Pickled.list([state]), "holds no model; a state dict"), (tensor, "holds a single tensor, no model"),
+      (Pickled.emptyDict, "holds no model; it has no keys"),
+      (Pickled.dict(["a": Pickled.int(1), "b": Pickled.none]), "holds no model; it has 'a', 'b'"),
+      (Pickled.dict(["optimizer": state]), "holds no model; it has 'optimizer'"),
+      (Pickled.object("some.Thing", [("x", Pickled.int(1))]), "holds no model"),
+    ] as [([UInt8], String)])
+  func filesWithoutAModel(root: [UInt8], reason: String) {
+    let message = refusal { _ = try open(root) }
+    #expect(message?.contains(reason) == true, "\(message ?? "accepted")")
+  }
+
+  @Test func manyKeysAreCut() {
+    let root = Pickled.dict((0..<20).map { ("key\($0)", Pickled.int($0)) })
+    let message = refusal { _ = try open(root) }
+    #expect(message?.hasSuffix("'key11', …") == true)
+  }
+
+  /// Many entries that are one object whose state is long: looked at once, not once an entry.
+  @Test func sharedStatesAreLookedAtOnce() throws {
+    let state = (0..<20_000).map { ("attribute\($0)", Pickled.none) }
+    var root = Pickled.object("some.Thing", state) + [0x71, 0, 0x30, 0x28]
+    for index in 0..<20_000 { root += Pickled.text("entry\(index)") + [0x68, 0] }
+    let message = refusal { _ = try open(root + [0x64]) }
+    #expect(message?.contains("holds no model") == true)
+  }
+}

@@ -1,0 +1,41 @@
+import CKernels
+import FoundationEssentials
+import ModelCore
+import ModelImages
+import SystemPackage
+import Testing
+
+/// The root of every test here: restricting the kernels to plain C is a process-wide switch, so they run one at a time.
+@Suite(.serialized) enum Images {}
+
+/// A golden file of Tests/Fixtures/images.
+func goldens<Case: Decodable>(_ name: String, of type: Case.Type) throws -> [Case] {
+  let folder = FilePath(#filePath).removingLastComponent().removingLastComponent().appending("Fixtures/images")
+  let file = try FileBytes(mapping: folder.appending(name))
+  return try JSONDecoder().decode([Case].self, from: Data(file.bytes))
+}
+
+/// What `body` gives at the machine's own level, after checking that plain C gives the same bytes.
+func atEveryLevel(_ comment: Comment, _ body: () throws -> Tensor) throws -> Tensor {
+  let fast = try body()
+  mk_force_scalar(true)
+  defer { mk_force_scalar(false) }
+  let plain = try body()
+  #expect(fast.shape == plain.shape, comment)
+  #expect(try bytes(fast) == bytes(plain), comment)
+  return fast
+}
+
+func bytes(_ tensor: Tensor) throws -> [UInt8] { try tensor.withContiguousBytes { [UInt8]($0) } }
+
+func byteTensor(_ values: [UInt8], _ shape: [Int]) throws -> Tensor {
+  try Tensor(.uint8, shape) { $0.copyBytes(from: values) }
+}
+
+/// The line of a refusal.
+func refusal(_ body: () throws -> Void) -> String {
+  do {
+    try body()
+    return "nothing was refused"
+  } catch let error as ModelError { return error.description } catch { return "another error: \(error)" }
+}
