@@ -19,7 +19,8 @@ class Run:
 
 
 def run(*argv, environment=None, watch=False):
-    """Runs a command, which must exit 0. `watch` polls its private memory 200 times a second."""
+    """Runs a command at a quiet moment; it must exit 0. `watch` polls its private memory 200 times a second."""
+    wait_until_idle()
     start = time.perf_counter()
     child = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, env={**os.environ, **(environment or {})})
     private = 0
@@ -35,6 +36,26 @@ def run(*argv, environment=None, watch=False):
     if child.returncode != 0:
         raise SystemExit(f"exit {child.returncode}: {' '.join(map(str, argv))}")
     return Run(seconds, usage.ru_maxrss * 1024, private, output)
+
+
+def wait_until_idle(limit=5):
+    """Waits until the processors do nothing for a quarter of a second, at most `limit` seconds; only where /proc tells."""
+    end = time.monotonic() + limit
+    busy = busy_time()
+    while busy is not None and time.monotonic() < end:
+        time.sleep(0.25)
+        before, busy = busy, busy_time()
+        if busy - before <= 3:
+            return
+
+
+def busy_time():
+    """The time that all processors have worked, in hundredths of a second."""
+    try:
+        with open("/proc/stat") as file:
+            return sum(int(value) for value in file.readline().split()[1:4])
+    except OSError:
+        return None
 
 
 def private_memory(pid):

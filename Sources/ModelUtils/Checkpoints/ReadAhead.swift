@@ -3,7 +3,7 @@ import ModelCore
 /// Prepares what is to be written next while the ones before are being written.
 enum ReadAhead {
   /// A batch takes items up to this many bytes, or a single larger one. At most two batches are held.
-  private static let batchSize = 1 << 20
+  private static let batchSize = 2 << 20
 
   private enum Job<Item, Value> {
     case consume([(Item, Value)])
