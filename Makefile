@@ -1,4 +1,4 @@
-# make run       build in release and show info, fuse and prune on the embedded default model
+# make run       build in release and show info, fuse and prune on the embedded default
 # make test      the same, then all tests that need no Python
 # make install   the command with its man page and completions, under PREFIX
 # make bench     ours against the originals, in one run (needs PYTHON)
@@ -35,7 +35,9 @@ interop: build
 
 bench: build
 	$(SWIFT) build -c release --product benchmark
+	$(SWIFT) build -c release --product pictures-benchmark
 	$(PYTHON) Tests/Benchmarks/bench.py
+	$(PYTHON) Tests/Benchmarks/images_bench.py
 
 install: deps
 	$(SWIFT) build -c release --static-swift-stdlib --scratch-path $(STATIC) --product mutils
