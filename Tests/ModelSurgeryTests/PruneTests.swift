@@ -1,0 +1,72 @@
+import ModelCore
+import ModelSurgery
+import Testing
+
+@Suite struct PruneTests {
+  private func pruned(_ values: [Float], _ options: PruneOptions, shape: [Int]? = nil) throws -> [Float] {
+    var state = StateDict(["conv.weight": try Tensor(values, shape ?? [values.count, 1, 1, 1])])
+    try state.prune(options)
+    return try #require(state["conv.weight"]).floats()
+  }
+
+  @Test func theSmallestMagnitudesGo() throws {
+    #expect(try pruned([3, -1, 2, -4], PruneOptions(amount: .share(0.5))) == [3, 0, 0, -4])
+    #expect(try pruned([3, -1, 2, -4], PruneOptions(amount: .count(1))) == [3, 0, 2, -4])
+    #expect(try pruned([3, -1], PruneOptions(amount: .count(0))) == [3, -1])
+    #expect(try pruned([3, -1], PruneOptions(amount: .share(1))) == [0, 0])
+    #expect(try pruned([], PruneOptions(amount: .share(0.5))) == [])
+  }
+
+  @Test func equalMagnitudesGoFromTheFirst() throws {
+    #expect(try pruned([1, -1, 1, -1], PruneOptions(amount: .count(2))) == [0, 0, 1, -1])
+  }
+
+  @Test func nanIsGreatestAndZerosArePositive() throws {
+    let result = try pruned([.nan, -.infinity, -0.5, 2], PruneOptions(amount: .count(3)))
+    #expect(result[0].isNaN && result[1...] == [0, 0, 0] && result[2].sign == .plus)
+  }
+
+  @Test(arguments: [(1, 0), (3, 2), (5, 2), (7, 4)])
+  func sharesRoundHalfToEven(_ total: Int, _ count: Int) throws {
+    #expect(try PruneAmount.share(0.5).count(of: total) == count)
+  }
+
+  @Test func amountsAreRead() throws {
+    #expect(try PruneAmount("30%") == .share(0.3) && PruneAmount("0.3") == .share(0.3) && PruneAmount("1") == .count(1))
+    #expect(try PruneAmount("1.0") == .share(1))
+    for text in ["-1", "1.01", "101%", "x", "", "nan"] { #expect(throws: ModelError.self) { try PruneAmount(text) } }
+    #expect(throws: ModelError("5 cannot be pruned of 4")) { try PruneAmount.count(5).count(of: 4) }
+  }
+
+  @Test func repeatedPruningActsOnTheRest() throws {
+    let options = PruneOptions(amount: .share(0.5), isRepeated: true)
+    #expect(try pruned([0, 0, 1, 2], options) == [0, 0, 0, 2])
+  }
+
+  @Test func slicesAndPatterns() throws {
+    let rows: [Float] = [1, 1, 5, 5, 2, 2]
+    #expect(
+      try pruned(rows, PruneOptions(amount: .count(1), method: .structured(norm: 2, axis: 0)), shape: [3, 2, 1, 1])
+        == [0, 0, 5, 5, 2, 2])
+    #expect(
+      try pruned([1, 4, 3, 2], PruneOptions(method: .pattern(keep: 2, group: 4)), shape: [1, 4, 1, 1]) == [0, 4, 3, 0])
+  }
+
+  @Test func globalTakesTiesInOrder() throws {
+    var state = StateDict([
+      "a.weight": try Tensor([1, 9], [2, 1, 1, 1]), "b.weight": try Tensor([1, 1], [2, 1, 1, 1]),
+    ])
+    let report = try state.prune(PruneOptions(amount: .count(2), method: .global))
+    #expect(try state["a.weight"]?.floats() == [0, 9] && state["b.weight"]?.floats() == [0, 1])
+    #expect(report.layers.map(\.zeros) == [1, 1] && report.sparsity == 0.5)
+  }
+
+  @Test func tiedWeightsStayTied() throws {
+    let tied = try Tensor([1, 2], [2, 1, 1, 1])
+    var state = StateDict(["a.weight": tied, "b.weight": tied, "a.bias": try Tensor([1, 2])])
+    let report = try state.prune(PruneOptions(amount: .count(1)))
+    #expect(report.layers.count == 1 && state["a.weight"]?.identity == state["b.weight"]?.identity)
+    #expect(
+      try tied.floats() == [1, 2] && state["b.weight"]?.floats() == [0, 2] && state["a.bias"]?.floats() == [1, 2])
+  }
+}
