@@ -1,0 +1,108 @@
+import Foundation
+import ModelCheckpoints
+import ModelCore
+import SystemPackage
+import Testing
+
+/// A checkpoint that would run something is data here, and is not passed on.
+@Suite struct PickleSafetyTests {
+  static let state = Pickled.dict(["w": Pickled.tensor(key: "0", count: 4, shape: [4])])
+
+  /// A checkpoint with a state dict and one more object.
+  private func checkpoint(_ extra: [UInt8]) throws -> Checkpoint {
+    try Checkpoint(Pickled.file(Pickled.dict(["state_dict": Self.state, "extra": extra]), storage: 16))
+  }
+
+  private func writing(_ checkpoint: Checkpoint) throws -> String? {
+    let folder = try TorchFolder()
+    let message = refusal { _ = try checkpoint.write(to: folder["out.pt"]) }
+    #expect(try folder.contents == (message == nil ? ["out.pt"] : []))
+    return message
+  }
+
+  @Test func nothingIsExecuted() throws {
+    for file in ["unsafe_system.pt", "unsafe_eval.pt"] {
+      _ = try? Checkpoint(contentsOf: TorchFixtures.path(file))
+      #expect(try !TorchFile(TorchFixtures.map(file)).graph.calls.isEmpty)
+    }
+    let here = FileManager.default.currentDirectoryPath
+    for folder in [FilePath(here), TorchFixtures.folder] {
+      #expect(!FileManager.default.fileExists(atPath: folder.appending("mutils-was-executed").string))
+    }
+  }
+
+  @Test func aFileThatIsNothingButACommand() {
+    let message = refusal { _ = try Checkpoint(contentsOf: TorchFixtures.path("unsafe_system.pt")) }
+    #expect(message?.contains("unsafe_system.pt: holds no model") == true, "\(message ?? "accepted")")
+  }
+
+  @Test func aPayloadIsNotWrittenAgainButTheTensorsAre() throws {
+    let folder = try TorchFolder()
+    let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("unsafe_eval.pt"))
+    #expect(
+      refusal { _ = try checkpoint.write(to: folder["out.pt"]) }
+        == "\(checkpoint.name): loading it in Python would call __builtin__.eval, so it is not written again; "
+        + "write the tensors alone, with --state-dict or as .safetensors")
+    #expect(try folder.contents == [])
+    let records = try #require(try TorchFixtures.golden("unsafe_eval.pt").tensors)
+    try checkpoint.write(to: folder["state.pt"], stateDictOnly: true)
+    try expectTensors(Checkpoint(contentsOf: folder["state.pt"]).preferred.stateDict, records)
+    #expect(try TorchFile(FileBytes(mapping: folder["state.pt"])).graph.text.contains("eval") == false)
+    try checkpoint.write(to: folder["state.safetensors"])
+    try expectTensors(Checkpoint(contentsOf: folder["state.safetensors"]).preferred.stateDict, records, ordered: false)
+  }
+
+  @Test(
+    arguments: [
+      "os.system", "posix.popen", "nt.system", "subprocess.Popen", "sys.exit", "runpy.run_path", "shutil.rmtree",
+      "importlib.import_module", "builtins.eval", "builtins.exec", "builtins.compile", "builtins.open",
+      "builtins.__import__", "__builtin__.eval", "__builtin__.execfile", "builtins.getattr", "operator.attrgetter",
+      "_operator.methodcaller", "pickle.loads", "marshal.loads", "ctypes.CDLL", "socket.create_connection",
+      "webbrowser.open", "os.path.os.system", "multiprocessing.util.spawnv_passfds",
+    ])
+  func functionsThatRunSomething(path: String) throws {
+    let expected = "test.pt: loading it in Python would call \(path), so it is not written again; "
+    // Called, made an object of, or merely named: a later call can pick it up.
+    for extra in [
+      Pickled.call(path, [Pickled.text("x")]), Pickled.object(path, []), Pickled.global(path),
+      Pickled.list([Pickled.tuple([Pickled.global(path)])]),
+      Pickled.object("some.Thing", [("f", Pickled.global(path))]),
+    ] {
+      #expect(try writing(try checkpoint(extra))?.hasPrefix(expected) == true, "\(path)")
+    }
+  }
+
+  @Test(
+    arguments: [
+      "collections.OrderedDict", "builtins.set", "builtins.complex", "numpy.core.multiarray._reconstruct",
+      "numpy.dtype",
+      "pathlib.PosixPath", "argparse.Namespace", "models.yolo.DetectionModel", "operator.add", "osmium.system_of_rocks",
+      "mysubprocess.Popen", "torch.device", "_codecs.encode", "copyreg._reconstructor", "datetime.datetime",
+    ])
+  func functionsThatMakeData(path: String) throws {
+    #expect(try writing(try checkpoint(Pickled.call(path, [Pickled.text("x")]))) == nil, "\(path)")
+  }
+
+  /// YOLO's own fused files hold `getattr(module, 'forward_fuse')`: a method of an object of the file.
+  @Test func boundMethods() throws {
+    let thing = Pickled.object("some.Thing", [])
+    func getattr(_ arguments: [[UInt8]]) throws -> String? {
+      try writing(try checkpoint(Pickled.call("builtins.getattr", arguments)))
+    }
+    #expect(try getattr([thing, Pickled.text("forward_fuse")]) == nil)
+    #expect(try getattr([thing, Pickled.text("__class__")]) != nil)
+    #expect(try getattr([thing, Pickled.text("system")]) != nil)
+    #expect(try getattr([Pickled.global("some.Thing"), Pickled.text("Inner")]) == nil)
+    #expect(try getattr([Pickled.global("some.module"), Pickled.text("os.system")]) != nil)
+    #expect(try getattr([Pickled.global("os.path"), Pickled.text("join")]) != nil)
+    #expect(try getattr([thing, Pickled.text("a"), Pickled.none]) != nil)
+    #expect(try getattr([Pickled.call("some.make", []), Pickled.text("a")]) != nil)
+    #expect(try getattr([thing, Pickled.int(1)]) != nil)
+  }
+
+  /// What surgery or a key cuts off is not written, and does not stand in the way.
+  @Test func onlyWhatIsWrittenCounts() throws {
+    let root = Pickled.call("os.system", [Pickled.text("x")]) + [0x30] + Self.state
+    #expect(try writing(Checkpoint(Pickled.file(root, storage: 16))) == nil)
+  }
+}
