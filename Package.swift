@@ -66,7 +66,8 @@ let floors: [Target] = [
     ],
     path: library,
     exclude: [
-      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection",
+      "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
