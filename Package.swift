@@ -56,7 +56,7 @@ let floors: [Target] = [
     ],
     path: "\(library)/Images"),
   .target(
-    name: "ModelSurgery", dependencies: ["ModelCore", "ModelCheckpoints", "CKernels"], path: "\(library)/Surgery"),
+    name: "ModelSurgery", dependencies: ["ModelCore", "ModelCheckpoints", "ModelArchitectures", "CKernels"], path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
     name: "ModelUtils",

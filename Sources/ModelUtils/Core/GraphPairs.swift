@@ -5,26 +5,42 @@ extension Graph {
     package let batchNorm: Int
   }
 
-  /// Every batch norm whose input is the output of a convolution or linear layer that goes nowhere else, each module being called once.
+  /// Every batch norm behind a convolution or linear layer whose output goes nowhere else.
+  ///
+  /// Where the two run several times, each run of either must go with one of the other: a layer that also runs alone is no pair.
   package func normalizedLayers() -> [NormalizedLayer] {
     let users = users()
     let results = Set(outputs)
-    var calls: [Identity: Int] = [:]
-    for node in nodes { if let module = node.module { calls[module, default: 0] += 1 } }
-    func isCalledOnce(_ node: Node) -> Bool { node.module.map { calls[$0] == 1 } ?? false }
-    return nodes.indices.compactMap { index in
-      guard case .layer(.batchNorm) = nodes[index].operation, isCalledOnce(nodes[index]),
-        nodes[index].inputs.count == 1
-      else { return nil }
-      let source = nodes[index].inputs[0]
-      switch nodes[source.node].operation {
-      case .layer(.convolution), .layer(.linear): break
-      default: return nil
+    var candidates: [NormalizedLayer] = []
+    var partners: [Identity: Identity] = [:]
+    var runs: [Identity: Int] = [:]
+    var pairedRuns: [Identity: Int] = [:]
+    for (index, node) in nodes.enumerated() {
+      guard let module = node.module else { continue }
+      runs[module, default: 0] += 1
+      guard case .layer(.batchNorm) = node.operation, let source = node.inputs.first, node.inputs.count == 1,
+        nodes[source.node].operation.isLinear, let layer = nodes[source.node].module, users[source.node] == [index],
+        !results.contains(source), partners[module, default: layer] == layer, partners[layer, default: module] == module
+      else { continue }
+      (partners[module], partners[layer]) = (layer, module)
+      pairedRuns[module, default: 0] += 1
+      pairedRuns[layer, default: 0] += 1
+      candidates.append(NormalizedLayer(layer: source.node, batchNorm: index))
+    }
+    return candidates.filter { pair in
+      [pair.layer, pair.batchNorm].allSatisfy { place in
+        nodes[place].module.map { runs[$0] == pairedRuns[$0] } ?? false
       }
-      guard isCalledOnce(nodes[source.node]), users[source.node] == [index], !results.contains(source) else {
-        return nil
-      }
-      return NormalizedLayer(layer: source.node, batchNorm: index)
+    }
+  }
+}
+
+extension Graph.Operation {
+  /// A convolution or a linear layer.
+  package var isLinear: Bool {
+    switch self {
+    case .layer(.convolution), .layer(.linear): true
+    default: false
     }
   }
 }

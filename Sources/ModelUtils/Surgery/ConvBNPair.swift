@@ -14,9 +14,6 @@ enum ConvBNPair {
     let expected: [Int]?
     switch conv.layer {
     case .convolution(let convolution):
-      guard conv.className.isTorchModule || FusionRules.plainConvolutions.contains(conv.className.description) else {
-        return "what \(conv.className) computes besides a convolution is not known"
-      }
       (rank, outputs, expected) = (convolution.rank, convolution.outChannels, convolution.weightShape)
     case .linear(let linear):
       (rank, outputs, expected) = (1, linear.outFeatures, [linear.outFeatures, linear.inFeatures])

@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCore
 
 /// Finds the pairs of a model that are proved to be fusable, and a reason for every batch norm that is not.
@@ -5,30 +6,33 @@ struct FusionPlan {
   struct Step {
     let conv: String
     let bn: String
-    let replacement: FusionRules.Replacement
+    let replacement: FusionReplacement
   }
 
   /// What to do, by the module that holds both children.
   private(set) var steps: [Identity: [Step]] = [:]
   private(set) var report = FusionReport()
 
-  private let fusedForward: String
   /// In how many places each module stands as a child, counted over distinct parents.
   private var uses: [Identity: Int] = [:]
   private var parameterUses: [Tensor.Identity: Int] = [:]
   private var planned: Set<Identity> = []
-  private var excused: [Identity: String] = [:]
+  private var reasons: [Identity: String] = [:]
 
   init(_ root: Module) {
-    fusedForward = FusionRules.fusedForward(of: root)
-    root.forEachModule { _, module in
-      for child in module.children.values { uses[child.identity, default: 0] += 1 }
+    var places: [Identity: (parent: Module, path: String, name: String)] = [:]
+    root.forEachModule { path, module in
+      for (name, child) in module.children {
+        uses[child.identity, default: 0] += 1
+        if places[child.identity] == nil { places[child.identity] = (module, path, name) }
+      }
       for parameter in module.parameters.values where parameter.tensor.count > 0 {
         parameterUses[parameter.tensor.identity, default: 0] += 1
       }
     }
-    root.forEachModule { path, module in plan(module, path) }
-    root.forEachModule { path, module in excuse(module, path) }
+    root.forEachModule { exempt($1) }
+    for graph in Graph.known(in: root) { plan(graph, root, places) }
+    root.forEachModule { path, module in explain(module, path) }
     if case .batchNorm = root.layer {
       report.refused.append(.init(conv: "", bn: "", reason: "the model is a single batch norm"))
     }
@@ -36,42 +40,44 @@ struct FusionPlan {
 
   // MARK: Proof
 
-  private mutating func plan(_ parent: Module, _ path: String) {
-    if let reason = excused[parent.identity] {
-      for child in parent.children.values { excused[child.identity] = reason }
-      return
-    }
-    switch FusionRules.rule(for: parent, fusedForward: fusedForward) {
-    case .leave(let reason):
-      for child in parent.children.values { excused[child.identity] = reason }
-    case .pairs(let pairs, let replacement):
-      for pair in pairs { propose(pair.conv, pair.bn, in: parent, path, replacement) }
-    case .inOrder:
-      guard !Self.isRouted(parent) else { return }
-      for (conv, bn) in zip(parent.children.keys, parent.children.keys.dropFirst()) {
-        propose(conv, bn, in: parent, path, .identity)
-      }
-    case nil: break
-    }
+  private mutating func exempt(_ module: Module) {
+    guard let reason = reasons[module.identity] ?? FusionRules.exemption(of: module) else { return }
+    for child in module.children.values { reasons[child.identity] = reason }
   }
 
-  private mutating func propose(
-    _ conv: String, _ bn: String, in parent: Module, _ path: String, _ replacement: FusionRules.Replacement
+  private mutating func plan(
+    _ graph: Graph, _ root: Module, _ places: [Identity: (parent: Module, path: String, name: String)]
   ) {
-    guard let first = parent.children[conv], let second = parent.children[bn], case .batchNorm = second.layer,
-      isConvolution(first)
-    else { return }
-    if let reason = refusal(first, second, parent) {
-      excused[second.identity] = reason
-      return
+    var pairs: [Int: Int] = [:]
+    for pair in graph.normalizedLayers() { pairs[pair.batchNorm] = pair.layer }
+    let users = graph.users()
+    for (index, node) in graph.nodes.enumerated() {
+      guard case .layer(.batchNorm) = node.operation, let module = node.module, reasons[module] == nil,
+        !planned.contains(module), let bnPlace = places[module], let bn = bnPlace.parent.children[bnPlace.name]
+      else { continue }
+      guard let layer = pairs[index].flatMap({ graph.nodes[$0].module }), let convPlace = places[layer],
+        let conv = convPlace.parent.children[convPlace.name]
+      else {
+        reasons[module] = graph.reasonAgainst(batchNorm: index, users: users)
+        continue
+      }
+      if convPlace.parent.identity != bnPlace.parent.identity {
+        reasons[module] = "the convolution stands in another module"
+      } else if let reason = refusal(conv, bn) {
+        reasons[module] = reason
+      } else {
+        planned.insert(module)
+        let replacement = FusionRules.replacement(
+          in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+        steps[convPlace.parent.identity, default: []].append(
+          Step(conv: convPlace.name, bn: bnPlace.name, replacement: replacement))
+        report.fused.append(
+          .init(conv: Self.join(convPlace.path, convPlace.name), bn: Self.join(bnPlace.path, bnPlace.name)))
+      }
     }
-    planned.insert(second.identity)
-    steps[parent.identity, default: []].append(Step(conv: conv, bn: bn, replacement: replacement))
-    report.fused.append(.init(conv: Self.join(path, conv), bn: Self.join(path, bn)))
   }
 
-  private func refusal(_ conv: Module, _ bn: Module, _ parent: Module) -> String? {
-    if let forward = parent.attributes["forward"], !forward.isEmpty { return "the forward of the block was replaced" }
+  private func refusal(_ conv: Module, _ bn: Module) -> String? {
     if uses[conv.identity, default: 0] > 1 { return "the convolution is used in \(uses[conv.identity] ?? 0) places" }
     if uses[bn.identity, default: 0] > 1 { return "the batch norm is used in \(uses[bn.identity] ?? 0) places" }
     if let weight = conv.parameters["weight"]?.tensor, parameterUses[weight.identity, default: 0] > 1 {
@@ -80,70 +86,29 @@ struct FusionPlan {
     return ConvBNPair.misfit(conv, bn)
   }
 
-  private func isConvolution(_ module: Module) -> Bool {
-    switch module.layer {
-    case .convolution, .linear: true
-    default: false
-    }
-  }
-
   // MARK: Reasons
 
-  /// Explains every batch norm among the children that was not planned.
-  private mutating func excuse(_ parent: Module, _ path: String) {
+  /// Gives a reason for every batch norm among the children that was not planned, and the convolution that one would think of.
+  private mutating func explain(_ parent: Module, _ path: String) {
     let siblings = parent.children.elements
-    var isRouted: Bool?
-    var next = siblings.indices.reversed().reduce(into: [String?](repeating: nil, count: siblings.count + 1)) {
-      next, index in
-      next[index] = isConvolution(siblings[index].value) ? siblings[index].key : next[index + 1]
+    // For each child the next convolution behind it.
+    let next = siblings.reversed().reduce(into: [String?]([nil])) { next, sibling in
+      next.append(Self.features(sibling.value) == nil ? next[next.count - 1] : sibling.key)
     }
-    next.removeFirst()
     var last: String?
     var lastOfFeatures: [Int: String] = [:]
     for (index, (name, child)) in siblings.enumerated() {
-      if isConvolution(child) {
-        last = name
-        if let features = features(child) { lastOfFeatures[features] = name }
-      }
+      if let features = Self.features(child) { (last, lastOfFeatures[features]) = (name, name) }
       guard case .batchNorm(let norm) = child.layer, !planned.contains(child.identity) else { continue }
-      let before = lastOfFeatures[norm.features] ?? last
-      let routed = isRouted ?? Self.isRouted(parent)
-      isRouted = routed
-      let reason =
-        excused[child.identity]
-        ?? (routed
-          ? "its parent routes its layers by number"
-          : reason(parent, previous: index == 0 ? nil : siblings[index - 1].value, before: before, after: next[index]))
+      let nearest = lastOfFeatures[norm.features] ?? last ?? next[siblings.count - 1 - index]
+      let reason = reasons[child.identity] ?? "what the forward of \(parent.className) does with it is not known"
       report.refused.append(
-        .init(
-          conv: (before ?? next[index]).map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
+        .init(conv: nearest.map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
     }
   }
 
-  private func reason(_ parent: Module, previous: Module?, before: String?, after: String?) -> String {
-    switch FusionRules.rule(for: parent, fusedForward: fusedForward) {
-    case .inOrder:
-      guard let previous else {
-        return after == nil ? "nothing comes before it" : "the batch norm comes before the convolution"
-      }
-      if before != nil {
-        return "\(previous.className.name) stands between the convolution and the batch norm"
-      }
-      return after == nil
-        ? "what comes before it, a \(previous.className.name), is no convolution"
-        : "the batch norm comes before the convolution"
-    case .pairs: return "\(parent.className) does not put it directly behind a convolution"
-    case .leave(let reason): return reason
-    case nil: return "what the forward of \(parent.className) does with it is not known"
-    }
-  }
-
-  /// Whether the children's numbers say where their inputs come from, as in YOLO's own top level.
-  private static func isRouted(_ parent: Module) -> Bool {
-    parent.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
-  }
-
-  private func features(_ module: Module) -> Int? {
+  /// The output channels of a convolution or linear layer.
+  private static func features(_ module: Module) -> Int? {
     switch module.layer {
     case .convolution(let convolution): convolution.outChannels
     case .linear(let linear): linear.outFeatures
@@ -152,4 +117,49 @@ struct FusionPlan {
   }
 
   private static func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+}
+
+extension Graph {
+  /// Why a batch norm has no convolution of its own.
+  fileprivate func reasonAgainst(batchNorm index: Int, users: [[Int]]) -> String {
+    guard let source = nodes[index].inputs.first?.node else { return "nothing comes before it" }
+    let previous = nodes[source]
+    if previous.operation.isLinear {
+      if users[source].count > 1 { return "the output of the convolution is used by something else as well" }
+      if outputs.contains(where: { $0.node == source }) { return "the output of the convolution is an output of the model" }
+      return "the convolution or the batch norm runs several times, not always together"
+    }
+    if case .input = previous.operation {
+      return users[index].contains { nodes[$0].operation.isLinear }
+        ? "the batch norm comes before the convolution" : "nothing comes before it"
+    }
+    if case .layer(.opaque) = previous.operation { return "what \(previous.description) computes is not known" }
+    var place = source
+    // Farther back there is nothing that one would take for its convolution.
+    for _ in 0..<64 where !nodes[place].operation.isLinear {
+      guard nodes[place].inputs.count == 1 else {
+        return users[index].contains { nodes[$0].operation.isLinear }
+          ? "the batch norm comes before the convolution"
+          : "what comes before it, \(previous.description), is no convolution"
+      }
+      place = nodes[place].inputs[0].node
+    }
+    return "\(previous.description) stands between the convolution and the batch norm"
+  }
+}
+
+extension Graph.Node {
+  /// What it is, for a person: the class of a module, or the function.
+  fileprivate var description: String {
+    switch operation {
+    case .input: "an input"
+    case .layer(let layer):
+      if module != nil, let className { className.name } else if case .activation(let activation) = layer {
+        activation.kind.rawValue.lowercased()
+      } else { "a function of \(className?.name ?? "the model")" }
+    case .function(.elementwise(let name)): name
+    case .function(.concatenate): "a concatenation"
+    case .function: "a function of \(className?.name ?? "the model")"
+    }
+  }
 }

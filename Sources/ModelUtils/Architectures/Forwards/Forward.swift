@@ -7,7 +7,7 @@ import ModelCore
 ///       let shortcut = block.has("downsample") ? try block(x, "downsample") : x
 ///       return try block(block.add(y, shortcut), "relu")
 ///     },
-struct Forward: Sendable {
+package struct Forward: Sendable {
   let run: @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]
 
   /// One tensor to one tensor.
@@ -54,6 +54,11 @@ extension Forward {
     }
   }
 
-  private static let all: [String: Forward] = [torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels]
+  /// Whether a method is known to be the forward of a class's fused state.
+  package static func isKnown(_ method: String, of className: ClassName) -> Bool {
+    known(className, method: method) != nil
+  }
+
+  private static let all: [String: Forward] = [torchvisionBlocks, torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels]
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

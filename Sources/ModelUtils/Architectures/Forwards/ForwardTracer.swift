@@ -36,7 +36,7 @@ final class ForwardTracer {
     }
     guard module.className.isTorchModule else { return Forward.known(module.className) }
     switch module.layer {
-    case .sequential: return .sequential
+    case .sequential: return Self.isRouted(module) ? nil : .sequential
     case .container: return nil
     case .opaque: return Forward.known(module.className)
     // Its output projection is a child that it does not call.
@@ -44,13 +44,22 @@ final class ForwardTracer {
     default: return module.children.isEmpty ? .ownLayer : nil
     }
   }
+
+  /// Whether the children say themselves where their inputs come from, as in YOLO's top level: their order proves nothing.
+  private static func isRouted(_ module: Module) -> Bool {
+    module.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
+  }
 }
 
 extension Graph {
   /// The graph of a module all of whose classes are known.
   /// - Throws: `ModelError` that names the classes whose forward is not known, or what does not fit together.
   public init(_ module: Module, inputCount: Int = 1) throws {
-    let tracer = try ForwardTracer(tracing: module, inputCount: inputCount)
+    let tracer = ForwardTracer()
+    do { try tracer.trace(module, inputCount: inputCount) } catch let error as ModelError {
+      // What does not fit may be the fault of a class that is not known.
+      throw tracer.refusal ?? error
+    }
     if let error = tracer.refusal { throw error }
     self = tracer.graph
   }
@@ -58,13 +67,9 @@ extension Graph {
 
 extension ForwardTracer {
   /// Traces a module; those of unknown classes become single nodes.
-  convenience init(tracing module: Module, path: String = "", inputCount: Int = 1) throws {
-    self.init()
+  func trace(_ module: Module, path: String = "", inputCount: Int = 1) throws {
     let inputs = try (0..<inputCount).map { _ in try graph.append(.input, [], path: path) }
-    do { graph.outputs = try call(module, path, inputs) } catch let error as ModelError {
-      // What does not fit may be the fault of a class that is not known.
-      throw refusal ?? error
-    }
+    graph.outputs = try call(module, path, inputs)
   }
 
   /// Names the unknown classes; nil where there are none.
