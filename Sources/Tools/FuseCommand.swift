@@ -27,6 +27,9 @@ struct Fuse: ParsableCommand {
   @Option(help: "The eps of the batch norms of --pair (PyTorch's default is 1e-5, YOLO's models use 1e-3).")
   var eps: Double?
 
+  @Flag(help: "Merge the branches of RepVGG-style blocks (YOLOv6, YOLOv7, YOLOv9, YOLOv10) first.")
+  var reparameterize = false
+
   @Flag(help: "Keep the prefixes module. and _orig_mod. in the names of a state dict.")
   var keepPrefix = false
 
@@ -34,13 +37,13 @@ struct Fuse: ParsableCommand {
     try report.withThreads {
       var checkpoint = try arguments.open(report)
       let destination = try output.destination(for: arguments, suffix: "fused")
-      var reports: [FusionReport] = []
+      var reports: [Results] = []
       let name = checkpoint.name
       try checkpoint.updateModels { _, model in
         do { reports.append(try fuse(&model)) } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let result = reports.first else { return }
-      if !result.fused.isEmpty { checkpoint.dropOptimizer() }
+      if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
         try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
       }
@@ -48,18 +51,31 @@ struct Fuse: ParsableCommand {
     }
   }
 
-  private func fuse(_ model: inout Model) throws -> FusionReport {
-    try model.update(module: fuse, stateDict: fuse)
+  private struct Results {
+    var fusion: FusionReport
+    var merging = ReparameterizationReport()
   }
 
-  private func fuse(_ module: inout Module) throws -> FusionReport {
+  private func fuse(_ model: inout Model) throws -> Results {
+    try model.update(module: fuse, stateDict: { Results(fusion: try fuse(&$0)) })
+  }
+
+  private func fuse(_ module: inout Module) throws -> Results {
     guard pair.isEmpty, eps == nil else {
       throw ModelError("holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
     }
-    return try module.fuse()
+    let before = module.parameterCount
+    let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()
+    var fusion = try module.fuse()
+    fusion.parametersBefore = before
+    return Results(fusion: fusion, merging: merging)
   }
 
   private func fuse(_ state: inout StateDict) throws -> FusionReport {
+    guard !reparameterize else {
+      throw ModelError(
+        "is a bare state dict, which does not say what its branches are", advice: "leave out --reparameterize")
+    }
     guard !pair.isEmpty else {
       throw ModelError(
         "is a bare state dict, which does not say what follows what",
@@ -76,10 +92,16 @@ struct Fuse: ParsableCommand {
     return try state.fuse(try pair.map(PairPattern.init), eps: eps)
   }
 
-  private func show(_ result: FusionReport, _ path: String?) throws {
+  private func show(_ results: Results, _ path: String?) throws {
+    let result = results.fusion
     if report.json {
-      try Terminal.print(json: FuseResult(result: result, output: path))
+      try Terminal.print(
+        json: FuseResult(result: result, reparameterized: reparameterize ? results.merging : nil, output: path))
       return
+    }
+    if reparameterize { Terminal.print("Merged the branches of \(results.merging.merged.count) blocks") }
+    for refusal in results.merging.refused {
+      Terminal.print("  not merged: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
     Terminal.print(result.description)
     for refusal in result.refused {
@@ -92,13 +114,15 @@ struct Fuse: ParsableCommand {
 
 private struct FuseResult: Encodable {
   let result: FusionReport
+  let reparameterized: ReparameterizationReport?
   let output: String?
 
-  private enum Key: String, CodingKey { case output }
+  private enum Key: String, CodingKey { case output, reparameterized }
 
   func encode(to encoder: any Encoder) throws {
     try result.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
+    try container.encodeIfPresent(reparameterized, forKey: .reparameterized)
     try container.encode(output, forKey: .output)
   }
 }

@@ -56,7 +56,7 @@ extension Module {
   }
 
   /// The elements of all distinct parameters.
-  var parameterCount: Int {
+  public var parameterCount: Int {
     var count = 0
     forEachParameter { count += $1.tensor.count }
     return count

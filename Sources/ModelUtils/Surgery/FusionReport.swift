@@ -16,7 +16,7 @@ public struct FusionReport: Sendable, Codable, CustomStringConvertible {
   public internal(set) var fused: [Pair] = []
   public internal(set) var refused: [Refusal] = []
   /// Elements of all parameters, shared ones once.
-  public internal(set) var parametersBefore = 0
+  public package(set) var parametersBefore = 0
   public internal(set) var parametersAfter = 0
 
   public var description: String {

@@ -1,0 +1,194 @@
+import ModelCore
+
+/// What `reparameterize` did and what it left alone.
+public struct ReparameterizationReport: Sendable, Codable {
+  public struct Refusal: Sendable, Codable, Hashable {
+    public let name: String
+    public let reason: String
+  }
+
+  /// The dotted paths of the blocks whose branches were merged.
+  public internal(set) var merged: [String] = []
+  public internal(set) var refused: [Refusal] = []
+
+  public init() {}
+}
+
+extension Module {
+  /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, YOLOv7's, YOLOv9's and Ultralytics' RepConv, YOLOv10's
+  /// RepVGGDW) into one convolution each, as their own `switch_to_deploy`, `fuse_repvgg_block`, `fuse_convs` and `fuse` do.
+  ///
+  /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an identity kernel.
+  /// The sum is taken in float32 and rounded once to the weights' type.
+  @discardableResult
+  public mutating func reparameterize() throws -> ReparameterizationReport {
+    var report = ReparameterizationReport()
+    try updateModules { path, module in
+      do {
+        guard let block = try BranchedBlock(module) else { return }
+        try block.merge(into: &module)
+        report.merged.append(path)
+      } catch let error as ModelError {
+        report.refused.append(.init(name: path, reason: error.reason))
+      }
+    }
+    return report
+  }
+}
+
+/// The branches of a block that runs them side by side and adds what they give.
+struct BranchedBlock {
+  /// A convolution and the batch norm behind it, or a batch norm alone.
+  private struct Branch {
+    let conv: Module?
+    let bn: Module?
+  }
+
+  private let branches: [Branch]
+  /// The children that hold the branches.
+  private let branchNames: [String]
+  /// The child that takes their place.
+  private let mergedName: String
+  /// The method that becomes the forward; nil where the class's forward itself looks for the merged child.
+  private let method: String?
+
+  /// The ways in which such blocks name their parts; the first branch has the largest kernel.
+  private static let layouts:
+    [(classes: Set<String>, branches: [String], identity: String?, merged: String, method: String?)] =
+      [
+        (["RepVGGBlock", "RepConv"], ["rbr_dense", "rbr_1x1"], "rbr_identity", "rbr_reparam", nil),
+        (["RepConv", "RepConvN"], ["conv1", "conv2"], "bn", "conv", "forward_fuse"),
+        (["RepVGGDW"], ["conv", "conv1"], nil, "conv", "forward_fuse"),
+      ]
+
+  /// Children that run behind the sum; any other but an Identity is not understood.
+  private static let activations: Set<String> = ["nonlinearity", "act"]
+
+  /// - Returns: nil for a module that is no such block, or that is merged already.
+  /// - Throws: `ModelError` with the reason why a block cannot be merged.
+  init?(_ module: Module) throws {
+    guard
+      let layout = Self.layouts.first(where: { layout in
+        layout.classes.contains(module.className.name) && layout.branches.allSatisfy { module.children[$0] != nil }
+      })
+    else { return nil }
+    if let forward = module.attributes["forward"], !forward.isEmpty { return nil }
+    let names = layout.branches + (layout.identity.map { [$0] } ?? [])
+    for (name, child) in module.children where !names.contains(name) && !Self.activations.contains(name) {
+      guard child.layer == .identity else {
+        throw ModelError("what its \(name) does between the branches is not known")
+      }
+    }
+    branchNames = names.filter { module.children[$0] != nil }
+    branches = try branchNames.map { name in try Self.branch(module.children[name], name) }
+    (mergedName, method) = (layout.merged, layout.method)
+  }
+
+  private static func branch(_ module: Module?, _ name: String) throws -> Branch {
+    guard let module else { throw ModelError("has no \(name)") }
+    if case .batchNorm = module.layer { return Branch(conv: nil, bn: module) }
+    if case .convolution = module.layer { return Branch(conv: module, bn: nil) }
+    var (conv, bn): (Module?, Module?)
+    for child in module.children.values {
+      switch child.layer {
+      case .convolution where conv == nil && bn == nil: conv = child
+      case .batchNorm where bn == nil: bn = child
+      case .identity: break
+      default: throw ModelError("its branch \(name) is no convolution with a batch norm")
+      }
+    }
+    guard let conv else { throw ModelError("its branch \(name) has no convolution") }
+    return Branch(conv: conv, bn: bn)
+  }
+
+  // MARK: Merging
+
+  func merge(into module: inout Module) throws {
+    guard var conv = branches.first?.conv, case .convolution(let shape) = conv.layer, !shape.isTransposed,
+      let weight = conv.parameters["weight"]?.tensor, let expected = shape.weightShape, weight.shape == expected
+    else { throw ModelError("its first branch is no plain convolution") }
+    var sum = [Float](repeating: 0, count: weight.count)
+    var bias = [Float](repeating: 0, count: shape.outChannels)
+    for branch in branches {
+      let (kernel, size, shift) = try Self.fused(branch, shape)
+      Self.add(kernel, size, to: &sum, shape.kernelSize)
+      for channel in bias.indices { bias[channel] += shift[channel] }
+    }
+    let dtype = weight.dtype
+    conv = Module(
+      conv.className, layer: conv.layer, isTraining: conv.isTraining, attributes: conv.attributes,
+      identity: conv.identity)
+    conv.parameters["weight"] = Parameter(try Tensor(sum, expected).converted(to: dtype), requiresGrad: false)
+    conv.parameters["bias"] = Parameter(try Tensor(bias).converted(to: dtype), requiresGrad: false)
+    for name in branchNames where name != mergedName { module.children[name] = nil }
+    module.children[mergedName] = conv
+    if module.attributes["deploy"] != nil { module.attributes["deploy"] = .bool(true) }
+    if let method { module.attributes["forward"] = .boundMethod(method) }
+  }
+
+  /// A branch as kernel [out, in/groups, height, width] in row-major order, its size, and a bias [out].
+  private static func fused(_ branch: Branch, _ shape: Convolution) throws -> ([Float], [Int], [Float]) {
+    guard let conv = branch.conv else {
+      guard shape.inChannels == shape.outChannels, shape.stride.allSatisfy({ $0 == 1 }) else {
+        throw ModelError("an identity branch cannot change channels or size")
+      }
+      guard fits([1, 1], [0, 0], shape) else { throw ModelError("the paddings of its branches do not fit together") }
+      let perGroup = shape.inChannels / max(shape.groups, 1)
+      var kernel = [Float](repeating: 0, count: shape.outChannels * perGroup)
+      for channel in 0..<shape.outChannels { kernel[channel * perGroup + channel % perGroup] = 1 }
+      return try normalized(Tensor(kernel, [shape.outChannels, perGroup, 1, 1]), nil, branch.bn, [1, 1])
+    }
+    guard case .convolution(let own) = conv.layer, own.rank == 2, !own.isTransposed, own.stride == shape.stride,
+      own.groups == shape.groups, own.dilation == shape.dilation, own.inChannels == shape.inChannels,
+      own.outChannels == shape.outChannels, own.paddingMode == "zeros", let padding = own.padding,
+      let weight = conv.parameters["weight"]?.tensor, weight.shape == own.weightShape
+    else { throw ModelError("its branches differ in stride, groups, dilation or channels") }
+    guard fits(own.kernelSize, padding, shape) else {
+      throw ModelError("the paddings of its branches do not fit together")
+    }
+    return try normalized(weight, conv.parameters["bias"]?.tensor, branch.bn, own.kernelSize)
+  }
+
+  /// Whether a smaller kernel, centred in the larger one, sees what it saw alone.
+  private static func fits(_ size: [Int], _ padding: [Int], _ shape: Convolution) -> Bool {
+    guard shape.rank == 2, let outer = shape.padding, outer.count == 2, padding.count == 2 else { return false }
+    return (0..<2).allSatisfy { axis in
+      let margin = shape.kernelSize[axis] - size[axis]
+      return margin >= 0 && margin % 2 == 0 && (margin == 0 || shape.dilation[axis] == 1)
+        && outer[axis] - margin / 2 == padding[axis]
+    }
+  }
+
+  private static func normalized(
+    _ weight: Tensor, _ bias: Tensor?, _ bn: Module?, _ size: [Int]
+  ) throws -> ([Float], [Int], [Float]) {
+    let weight = try weight.converted(to: .float32)
+    guard let bn else {
+      return (try weight.floats(), size, try bias?.floats() ?? [Float](repeating: 0, count: weight.shape[0]))
+    }
+    guard case .batchNorm(let norm) = bn.layer, let mean = bn.buffers["running_mean"],
+      let variance = bn.buffers["running_var"], !norm.isAffine || bn.parameters["weight"] != nil
+    else { throw ModelError("a batch norm has no running statistics") }
+    let fused = try fuseConvAndBN(
+      weight: weight, bias: bias?.converted(to: .float32),
+      normalization: BatchNormTensors(
+        weight: norm.isAffine ? bn.parameters["weight"]?.tensor : nil,
+        bias: norm.isAffine ? bn.parameters["bias"]?.tensor : nil, runningMean: mean, runningVar: variance,
+        eps: norm.eps))
+    return (try fused.weight.floats(), size, try fused.bias.floats())
+  }
+
+  /// Adds kernels of one size to the centre of larger ones.
+  private static func add(_ kernel: [Float], _ size: [Int], to sum: inout [Float], _ target: [Int]) {
+    let (small, large) = (size[0] * size[1], target[0] * target[1])
+    guard small > 0, large > 0 else { return }
+    let corner = (target[0] - size[0]) / 2 * target[1] + (target[1] - size[1]) / 2
+    for slice in 0..<kernel.count / small {
+      for row in 0..<size[0] {
+        for column in 0..<size[1] {
+          sum[slice * large + corner + row * target[1] + column] += kernel[slice * small + row * size[1] + column]
+        }
+      }
+    }
+  }
+}
