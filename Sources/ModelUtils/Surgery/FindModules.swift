@@ -1,0 +1,41 @@
+import ModelArchitectures
+import ModelCore
+
+/// A module and its place in the tree.
+public struct FoundModule: Sendable, Codable, Hashable {
+  /// The place in `named_modules()`'s order, the root being 0.
+  public let index: Int
+  /// The dotted path; empty for the root.
+  public let name: String
+  /// The class's name.
+  public let type: String
+}
+
+extension Module {
+  /// The modules of a type, YOLOv5's `find_modules`, in `named_modules()`'s order; one that stands in several places is found once.
+  ///
+  /// Where the original counts within a `module_list`, the index here counts all modules.
+  /// - Parameters:
+  ///   - type: a class's name (`Conv2d`) or its full path, or a pattern with `*` and `?`; classes derived from it are found as well, as far as
+  ///     PyTorch's, torchvision's and YOLO's classes are known. Nil for all.
+  ///   - name: a pattern that the dotted path must match. Nil for all.
+  public func findModules(type: Glob? = nil, name: Glob? = nil) -> [FoundModule] {
+    var found: [FoundModule] = []
+    var index = 0
+    var matches: [ClassName: Bool] = [:]
+    forEachModule { path, module in
+      defer { index += 1 }
+      if let name, !name.matches(path) { return }
+      if let type {
+        let isMatch =
+          matches[module.className]
+          ?? (type.matches(module.className.description)
+            || ClassHierarchy.names(of: module.className).contains { type.matches($0) })
+        matches[module.className] = isMatch
+        guard isMatch else { return }
+      }
+      found.append(FoundModule(index: index, name: path, type: module.className.name))
+    }
+    return found
+  }
+}
