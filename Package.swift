@@ -44,9 +44,10 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
+  .target(name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
   .target(
-    name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
-  .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
+    name: "ModelInspection", dependencies: ["ModelCore", "ModelArchitectures", "CKernels"],
+    path: "\(library)/Inspection"),
   .target(
     name: "ModelImages",
     dependencies: [
@@ -65,7 +66,8 @@ let floors: [Target] = [
     ],
     path: library,
     exclude: [
-      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection",
+      "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]

@@ -10,6 +10,8 @@ public enum Layer: Sendable, Hashable {
   /// ReLU, SiLU, … : a function of each element alone.
   case activation(Activation)
   case softmax(Softmax)
+  /// Takes queries, keys and values; gives the attended values.
+  case multiheadAttention(MultiheadAttention)
   /// Dropout and its relatives, which do nothing in evaluation.
   case dropout
   /// MaxPool and AvgPool in one to three dimensions.

@@ -49,6 +49,7 @@ enum LayerRecognition {
     default: break
     }
     switch module.className.module {
+    case "torch.nn.modules.activation" where name == "MultiheadAttention": return attention(module)
     case "torch.nn.modules.activation":
       if let kind = Activation.Kind(rawValue: name) {
         return .activation(Activation(kind, isInPlace: module.attributes["inplace"]?.boolValue ?? false))
@@ -104,6 +105,19 @@ enum LayerRecognition {
       LayerNorm(
         normalizedShape: shape, eps: eps, isAffine: attributes["elementwise_affine"]?.boolValue ?? true,
         isChannelsFirst: isChannelsFirst))
+  }
+
+  /// Appended keys and extra biases, which change the shapes inside, are not understood.
+  private static func attention(_ module: Module) -> Layer? {
+    let attributes = module.attributes
+    guard let size = attributes["embed_dim"]?.intValue, let heads = attributes["num_heads"]?.intValue, heads > 0,
+      let keys = attributes["kdim"]?.intValue, let values = attributes["vdim"]?.intValue,
+      attributes["add_zero_attn"]?.boolValue == false, module.parameters["bias_k"] == nil
+    else { return nil }
+    return .multiheadAttention(
+      MultiheadAttention(
+        embeddingSize: size, heads: heads, keySize: keys, valueSize: values,
+        isBatchFirst: attributes["batch_first"]?.boolValue ?? false))
   }
 
   // MARK: Layers that combine neighbours
