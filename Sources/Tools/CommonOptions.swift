@@ -4,19 +4,37 @@ import SystemPackage
 
 /// Which model a subcommand works on.
 struct ModelArguments: ParsableArguments {
-  @Argument(help: "The model's file. Default: the embedded model.", completion: .file())
+  @Argument(
+    help: """
+      The model's file, a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …). Default: yolov5n.
+      """, completion: .file())
   var model: String?
 
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
 
-  /// Opens the file, or the embedded default.
+  /// The architecture that stands in for a model.
+  static let defaultArchitecture = "yolov5n"
+
+  /// What is to be built rather than read: the default, a YAML or, where no file has that name, an architecture by name.
+  func architecture() throws -> Architecture? {
+    guard let model else { return try Architecture(named: Self.defaultArchitecture) }
+    if Self.exists(model) { return nil }
+    return Architecture.names.contains(model) ? try Architecture(named: model) : nil
+  }
+
+  /// Opens the file, or builds the architecture with the values that seed 0 gives.
   func open(_ report: ReportOptions) throws -> Checkpoint {
-    guard let model else {
-      report.note("no model given: using the embedded default")
-      return try .embeddedDefault()
+    if model == nil { report.note("no model given: using \(Self.defaultArchitecture), initialised with seed 0") }
+    guard let architecture = try architecture() else {
+      return try Checkpoint(contentsOf: FilePath(model ?? ""), key: key)
     }
-    return try Checkpoint(contentsOf: FilePath(model), key: key)
+    guard key == nil else { throw ModelError("only PyTorch files have keys to choose from", file: architecture.name) }
+    return Checkpoint(try architecture.module(), name: architecture.name)
+  }
+
+  private static func exists(_ path: String) -> Bool {
+    (try? FileDescriptor.open(FilePath(path), .readOnly, options: [.nonBlocking]).close()) != nil
   }
 }
 
@@ -39,10 +57,10 @@ struct OutputOptions: ParsableArguments {
       "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
   var maxShardSize: ByteSize?
 
-  /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for the embedded default.
+  /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for an architecture.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
   func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
-    guard let input = arguments.model else {
+    guard let input = arguments.model, try arguments.architecture() == nil else {
       guard let output else { return nil }
       try Self.check(FilePath(output), force: force, isSharded: maxShardSize != nil)
       return FilePath(output)

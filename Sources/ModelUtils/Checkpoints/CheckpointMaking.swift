@@ -9,6 +9,14 @@ extension Checkpoint {
     torch = nil
   }
 
+  /// A checkpoint that no file holds: a module that was built, not read. It is written as its state dict.
+  public init(_ module: Module, name: String) {
+    self.name = name
+    format = .torch
+    models = ["": .module(module)]
+    torch = nil
+  }
+
   /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a dict stays as it is.
   public mutating func nestModel(under key: String) {
     guard !hasEntries, let model = models[""] else { return }

@@ -11,15 +11,17 @@ public final class Storage: @unchecked Sendable {
   public let byteCount: Int
   private let backing: Backing
 
-  /// Memory of our own, zeroed unless `initialize` fills it.
-  public init(
-    byteCount: Int, initialize: ((UnsafeMutableRawBufferPointer) throws -> Void)? = nil
-  ) throws {
+  /// Memory of our own, zeroed.
+  public convenience init(byteCount: Int) throws {
+    try self.init(byteCount: byteCount) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
+  }
+
+  /// Memory of our own that `initialize` fills.
+  public init(byteCount: Int, initialize: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
     self.byteCount = byteCount
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
     backing = .owned(memory)
-    let buffer = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
-    if let initialize { try initialize(buffer) } else { buffer.initializeMemory(as: UInt8.self, repeating: 0) }
+    try initialize(UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
   }
 
   /// A part of a file, nil where it does not lie inside it.

@@ -1,0 +1,97 @@
+import ArgumentParser
+import ModelUtils
+
+struct Init: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
+    discussion: """
+      A built-in architecture or a YOLOv5-style .yaml is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
+      and written as a state dict. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
+      inplace.
+
+      Examples:
+        mutils init resnet50 --seed 1 -o resnet50.safetensors
+        mutils init my-model.yaml --classes 3 -o my-model.pt
+        mutils init last.pt -o initialised.pt
+      """)
+
+  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var report: ReportOptions
+
+  @Option(help: "The seed, as torch.manual_seed takes it.")
+  var seed: UInt64 = 0
+
+  @Option(help: ArgumentHelp("How many classes an architecture tells apart. Default: its original's.", valueName: "n"))
+  var classes: Int?
+
+  func run() throws {
+    try report.withThreads {
+      let architecture = try arguments.architecture()
+      let destination = try output.destination(for: arguments, suffix: "initialised")
+      var checkpoint: Checkpoint
+      if let architecture {
+        guard arguments.key == nil else {
+          throw ModelError("only PyTorch files have keys to choose from", file: architecture.name)
+        }
+        if arguments.model == nil { report.note("no model given: using \(architecture.name)") }
+        checkpoint = Checkpoint(
+          try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil), name: architecture.name)
+      } else {
+        guard classes == nil else {
+          throw ModelError("--classes goes with an architecture, not with a file", file: arguments.model)
+        }
+        checkpoint = try arguments.open(report)
+        try initialize(&checkpoint)
+      }
+      if let destination {
+        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      }
+      let parameters = checkpoint.preferred.modelInfo().parameters
+      if report.json {
+        try Terminal.print(json: InitResult(parameters: parameters, seed: seed, output: destination?.string))
+        return
+      }
+      let subject = architecture.map { "Built \($0.name) with seed \(seed)" } ?? "Initialised \(checkpoint.name)"
+      Terminal.print("\(subject): \(parameters) parameters")
+      if let destination { Terminal.print("Saved \(destination.string)") }
+    }
+  }
+
+  private func initialize(_ checkpoint: inout Checkpoint) throws {
+    let name = checkpoint.name
+    try checkpoint.updateModels { _, model in
+      guard case .module(var module) = model else {
+        throw ModelError(
+          "is a bare state dict, which holds no eps, momentum or inplace", file: name,
+          advice: "give a file of whole modules or an architecture's name")
+      }
+      module.initializeWeights()
+      model = .module(module)
+    }
+  }
+}
+
+extension Architecture {
+  /// In memory where the values are needed; else only built.
+  fileprivate func initialised(classes: Int?, seed: UInt64, isNeeded: Bool) throws -> Module {
+    guard isNeeded else { return try module(classes: classes, seed: seed) }
+    var generator = TorchGenerator(seed: seed)
+    return try module(classes: classes, using: &generator)
+  }
+}
+
+private struct InitResult: Encodable {
+  let parameters: Int
+  let seed: UInt64
+  let output: String?
+
+  private enum Key: String, CodingKey { case parameters, seed, output }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(parameters, forKey: .parameters)
+    try container.encode(seed, forKey: .seed)
+    try container.encode(output, forKey: .output)
+  }
+}
