@@ -59,6 +59,6 @@ extension Forward {
     known(className, method: method) != nil
   }
 
-  private static let all: [String: Forward] = [torchvisionBlocks, torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels]
+  private static let all: [String: Forward] = (torchvision + [yolov5Blocks, yolov5Heads, yoloModels])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

@@ -23,6 +23,12 @@ struct ForwardCall {
     return value
   }
 
+  /// - Throws: `ModelError` where the attribute is missing or neither true nor false.
+  func bool(_ attribute: String) throws -> Bool {
+    guard let value = module.attributes[attribute]?.boolValue else { throw missing(attribute) }
+    return value
+  }
+
   /// Whether an attribute is true as Python sees it; false where it is missing.
   func isTrue(_ attribute: String) -> Bool { module.attributes[attribute].map { !$0.isEmpty } ?? false }
 

@@ -1,0 +1,16 @@
+import ModelCore
+
+extension Forward {
+  /// ConvNeXt. Its layer norms over the channels of a picture are a class of their own.
+  static let torchvisionConvNeXt: [String: Forward] = [
+    "torchvision.models.convnext.ConvNeXt": .chain("features", "avgpool", "classifier"),
+    "torchvision.models.convnext.CNBlock": Forward { block, x in
+      guard let scale = block.module.parameters["layer_scale"] else { throw block.missing("layer_scale") }
+      let y = try block.multiply(block.constant(scale.tensor.shape), block(x, "block"))
+      return try block.add(block(y, "stochastic_depth"), x)
+    },
+    "torchvision.models.convnext.LayerNorm2d": .ownLayer,
+    // Its own until 0.12.
+    "torchvision.models.convnext.Permute": .permutation,
+  ]
+}

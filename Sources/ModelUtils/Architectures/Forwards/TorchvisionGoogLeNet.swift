@@ -1,0 +1,29 @@
+import ModelCore
+
+extension Forward {
+  /// GoogLeNet. Its auxiliary heads run in training only.
+  static let torchvisionGoogLeNet: [String: Forward] = [
+    "torchvision.models.googlenet.GoogLeNet": Forward { net, x in
+      let stem = try net(net.transformInput(x), "conv1", "maxpool1", "conv2", "conv3", "maxpool2")
+      let features = try net(
+        stem, "inception3a", "inception3b", "maxpool3", "inception4a", "inception4b", "inception4c", "inception4d",
+        "inception4e", "maxpool4", "inception5a", "inception5b")
+      return try net(net.flatten(net(features, "avgpool")), "dropout", "fc")
+    },
+    "torchvision.models.googlenet.Inception": Forward { block, x in
+      try block.concatenate(["branch1", "branch2", "branch3", "branch4"].map { try block(x, $0) })
+    },
+    "torchvision.models.googlenet.BasicConv2d": .convNormReLU,
+  ]
+
+  /// The convolution of GoogLeNet and Inception: its activation is a function.
+  static let convNormReLU = Forward { try $0.activate(.relu, $0($1, "conv", "bn")) }
+}
+
+extension ForwardCall {
+  /// From torchvision's normalisation of the three channels to the one that the weights were trained with, where the model does so.
+  func transformInput(_ x: Value) throws -> Value {
+    guard try bool("transform_input") else { return x }
+    return try concatenate((0..<3).map { try map("normalize", slice(x, axis: 1, from: $0, to: $0 + 1)) })
+  }
+}
