@@ -65,6 +65,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     guard verdict == .suspicious else { return verdict == .safe }
     if harmlessWhenCalled[name.module]?.contains(name.name) == true { return true }
     let top = String(name.module.prefix { $0 != "." })
+    // The builtins spelled as classes are exceptions.
+    if top == "builtins" || top == "exceptions" { return name.name.first?.isUppercase == true }
     if standardLibrary.contains(top) { return false }
     if ["torch", "torchvision", "numpy"].contains(top) { return isNew && !hasArguments }
     return isNew || name.name.split(separator: ".").last?.first { $0 != "_" }?.isUppercase == true
@@ -72,7 +74,10 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
 
   /// Functions of which an audit has something to say, but whose calls have no effect.
   private static let harmlessWhenCalled: [String: Set<String>] = [
-    "functools": ["partial"], "re": ["_compile"], "logging": ["getLogger"],
+    "functools": ["partial"], "re": ["_compile"], "logging": ["getLogger"], "random": ["Random"],
+    "array": ["array", "_array_reconstructor"], "itertools": ["count", "repeat"], "time": ["struct_time"],
+    "collections": ["UserDict", "UserList", "UserString", "ChainMap"], "zoneinfo": ["ZoneInfo._unpickle"],
+    "builtins": ["enumerate", "reversed", "zip", "iter"], "__builtin__": ["enumerate", "reversed", "iter"],
     "torchvision.transforms.functional": ["InterpolationMode"],
     "numpy.random": ["__RandomState_ctor"], "numpy.random._pickle": ["__randomstate_ctor", "__generator_ctor"],
     "numpy.core.numeric": ["_frombuffer"], "numpy._core.numeric": ["_frombuffer"],
@@ -98,7 +103,7 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   ]
   private static let harmlessBuiltins: Set<String> = [
     "set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray",
-    "object", "slice", "range", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
+    "object", "slice", "range", "xrange", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
   ]
   private static let dangerousBuiltins: Set<String> = [
     "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals",
