@@ -32,6 +32,16 @@ func byteTensor(_ values: [UInt8], _ shape: [Int]) throws -> Tensor {
   try Tensor(.uint8, shape) { $0.copyBytes(from: values) }
 }
 
+/// CRC-32, a bit at a time.
+func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
+  var crc = UInt32.max
+  for byte in bytes {
+    crc ^= UInt32(byte)
+    for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xedb8_8320 : 0) }
+  }
+  return ~crc
+}
+
 /// The line of a refusal.
 func refusal(_ body: () throws -> Void) -> String {
   do {
