@@ -89,12 +89,6 @@ def header(**changed):
     return good[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", *fields.values())) + good[33:]
 
 
-def without(kind):
-    start = good.index(kind) - 4
-    length = struct.unpack(">I", good[start:start + 4])[0]
-    return good[:start] + good[start + 12 + length:]
-
-
 for name, file in {
     "signature, first byte": b"\x88" + good[1:], "signature, line ends": good[:4] + b"\n\n\x1a\n" + good[8:],
     "signature, as text": b"\x89PNG\n\x1a\n" + good[8:], "checksum of the header": good[:30] + b"\0\0" + good[32:],

@@ -29,8 +29,10 @@ typedef struct mk_span {
 
 // The instruction set that the kernels chose at run time: "avx512", "avx2", "neon" or "scalar".
 const char *mk_simd_level(void);
-// Restricts the kernels to plain C (for tests and benchmarks), or lifts that again.
-void mk_force_scalar(bool scalar);
+// The levels, the plain C first.
+typedef enum mk_simd { MK_SCALAR, MK_AVX2, MK_AVX512 } mk_simd;
+// Restricts the kernels to at most this level (for tests and benchmarks); the last one lifts that again.
+void mk_limit_simd(mk_simd most);
 
 // Zeros
 
