@@ -52,6 +52,36 @@ import Testing
       try pruned([1, 4, 3, 2], PruneOptions(method: .pattern(keep: 2, group: 4)), shape: [1, 4, 1, 1]) == [0, 4, 3, 0])
   }
 
+  /// torch.manual_seed, then random_unstructured(amount=0.4) and random_structured(amount=2, dim=0) of weights [5, 4, 1, 1] and
+  /// [7, 1, 1, 1], one after the other: the indices of what goes.
+  @Test(
+    arguments: [
+      (0, [0, 1, 5, 7, 9, 15, 16, 17], [1, 3, 6], [2, 3], [5, 6], 2),
+      (1, [0, 3, 5, 7, 10, 12, 18, 19], [2, 5, 6], [1, 4], [1, 4], 1),
+      ((1 << 40) + 7, [2, 3, 7, 9, 10, 11, 16, 18], [0, 2, 6], [1, 4], [1, 3], 1),
+    ])
+  func seeds(
+    _ seed: UInt64, _ first: [Int], _ second: [Int], _ firstRows: [Int], _ secondRows: [Int], _ column: Int
+  ) throws {
+    let state = StateDict([
+      "a.weight": try Tensor((1...20).map { Float($0) }, [5, 4, 1, 1]),
+      "b.weight": try Tensor((1...7).map { Float($0) }, [7, 1, 1, 1]),
+    ])
+    func zeros(_ options: PruneOptions) throws -> [[Int]] {
+      var state = state
+      try state.prune(options)
+      return try ["a.weight", "b.weight"].map { name in
+        try #require(state[name]).floats().enumerated().filter { $0.element == 0 }.map(\.offset)
+      }
+    }
+    #expect(try zeros(PruneOptions(amount: .share(0.4), method: .random(seed: seed))) == [first, second])
+    let rows = try zeros(PruneOptions(amount: .count(2), method: .randomStructured(seed: seed, axis: 0)))
+    #expect(rows == [firstRows.flatMap { row in (0..<4).map { 4 * row + $0 } }, secondRows])
+    let columns = try zeros(
+      PruneOptions(amount: .count(1), method: .randomStructured(seed: seed, axis: 1), include: [Glob("a.weight")]))
+    #expect(columns == [(0..<5).map { 4 * $0 + column }, []])
+  }
+
   @Test func globalTakesTiesInOrder() throws {
     var state = StateDict([
       "a.weight": try Tensor([1, 9], [2, 1, 1, 1]), "b.weight": try Tensor([1, 1], [2, 1, 1, 1]),
