@@ -73,10 +73,10 @@ import Testing
     var module = try model("conv_bn_small.pt")
     let report = try module.fuse()
     for pair in report.fused {
-      let convolution = try #require(module[path: pair.conv])
+      let convolution = try #require(module[pair.conv])
       #expect(Array(convolution.parameters.keys) == ["weight", "bias"])
       #expect(convolution.parameters.values.allSatisfy { !$0.requiresGrad })
-      #expect(module[path: pair.bn]?.layer == .identity)
+      #expect(module[pair.bn]?.layer == .identity)
     }
     #expect(report.parametersAfter < report.parametersBefore)
     // Nothing is left to do.
@@ -87,7 +87,7 @@ import Testing
   @Test func yoloBlocksBecomeTheirFusedMethod() throws {
     var module = try model("yolov5_blocks.pt")
     for pair in try module.fuse().fused {
-      let block = try #require(module[path: String(pair.bn.dropLast(".bn".count))])
+      let block = try #require(module[String(pair.bn.dropLast(".bn".count))])
       #expect(block.children["bn"] == nil && block.attributes["forward"] == .boundMethod("forward_fuse"))
     }
   }
@@ -96,7 +96,9 @@ import Testing
   func floats(_ hex: String) -> [Float] {
     let digits = Array(hex.utf8).map { UInt32($0 < 58 ? $0 - 48 : $0 - 87) }
     return stride(from: 0, to: digits.count - 7, by: 8).map { start in
-      Float(bitPattern: (0..<4).reduce(0) { $0 | (digits[start + 2 * $1] << 4 | digits[start + 2 * $1 + 1]) << UInt32(8 * $1) })
+      var bits: UInt32 = 0
+      for byte in (0..<4).reversed() { bits = bits << 8 | digits[start + 2 * byte] << 4 | digits[start + 2 * byte + 1] }
+      return Float(bitPattern: bits)
     }
   }
 }

@@ -76,8 +76,10 @@ import Testing
     arguments: [
       "collections.OrderedDict", "builtins.set", "builtins.complex", "numpy.core.multiarray._reconstruct",
       "numpy.dtype",
-      "pathlib.PosixPath", "argparse.Namespace", "models.yolo.DetectionModel", "osmium.SystemOfRocks", "functools.partial",
-      "re._compile", "a.B._C", "torch.device", "torchvision.transforms.functional.InterpolationMode", "_codecs.encode", "copyreg._reconstructor", "datetime.datetime",
+      "pathlib.PosixPath", "argparse.Namespace", "models.yolo.DetectionModel", "osmium.SystemOfRocks",
+      "functools.partial",
+      "re._compile", "a.B._C", "torch.device", "torchvision.transforms.functional.InterpolationMode", "_codecs.encode",
+      "copyreg._reconstructor", "datetime.datetime",
     ])
   func functionsThatMakeData(path: String) throws {
     #expect(try writing(try checkpoint(Pickled.call(path, [Pickled.text("x")]))) == nil, "\(path)")
@@ -92,7 +94,7 @@ import Testing
     ])
   func unknownFunctions(path: String) throws {
     let message = try writing(try checkpoint(Pickled.call(path, [Pickled.text("x")])))
-    #expect(message?.contains("would call \(path), so it is not written again") == true, "\(path): \(message ?? "written")")
+    #expect(message?.contains("would call \(path), so") == true, "\(path): \(message ?? "written")")
   }
 
   /// A method that was looked up is called, by a call or by what Python does to fill an object.
@@ -110,7 +112,8 @@ import Testing
     // Functions that call what they are given.
     let rebuilt = Pickled.call("torch._tensor._rebuild_from_type_v2", [Pickled.global("some.function"), Pickled.none])
     #expect(try writing(try checkpoint(rebuilt))?.contains("some.function") == true)
-    let made = Pickled.call("copyreg._reconstructor", [Pickled.global("zipfile.ZipFile"), Pickled.global("zipfile.ZipFile")])
+    let zip = Pickled.global("zipfile.ZipFile")
+    let made = Pickled.call("copyreg._reconstructor", [zip, zip])
     #expect(try writing(try checkpoint(made))?.contains("zipfile.ZipFile") == true)
   }
 

@@ -92,7 +92,8 @@ extension SafeTensors {
   /// Removes a file that is there.
   private static func remove(_ path: FilePath) throws {
     guard unlink(path.string) != 0, errno != ENOENT, errno != EISDIR else { return }
-    throw ModelError("belongs to what was there before, and cannot be removed: \(Errno(rawValue: errno))", file: path.string)
+    throw ModelError(
+      "belongs to what was there before, and cannot be removed: \(Errno(rawValue: errno))", file: path.string)
   }
 
   /// Where the index of a sharded checkpoint stands: `model.safetensors.index.json`.

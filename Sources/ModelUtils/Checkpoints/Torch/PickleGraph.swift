@@ -280,8 +280,9 @@ extension PickleGraph {
   /// graph holds the module itself, as `_orig_mod` is.
   mutating func unwrapCompiledModules() {
     for reference in nodes.indices {
-      guard let call = call(reference), className(call.callable) == ClassName("torch._dynamo.eval_frame", "OptimizedModule"),
-        case .reduce = call.kind, let module = tuple(call.arguments)?.first, objectClass(module) != nil
+      guard let call = call(reference), case .reduce = call.kind,
+        className(call.callable) == ClassName("torch._dynamo.eval_frame", "OptimizedModule"),
+        let module = tuple(call.arguments)?.first, objectClass(module) != nil
       else { continue }
       nodes[reference] = nodes[module]
     }
