@@ -86,8 +86,7 @@ struct Seed: ParsableCommand {
     if isPrinted { try draw.checkPrintable() }
     let tensor = try draw.tensor()
     if let output {
-      var file = Checkpoint(StateDict(["values": tensor]), name: output)
-      try file.write(to: FilePath(output))
+      try Checkpoint(StateDict(["values": tensor]), name: output).write(to: FilePath(output))
     }
     if report.json {
       try Terminal.print(json: SeedResult(values: SeedValues(tensor), shape: tensor.shape, output: output))

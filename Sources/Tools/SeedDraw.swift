@@ -6,13 +6,15 @@ struct SeedNumber: ExpressibleByArgument, CustomStringConvertible {
   let magnitude: UInt64
   let isNegative: Bool
 
-  init(_ seed: UInt64) { (magnitude, isNegative) = (seed, false) }
+  init(_ magnitude: UInt64, isNegative: Bool = false) {
+    (self.magnitude, self.isNegative) = (magnitude, isNegative)
+  }
 
   init?(argument: String) {
     if let seed = UInt64(argument) {
       self.init(seed)
     } else if let seed = Int64(argument) {
-      (magnitude, isNegative) = (seed.magnitude, true)
+      self.init(seed.magnitude, isNegative: true)
     } else {
       return nil
     }
