@@ -18,10 +18,10 @@ struct Seed: ParsableCommand {
   @Option(parsing: .unconditional, help: "The seed. torch and python take negative ones, numpy 32 bits.")
   var seed = SeedNumber(0)
 
-  @Option(help: "Whose numbers: torch, numpy or python.")
+  @Option(help: "Whose numbers.")
   var generator = SeedGenerator.torch
 
-  @Option(help: "uniform, normal, permutation, integers or bernoulli.")
+  @Option(help: "What is drawn.")
   var distribution = SeedDistribution.uniform
 
   @Option(help: ArgumentHelp("How many, by axes; a permutation's is its length.", valueName: "2x3"))
@@ -34,7 +34,8 @@ struct Seed: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The first number above, of uniform (default: 1) and integers (default: 10).", valueName: "number"))
+    help: ArgumentHelp(
+      "The first number above, of uniform (default: 1) and integers (default: 10).", valueName: "number"))
   var high: String?
 
   @Option(help: "The probability of 1, of bernoulli.")
@@ -47,7 +48,8 @@ struct Seed: ParsableCommand {
   var std = 1.0
 
   @Option(
-    help: "The element type. Default: float32 of torch, float64 of numpy and python; int64 of permutation and integers.")
+    help: "The element type. Default: float32 of torch, float64 of numpy and python; int64 of permutation and integers."
+  )
   var dtype: SeedType?
 
   @Option(

@@ -83,7 +83,8 @@ public struct NumPyGenerator: Sendable, Equatable {
   /// Every type has a stream of its own: the numbers of 8 and 16 bits, and bools, come from parts of a draw, whose rest is not kept
   /// from one call to the next.
   /// - Throws: `ModelError` for another type than an integer's or bool, an empty range, or one beyond the type.
-  public mutating func integers(_ count: Int, dtype: DType = .int64, from low: Int = 0, below high: Int) throws -> [Int] {
+  public mutating func integers(_ count: Int, dtype: DType = .int64, from low: Int = 0, below high: Int) throws -> [Int]
+  {
     guard !dtype.isFloatingPoint else { throw ModelError("NumPy's generator draws no \(dtype.rawValue) integers") }
     try dtype.checkIntegers(from: low, below: high)
     guard count > 0 else { return [] }

@@ -49,7 +49,8 @@ extension Tensor {
   }
 
   private mutating func acceptUniform(
-    _ format: mk_float, mean: Double, standardDeviation: Double, from a: Double, to b: Double, using generator: inout TorchGenerator
+    _ format: mk_float, mean: Double, standardDeviation: Double, from a: Double, to b: Double,
+    using generator: inout TorchGenerator
   ) throws {
     // Scalars take part in float32's precision unless the elements are doubles.
     func scalar(_ value: Double) -> Double { dtype == .float64 ? value : Double(Float(value)) }
