@@ -44,7 +44,10 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
-  .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
+  .target(name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
+  .target(
+    name: "ModelInspection", dependencies: ["ModelCore", "ModelArchitectures", "CKernels"],
+    path: "\(library)/Inspection"),
   .target(
     name: "ModelImages",
     dependencies: [
@@ -58,11 +61,13 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
+      "ModelCore", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging",
+      "ModelSurgery",
     ],
     path: library,
     exclude: [
-      "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection",
+      "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
