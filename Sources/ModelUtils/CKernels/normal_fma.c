@@ -1,5 +1,7 @@
 #include "normal.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 #if MK_X86
 
 // Eight at a time; for what they do see the plain functions in normal.c.

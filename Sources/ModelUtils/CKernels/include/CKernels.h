@@ -187,9 +187,6 @@ void mk_twister_refill(uint32_t *words);
 // The next draws. dst is aligned.
 void mk_twister_draw(mk_twister *twister, uint32_t *dst, size_t count);
 
-// NumPy's and Python's doubles in [0, 1): 53 bits of two draws.
-void mk_uniform53(mk_twister *twister, double *dst, size_t count);
-
 // The numbers that torch's CPU generator makes. `type` is float64, float32, float16 or bfloat16.
 
 // Uniform in [from, to): from + u · (to - from), fused, in float32 (float64 in double); in half precision what rounds to `to` becomes `from`.
