@@ -156,7 +156,7 @@ struct SeedDraw {
   private func integers(_ type: DType, _ draw: (Int) throws -> [Int]) throws -> Tensor {
     guard dtype == nil || dtype == type else { throw refused(type) }
     guard let count = Tensor.elementCount(shape) else { throw ModelError("shape \(shape) overflows") }
-    try Storage.checkMemory(count, elementSize: MemoryLayout<Int>.size)
+    try Storage.checkMemory(count, elementSize: 2 * MemoryLayout<Int>.size)
     return try Tensor(integers: try draw(count), type, shape)
   }
 

@@ -88,3 +88,12 @@ extension Tensor {
     return T(value)
   }
 }
+
+extension DType {
+  /// The bytes of one element of the given value.
+  /// - Throws: as `Tensor.cast`.
+  func pattern(of value: Double) throws -> [UInt8] {
+    try Tensor(.float64, [1]) { $0.storeBytes(of: value, as: Double.self) }.cast(to: self)
+      .withContiguousBytes { Array($0) }
+  }
+}

@@ -44,6 +44,7 @@ extension TorchGenerator {
     let range = UInt64(bitPattern: Int64(high)) &- UInt64(bitPattern: Int64(low))
     let drawn = dtype.isFloatingPoint ? DType.int64 : dtype
     let size = drawn.bitWidth / 8
+    if drawn != dtype { try Self.checkCasting(Tensor.elementCount(shape) ?? .max) }
     return try Tensor(drawn, shape) { bytes in
       draw { mk_torch_integers($0, bytes.baseAddress, bytes.count / size, size, range, Int64(low)) }
     }.cast(to: dtype)
@@ -53,6 +54,7 @@ extension TorchGenerator {
   /// - Throws: `ModelError` for a negative count, or a type that does not hold all the numbers.
   public mutating func permutation(_ count: Int, dtype: DType = .int64) throws -> Tensor {
     if count > 0 { try dtype.checkIntegers(from: 0, below: count) }
+    if dtype != .int64 { try Self.checkCasting(count) }
     return try Tensor(.int64, [count]) { bytes in
       draw { mk_torch_permutation($0, bytes.bindMemory(to: Int64.self).baseAddress, count) }
     }.cast(to: dtype)
@@ -65,9 +67,7 @@ extension TorchGenerator {
   public mutating func bernoulli(_ shape: [Int], dtype: DType = .float32, p: Double) throws -> Tensor {
     try Self.checkProbability(p)
     guard dtype.exactIntegers != nil else { throw ModelError("\(dtype.rawValue) numbers cannot be drawn") }
-    return try Tensor(.bool, shape) { bytes in
-      draw { mk_torch_bernoulli($0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, p) }
-    }.cast(to: dtype)
+    return try zerosAndOnes(dtype, shape) { twister, bytes, count in mk_torch_bernoulli(twister, bytes, count, p) }
   }
 
   /// `torch.bernoulli`: 1 with each element's probability, else 0; the shape and the type are those of `probabilities`.
@@ -75,14 +75,30 @@ extension TorchGenerator {
   public mutating func bernoulli(_ probabilities: Tensor) throws -> Tensor {
     let format = try Self.drawnFormat(probabilities.dtype)
     for p in try probabilities.doubles() { try Self.checkProbability(p) }
-    return try Tensor(.bool, probabilities.shape) { bytes in
-      try probabilities.withContiguousBytes { p in
-        draw {
-          mk_torch_bernoulli_each(
-            $0, bytes.bindMemory(to: UInt8.self).baseAddress, p.baseAddress, bytes.count, format)
-        }
+    return try probabilities.withContiguousBytes { p in
+      try zerosAndOnes(probabilities.dtype, probabilities.shape) { twister, bytes, count in
+        mk_torch_bernoulli_each(twister, bytes, p.baseAddress, count, format)
       }
-    }.cast(to: probabilities.dtype)
+    }
+  }
+
+  /// A tensor in which 1 stands where `draw` writes a byte 1.
+  private mutating func zerosAndOnes(
+    _ dtype: DType, _ shape: [Int],
+    _ draw: (UnsafeMutablePointer<mk_twister>, UnsafeMutablePointer<UInt8>, Int) -> Void
+  ) throws -> Tensor {
+    let one = try dtype.pattern(of: 1)
+    return try Tensor(dtype, shape) { bytes in
+      let count = bytes.count / one.count
+      guard count > 0, let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+      // The bytes stand at the end of the elements' memory, so that none is overwritten before it is read.
+      let drawn = start + (bytes.count - count)
+      self.draw { draw($0, drawn, count) }
+      for index in 0..<count {
+        let isOne = drawn[index] == 1
+        for (place, byte) in one.enumerated() { start[index * one.count + place] = isOne ? byte : 0 }
+      }
+    }
   }
 }
 
@@ -131,6 +147,11 @@ extension TorchGenerator {
 
   static func checkNormal(_ standardDeviation: Double) throws {
     guard standardDeviation >= 0 else { throw ModelError("the standard deviation \(standardDeviation) is negative") }
+  }
+
+  /// - Throws: `ModelError` when the memory does not hold the drawn integers, their doubles and the result.
+  private static func checkCasting(_ count: Int) throws {
+    try Storage.checkMemory(count, elementSize: 3 * MemoryLayout<Int64>.size)
   }
 
   private static func checkProbability(_ p: Double) throws {
