@@ -19,14 +19,14 @@ ULTRALYTICS_THOP = Path(os.environ.get("ULTRALYTICS_THOP", Path(sys.prefix) / "u
 
 
 def hollow(model):
-    """The model with tensors of its shapes that take no room: one element each, seen everywhere."""
-    seen = {}
+    """The model with tensors of its shapes that take no room: one element for each dtype, seen everywhere."""
+    seen, elements = {}, {}
 
     def empty(tensor):
         if id(tensor) not in seen:
             # Half of it where so much may not be unfolded: counts do not depend on the dtype.
             dtype = tensor.dtype if tensor.nbytes <= 1 << 28 else torch.bfloat16
-            small = torch.zeros((), dtype=dtype).expand(tensor.shape)
+            small = elements.setdefault(dtype, torch.zeros((), dtype=dtype)).expand(tensor.shape)
             if isinstance(tensor, nn.Parameter):
                 small = nn.Parameter(small, requires_grad=tensor.requires_grad)
             seen[id(tensor)] = small
