@@ -54,6 +54,10 @@ extension Forward {
     }
   }
 
-  private static let all: [String: Forward] = [torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels]
-    .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
+  private static let all: [String: Forward] = [
+    torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels, ultralyticsConvolutions, ultralyticsBlocks,
+    ultralyticsAttention, ultralyticsTransformers, ultralyticsHeads, ultralyticsRTDETR, yolov6Blocks, yolov6Models,
+    yolov7Blocks,
+  ]
+  .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }
