@@ -67,10 +67,11 @@ extension Layer {
   fileprivate func products(_ inputs: [[Int]], _ output: [Int]) -> Double {
     switch self {
     case .convolution(let convolution):
-      let kernel = count(convolution.kernelSize) / Double(max(convolution.groups, 1))
+      // Divided last, where the quotient is a whole number.
+      let (kernel, groups) = (count(convolution.kernelSize), Double(max(convolution.groups, 1)))
       return convolution.isTransposed
-        ? count(inputs[0]) * Double(convolution.outChannels) * kernel
-        : count(output) * Double(convolution.inChannels) * kernel
+        ? count(inputs[0]) * (Double(convolution.outChannels) * kernel / groups)
+        : count(output) * (Double(convolution.inChannels) * kernel / groups)
     case .linear(let linear): return count(output) * Double(linear.inFeatures)
     case .multiheadAttention(let attention): return attention.products(inputs)
     default: return 0
