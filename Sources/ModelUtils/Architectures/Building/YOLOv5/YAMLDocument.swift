@@ -77,9 +77,8 @@ private struct YAMLReader {
 
   /// Goes past what may follow a value on its line.
   private mutating func endLine() throws {
-    let start = position
     while Self.isSpace(current) { position += 1 }
-    if current == UInt8(ascii: "#"), position > start { while !Self.isEnd(current) { position += 1 } }
+    if current == UInt8(ascii: "#"), Self.isSpace(bytes[position - 1]) { while !Self.isEnd(current) { position += 1 } }
     guard Self.isEnd(current) else { throw refusal("there is more after the value") }
   }
 
@@ -105,6 +104,11 @@ private struct YAMLReader {
 
   private mutating func block(indent: Int, depth: Int) throws -> YAMLNode {
     guard depth < YAMLDocument.depthLimit else { throw refusal("is nested deeper than \(YAMLDocument.depthLimit)") }
+    if current == UInt8(ascii: "[") || current == UInt8(ascii: "{") {
+      let value = try flow(depth)
+      try endLine()
+      return value
+    }
     return isDash ? try blockSequence(indent, depth) : try blockMapping(indent, depth)
   }
 
