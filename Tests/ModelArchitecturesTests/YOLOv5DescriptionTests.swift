@@ -92,9 +92,10 @@ import Testing
     ("[-1, 1, nn.Upsample, [None, 2, 'cubic']]", "nn.Upsample has no mode 'cubic'"),
     ("[-1, 1, nn.Upsample, [7, 2]]", "nn.Upsample takes either a size or a factor"),
     ("[-1, 1, MixConv2d, [8, [3], 1, False]]", "MixConv2d is built with equal shares of the channels only"),
-    ("[-1, 1, Conv, [8, 3, 2", "line 7: a bracket is not closed"),
+    ("[-1, 1, Conv, [8, 3, 2", "line 8: a comma or a closing bracket is missing"),
     ("[-1, 1, Conv, [8 3]]", "expressions are not evaluated"),
-    ("{a: 1}", "line 7: a mapping is no argument of a layer"),
+    ("{a: 1}", "line 7: a layer is [from, number, module, [arguments]]"),
+    ("[-1, 1, Conv, [{a: 1}]]", "line 7: a mapping is no argument of a layer"),
     ("&x [-1, 1, Conv, [8]]", "line 7: '&' begins something that is not read here"),
     ("[-1, 1, \"Conv\\n\", [8]]", "line 7: an escape in quotes that is not read here"),
     ("[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]", "line 7: is nested deeper than 16"),
@@ -120,7 +121,7 @@ import Testing
     ("[[-1], 1, Detect, [nc, anchors]]", "[-1, 1, Conv, [8]]", "its last layer must be Detect or Segment"),
     ("[[-1], 1, Detect", "[[5], 1, Detect", "line 9: layer 1 (Detect): takes the output of layer 5, which is none before it"),
     ("[nc, anchors]]", "[nc]]", "argument 2 of Detect must be anchors"),
-    ("  # half", "  5", "line 2: 'depth_multiple' must be a number"),
+    ("  # half", "  5", "line 2: '0.5  5' is no number"),
   ])
   func refusedSettings(_ old: String, _ new: String, reason: String) {
     let message = refusal(description(["[-1, 1, Conv, [8, 3, 2]]"]).replacing(old, with: new))
