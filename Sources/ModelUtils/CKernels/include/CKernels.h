@@ -29,8 +29,10 @@ typedef struct mk_span {
 
 // The instruction set that the kernels chose at run time: "avx512", "avx2", "neon" or "scalar".
 const char *mk_simd_level(void);
-// Restricts the kernels to plain C (for tests and benchmarks), or lifts that again.
-void mk_force_scalar(bool scalar);
+// The levels, the plain C first.
+typedef enum mk_simd { MK_SCALAR, MK_AVX2, MK_AVX512 } mk_simd;
+// Restricts the kernels to at most this level (for tests and benchmarks); the last one lifts that again.
+void mk_limit_simd(mk_simd most);
 
 // Zeros
 
@@ -158,15 +160,16 @@ typedef struct mk_census {
 mk_census mk_take_census(const void *data, size_t count, mk_float type, mk_float target);
 
 // Averages. float64 averages are computed in double, all others in float32 and rounded once. `average` and `model` must not overlap.
+// They return whether an element of the model is NaN or infinite, or was no finite float32 where it had to become one.
 
 // average = average · keep + weight · model, each product and the sum rounded.
-void mk_average_mix(
+bool mk_average_mix(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double keep, double weight);
 // PyTorch's lerp: fma(weight, model - average, average) below a weight of 0.5, else model - (model - average) · (1 - weight), fused.
-void mk_average_lerp(
+bool mk_average_lerp(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double weight);
 // average + (model - average) / divisor, each step rounded.
-void mk_average_running(
+bool mk_average_running(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double divisor);
 
 // Random numbers
