@@ -94,6 +94,10 @@ final class DeferredValues: Sendable {
     state.withLock { $0 = State(plan: plan, live: live, generator: TorchGenerator(seed: seed)) }
   }
 
+  func settle(_ tensors: [Tensor?]) {
+    state.withLock { $0 = State(tensors: tensors) }
+  }
+
   func copy(_ parameter: Int, to bytes: UnsafeMutableRawBufferPointer) throws {
     let tensor = try state.withLock { state in
       if state.tensors == nil {

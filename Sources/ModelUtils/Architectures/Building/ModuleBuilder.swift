@@ -97,6 +97,7 @@ final class ModuleBuilder {
   func finish(_ root: Module, using generator: inout TorchGenerator) throws -> Module {
     if let failure { throw failure }
     let values = try plan.values(of: live(in: root), using: &generator)
+    deferred.settle(values)
     var root = root
     try root.updateModules { _, module in
       for index in module.parameters.values.indices {
