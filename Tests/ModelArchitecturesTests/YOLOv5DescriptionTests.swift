@@ -53,7 +53,8 @@ import Testing
   @Test func settings() throws {
     let net = try architecture(
       description(
-        ["[-1, 1, Conv, [8, 3, 2]]"], settings: "ch: 1\nactivation: nn.LeakyReLU(0.2)\ninplace: False\nunknown: {a: [1, 2]}"))
+        ["[-1, 1, Conv, [8, 3, 2]]"],
+        settings: "ch: 1\nactivation: nn.LeakyReLU(0.2)\ninplace: False\nunknown: {a: [1, 2]}"))
     let module = try net.module(classes: 4)
     #expect(module["model.0.conv"]?.parameters["weight"]?.tensor.shape == [8, 1, 3, 3])
     #expect(module["model.0.act"]?.attributes["negative_slope"] == .double(0.2))
@@ -77,7 +78,10 @@ import Testing
     ("[-1, 1, Conv, [8, nearest]]", "argument 1 of Conv must be a whole number or two in a list"),
     ("[-1, 1, Shell, [8]]", "line 7: layer 0 (Shell): the module 'Shell' is not known"),
     ("[-1, 1, os.system, ['ls']]", "the module 'os.system' is not known"),
-    ("[-1, 1, Conv, [__import__('os')]]", "line 7: '__import__('os')' is no number, name or list; expressions are not evaluated"),
+    (
+      "[-1, 1, Conv, [__import__('os')]]",
+      "line 7: '__import__('os')' is no number, name or list; expressions are not evaluated"
+    ),
     ("[-1, 1, Conv, [2*4]]", "line 7: '2*4' is no number, name or list; expressions are not evaluated"),
     ("[-1, 1, Conv, [8, 1, 1, None, 1, 1, nn.Module()]]", "line 7: 'nn.Module()' is no activation that is known"),
     ("[-1, 0, Conv, [8]]", "line 7: a layer is repeated 0 times; from 1 to 1000 are built"),
@@ -119,7 +123,10 @@ import Testing
     ("backbone:", "backbone: 5\nother:", "line 6: a list of layers is expected"),
     ("Detect", "Conv", "line 9: layer 1 (Conv): takes one layer, not a list"),
     ("[[-1], 1, Detect, [nc, anchors]]", "[-1, 1, Conv, [8]]", "its last layer must be Detect or Segment"),
-    ("[[-1], 1, Detect", "[[5], 1, Detect", "line 9: layer 1 (Detect): takes the output of layer 5, which is none before it"),
+    (
+      "[[-1], 1, Detect", "[[5], 1, Detect",
+      "line 9: layer 1 (Detect): takes the output of layer 5, which is none before it"
+    ),
     ("[nc, anchors]]", "[nc]]", "argument 2 of Detect must be anchors"),
     ("  # half", "  5", "line 2: '0.5  5' is no number"),
   ])

@@ -48,7 +48,9 @@ extension YOLOv5Blocks {
   }
 
   /// C3 and its heirs, which make their own middle after C3's, whose draws are lost.
-  func c3(_ inputs: Int, _ outputs: Int, _ stack: Stack, name: String = "C3", middle: ((Int) -> Module)? = nil) -> Module {
+  func c3(_ inputs: Int, _ outputs: Int, _ stack: Stack, name: String = "C3", middle: ((Int) -> Module)? = nil)
+    -> Module
+  {
     let hidden = stack.hidden(outputs)
     var children: OrderedDictionary<String, Module> = [
       "cv1": conv(inputs, hidden), "cv2": conv(inputs, hidden), "cv3": conv(2 * hidden, outputs),

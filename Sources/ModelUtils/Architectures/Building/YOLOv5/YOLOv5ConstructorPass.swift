@@ -16,7 +16,9 @@ struct YOLOv5ConstructorPass {
     root.forEachModule { modules[$1.identity] = $1 }
     self.modules = modules
     for (index, node) in graph.nodes.enumerated() {
-      guard case .layer(.batchNorm) = node.operation, shapes[index].dropFirst(2).allSatisfy({ $0 == 1 }) else { continue }
+      guard case .layer(.batchNorm) = node.operation, shapes[index].dropFirst(2).allSatisfy({ $0 == 1 }) else {
+        continue
+      }
       throw ModelError("a batch norm in training needs more than one value per channel", subject: node.path)
     }
   }

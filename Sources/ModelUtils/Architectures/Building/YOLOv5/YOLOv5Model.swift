@@ -53,7 +53,8 @@ struct YOLOv5Model {
       $0 + YOLOv5LayerParser.scaledRepeats($1.repeats, configuration.depthMultiple)
     }
     guard repeats <= 4 * YOLOv5Configuration.repeatLimit else {
-      make.refuse("its layers are repeated \(repeats) times in all; at most \(4 * YOLOv5Configuration.repeatLimit) are built")
+      make.refuse(
+        "its layers are repeated \(repeats) times in all; at most \(4 * YOLOv5Configuration.repeatLimit) are built")
       return (make.identity(), parser)
     }
     var layers: [Module] = []
