@@ -29,6 +29,7 @@ struct Mutils: ParsableCommand {
         name: "Operate", subcommands: [Fuse.self, Prune.self, Intersect.self, Init.self, Ema.self, Strip.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
+      CommandGroup(name: "Random numbers", subcommands: [Seed.self]),
     ])
 }
 

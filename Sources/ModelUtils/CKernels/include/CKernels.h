@@ -190,9 +190,6 @@ void mk_twister_refill(uint32_t *words);
 // The next draws. dst is aligned.
 void mk_twister_draw(mk_twister *twister, uint32_t *dst, size_t count);
 
-// NumPy's and Python's doubles in [0, 1): 53 bits of two draws.
-void mk_uniform53(mk_twister *twister, double *dst, size_t count);
-
 // The numbers that torch's CPU generator makes. `type` is float64, float32, float16 or bfloat16.
 
 // Uniform in [from, to): from + u · (to - from), fused, in float32 (float64 in double); in half precision what rounds to `to` becomes `from`.
@@ -202,11 +199,15 @@ void mk_torch_uniform(mk_twister *twister, void *dst, size_t count, mk_float typ
 void mk_torch_normal(mk_twister *twister, void *dst, size_t count, mk_float type, double mean, double deviation);
 // base + draw % range, as integers of `size` bytes (1, 2, 4, 8); range 0 stands for 2^64. From 2^28 on a draw has 64 bits.
 void mk_torch_integers(mk_twister *twister, void *dst, size_t count, size_t size, uint64_t range, int64_t base);
-// A permutation of 0 ..< count.
+// A permutation of 0 ..< count. From 2^32 / 20 on a draw has 64 bits and the shuffle runs the other way.
 void mk_torch_permutation(mk_twister *twister, int64_t *dst, size_t count);
 // Bytes: 1 where a uniform double is below p.
 void mk_torch_bernoulli(mk_twister *twister, uint8_t *dst, size_t count, double p);
 // The same with a probability for each: of float64 by a uniform double, of another type by a uniform float32.
 void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, size_t count, mk_float type);
+
+// Puts src's element in place of each of dst's that is below `low` or above `high`; returns how many of the results still are.
+// Without src it only counts.
+size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
 #endif
