@@ -144,7 +144,7 @@ extension YOLOv5Configuration {
       switch anchors {
       case .count(let count): .int(count)
       case .sizes(let levels):
-        .list(levels.map { .list($0.map { $0 == $0.rounded() ? .int(Int($0)) : .double($0) }) })
+        .list(levels.map { .list($0.map { Int(exactly: $0).map { .int($0) } ?? .double($0) }) })
       }
     var entries = [
       entry("nc", .int(classes)), entry("depth_multiple", .double(depthMultiple)),
