@@ -20,7 +20,12 @@ struct ModelArguments: ParsableArguments {
   func architecture() throws -> Architecture? {
     guard let model else { return try Architecture(named: Self.defaultArchitecture) }
     guard Self.exists(model) else {
-      return Architecture.names.contains(model) ? try Architecture(named: model) : nil
+      if Architecture.names.contains(model) { return try Architecture(named: model) }
+      if model.contains(where: { $0 == "/" || $0 == "." }) { return nil }
+      do { return try Architecture(named: model) } catch var error as ModelError {
+        error.reason = "there is no file and no architecture of this name"
+        throw error
+      }
     }
     let isNamed = ["yaml", "yml"].contains(FilePath(model).extension?.lowercased())
     guard let file = try? FileBytes(mapping: FilePath(model)), isNamed || Architecture.recognizes(yaml: file) else {

@@ -3,7 +3,8 @@ import ModelUtils
 
 struct Init: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
+    abstract:
+      "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
     discussion: """
       A built-in architecture or a YOLOv5-style .yaml is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
       and written as a state dict. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
@@ -36,7 +37,8 @@ struct Init: ParsableCommand {
         }
         if arguments.model == nil { report.note("no model given: using \(architecture.name)") }
         checkpoint = Checkpoint(
-          try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil), name: architecture.name)
+          try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil),
+          name: architecture.name)
       } else {
         guard classes == nil else {
           throw ModelError("--classes goes with an architecture, not with a file", file: arguments.model)

@@ -70,6 +70,10 @@ def in_memory(options, folder):
                 row.require(f">= {target}x" if target > 1 else "faster", row.ratio >= target)
             rows.append(row)
         rows.append(Row(f"memcpy {title}", time(ours, "floors", "copy"), remark=f"{mine['bytes'] / 1e6:.0f} MB"))
+    row = Row("build and initialise ResNet-50", statistics.median(t for r in ours for t in r["builds"]))
+    row.compare("torchvision resnet50()", statistics.median(t for r in theirs for t in r["builds"]))
+    row.require("as fast", row.ratio >= 1)
+    rows.append(row)
     machine = {"simd": ours[0]["simd"], "threads": ours[0]["threads"]}
     return rows, theirs[0]["versions"], machine
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+import torchvision
 from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -93,8 +94,15 @@ def main(repetitions, paths):
             measure("average PyTorch", lambda m: torch._foreach_lerp_(averages, weights, weight=0.1), None, counted)
             measure("fuse PyTorch", lambda m: fuse(m, fuse_conv_bn_eval), copy.deepcopy(model), counted)
         models.append(result)
+    builds = []
+    for repetition in range(repetitions + 1):
+        start = time.perf_counter()
+        torch.manual_seed(0)
+        torchvision.models.resnet50()
+        if repetition > 0:
+            builds.append(time.perf_counter() - start)
     versions = {"torch": torch.__version__, "torchvision": version("torchvision"), "yolov5": version("yolov5")}
-    print(json.dumps({"versions": versions, "threads": torch.get_num_threads(), "models": models}))
+    print(json.dumps({"versions": versions, "threads": torch.get_num_threads(), "builds": builds, "models": models}))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ import Testing
   @Test func settings() throws {
     let net = try architecture(
       description(
-        ["[-1, 1, Conv, [8, 3, 2]]"], settings: "ch: 1\nactivation: nn.LeakyReLU(0.2)\ninplace: False\nunknown: {a: [1, 2]}"))
+        ["[-1, 1, Conv, [8, 3, 2]]"],
+        settings: "ch: 1\nactivation: nn.LeakyReLU(0.2)\ninplace: False\nunknown: {a: [1, 2]}"))
     let module = try net.module(classes: 4)
     #expect(module["model.0.conv"]?.parameters["weight"]?.tensor.shape == [8, 1, 3, 3])
     #expect(module["model.0.act"]?.attributes["negative_slope"] == .double(0.2))
@@ -77,7 +78,10 @@ import Testing
     ("[-1, 1, Conv, [8, nearest]]", "argument 1 of Conv must be a whole number or two in a list"),
     ("[-1, 1, Shell, [8]]", "line 7: layer 0 (Shell): the module 'Shell' is not known"),
     ("[-1, 1, os.system, ['ls']]", "the module 'os.system' is not known"),
-    ("[-1, 1, Conv, [__import__('os')]]", "line 7: '__import__('os')' is no number, name or list; expressions are not evaluated"),
+    (
+      "[-1, 1, Conv, [__import__('os')]]",
+      "line 7: '__import__('os')' is no number, name or list; expressions are not evaluated"
+    ),
     ("[-1, 1, Conv, [2*4]]", "line 7: '2*4' is no number, name or list; expressions are not evaluated"),
     ("[-1, 1, Conv, [8, 1, 1, None, 1, 1, nn.Module()]]", "line 7: 'nn.Module()' is no activation that is known"),
     ("[-1, 0, Conv, [8]]", "line 7: a layer is repeated 0 times; from 1 to 1000 are built"),
@@ -119,7 +123,10 @@ import Testing
     ("backbone:", "backbone: 5\nother:", "line 6: a list of layers is expected"),
     ("Detect", "Conv", "line 9: layer 1 (Conv): takes one layer, not a list"),
     ("[[-1], 1, Detect, [nc, anchors]]", "[-1, 1, Conv, [8]]", "its last layer must be Detect or Segment"),
-    ("[[-1], 1, Detect", "[[5], 1, Detect", "line 9: layer 1 (Detect): takes the output of layer 5, which is none before it"),
+    (
+      "[[-1], 1, Detect", "[[5], 1, Detect",
+      "line 9: layer 1 (Detect): takes the output of layer 5, which is none before it"
+    ),
     ("[nc, anchors]]", "[nc]]", "argument 2 of Detect must be anchors"),
     ("  # half", "  5", "line 2: '0.5  5' is no number"),
   ])
@@ -133,6 +140,14 @@ import Testing
     #expect(refusal(description(many))?.contains("its layers are repeated 20001 times in all") == true)
     let layers = [String](repeating: "[-1, 1, Conv, [8]]", count: 1000)
     #expect(refusal(description(layers))?.contains("has 1001 layers; from 1 to 1000 are built") == true)
+    let doubling = ["[-1, 1, Conv, [1048576]]"] + [String](repeating: "[[-1, -1], 1, Concat, [1]]", count: 100)
+    #expect(refusal(description(doubling))?.contains("gives 2147483648 channels; at most 1073741824 are built") == true)
+    let folding = [String](repeating: "[-1, 1, Contract, [1024]]", count: 9)
+    #expect(refusal(description(folding))?.contains("channels; at most 1073741824 are built") == true)
+    let nested = [String](repeating: "[-1, 900, C3SPP, [8, [3], 1000]]", count: 4)
+    #expect(refusal(description(nested))?.contains("the model has more than 262144 parameters") == true)
+    let anchors = description(["[-1, 1, Conv, [8]]"]).replacing("anchors: 1", with: "anchors: [[1e300, 2]]")
+    #expect(refusal(anchors) == nil, "infinite in float32, as in the original")
     let large = "#" + String(repeating: "x", count: 1 << 20)
     #expect(refusal(large)?.contains("a YAML of at most 1048576 is read") == true)
     #expect(refusal("")?.contains("the file describes nothing") == true)

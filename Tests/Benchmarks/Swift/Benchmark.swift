@@ -3,7 +3,7 @@ import FoundationEssentials
 import ModelUtils
 import SystemPackage
 
-/// Measures prune, fuse, sparsity and averages of models in memory, and what the machine allows. `bench.py` runs it beside its peers.
+/// Measures prune, fuse, sparsity and averages of models in memory, building one, and what the machine allows. `bench.py` runs it beside its peers.
 ///
 ///     benchmark REPETITIONS MODEL.pt...
 ///
@@ -21,8 +21,20 @@ enum Benchmark {
       }
       return try Measurement(of: module, file: path, repetitions: repetitions)
     }
-    let report = Report(simd: String(cString: mk_simd_level()), threads: Parallel.threadCount, models: models)
+    let report = Report(
+      simd: String(cString: mk_simd_level()), threads: Parallel.threadCount, models: models,
+      builds: try builds(repetitions))
     print(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
+  }
+
+  /// The seconds that building and initialising ResNet-50 takes, after one that warms up.
+  private static func builds(_ repetitions: Int) throws -> [Double] {
+    let architecture = try Architecture(named: "resnet50")
+    return try (0...repetitions).map { _ in
+      var generator = TorchGenerator(seed: 0)
+      let duration = try ContinuousClock().measure { _ = try architecture.module(using: &generator) }
+      return duration / .seconds(1)
+    }.dropFirst().map { $0 }
   }
 }
 
@@ -31,4 +43,5 @@ private struct Report: Encodable {
   let simd: String
   let threads: Int
   let models: [Measurement]
+  let builds: [Double]
 }

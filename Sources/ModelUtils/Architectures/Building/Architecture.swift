@@ -15,7 +15,8 @@ public struct Architecture: Sendable {
   }
 
   private static let all: [Architecture] =
-    YOLOv5Family.architectures + AlexNet.architectures + ConvNeXt.architectures + DenseNet.architectures + EfficientNet.architectures
+    YOLOv5Family.architectures + AlexNet.architectures + ConvNeXt.architectures + DenseNet.architectures
+    + EfficientNet.architectures
     + GoogLeNet.architectures + MNASNet.architectures + MobileNetV2.architectures + MobileNetV3.architectures
     + RegNet.architectures + ResNet.architectures + ShuffleNetV2.architectures + SqueezeNet.architectures
     + VGG.architectures

@@ -46,7 +46,8 @@ extension ModuleBuilder {
     _ className: ClassName = ClassName("torch.nn.modules.linear", "Linear")
   ) -> Module {
     Module(
-      className, layer: className.name == "Linear" ? .linear(Linear(inFeatures: inputs, outFeatures: outputs)) : .opaque,
+      className,
+      layer: className.name == "Linear" ? .linear(Linear(inFeatures: inputs, outFeatures: outputs)) : .opaque,
       isTraining: true, parameters: weightAndBias([outputs, inputs], bias: bias ? outputs : nil))
   }
 
@@ -76,7 +77,8 @@ extension ModuleBuilder {
   }
 
   func layerNorm(
-    _ features: Int, eps: Double = 1e-5, _ className: ClassName = ClassName("torch.nn.modules.normalization", "LayerNorm"),
+    _ features: Int, eps: Double = 1e-5,
+    _ className: ClassName = ClassName("torch.nn.modules.normalization", "LayerNorm"),
     isChannelsFirst: Bool = false
   ) -> Module {
     Module(
@@ -131,7 +133,8 @@ extension ModuleBuilder {
       ClassName("torch.nn.modules.pooling", name),
       layer: .pool(
         Pool(
-          kind, kernelSize: [kernel, kernel], stride: [stride, stride], padding: [padding, padding], ceilMode: ceilMode)))
+          kind, kernelSize: [kernel, kernel], stride: [stride, stride], padding: [padding, padding], ceilMode: ceilMode)
+      ))
   }
 
   func adaptiveAvgPool2d(_ size: Int) -> Module {

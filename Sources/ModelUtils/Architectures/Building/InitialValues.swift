@@ -39,6 +39,7 @@ struct InitialValuePlan: Sendable {
 
   /// The values of every parameter in `live`; what no one sees is passed over in the generator, not made.
   func values(of live: Set<Int>, using generator: inout TorchGenerator) throws -> [Tensor?] {
+    try Storage.checkMemory(live.reduce(0) { $0 + (Tensor.elementCount(shapes[$1]) ?? 0) }, elementSize: 4)
     var last = [Int](repeating: -1, count: shapes.count)
     for (index, step) in steps.enumerated() where step.value.replacesAll { last[step.parameter] = index }
     var tensors = [Tensor?](repeating: nil, count: shapes.count)
@@ -92,6 +93,10 @@ final class DeferredValues: Sendable {
 
   func settle(_ plan: InitialValuePlan, live: Set<Int>, seed: UInt64) {
     state.withLock { $0 = State(plan: plan, live: live, generator: TorchGenerator(seed: seed)) }
+  }
+
+  func settle(_ tensors: [Tensor?]) {
+    state.withLock { $0 = State(tensors: tensors) }
   }
 
   func copy(_ parameter: Int, to bytes: UnsafeMutableRawBufferPointer) throws {

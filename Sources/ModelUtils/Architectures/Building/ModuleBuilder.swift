@@ -52,10 +52,25 @@ final class ModuleBuilder {
     OrderedDictionary(uniqueKeysWithValues: modules.enumerated().map { (String($0.offset), $0.element) })
   }
 
+  /// `count` modules made one after the other; none more once something was refused.
+  func repeated(_ count: Int, _ construct: () -> Module) -> [Module] {
+    var modules: [Module] = []
+    for _ in 0..<count where failure == nil { modules.append(construct()) }
+    return modules
+  }
+
   // MARK: Parameters
+
+  /// Beyond any model: descriptions that ask for more are stopped here.
+  private static let parameterLimit = 1 << 18
+  private static let elementLimit = 1 << 40
 
   /// A trained float32 parameter and its first value.
   func parameter(_ shape: [Int], _ value: InitialValue) -> Parameter {
+    if plan.shapes.count >= Self.parameterLimit { refuse("the model has more than \(Self.parameterLimit) parameters") }
+    if Tensor.elementCount(shape).map({ $0 > Self.elementLimit }) ?? true {
+      refuse("a parameter of shape \(shape) is too large")
+    }
     let index = plan.addParameter(shape)
     plan.set(index, to: value)
     let parameter = Parameter(
@@ -97,6 +112,7 @@ final class ModuleBuilder {
   func finish(_ root: Module, using generator: inout TorchGenerator) throws -> Module {
     if let failure { throw failure }
     let values = try plan.values(of: live(in: root), using: &generator)
+    deferred.settle(values)
     var root = root
     try root.updateModules { _, module in
       for index in module.parameters.values.indices {

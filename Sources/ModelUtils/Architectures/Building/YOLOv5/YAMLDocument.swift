@@ -226,7 +226,11 @@ private struct YAMLReader {
     }
     let start = position
     while !Self.isEnd(current) {
-      if current == UInt8(ascii: ":"), Self.isBlank(next) || (inBrackets && next.map { ",]}".utf8.contains($0) } ?? true) { break }
+      if current == UInt8(ascii: ":"),
+        Self.isBlank(next) || (inBrackets && next.map { ",]}".utf8.contains($0) } ?? true)
+      {
+        break
+      }
       if current == UInt8(ascii: "#"), Self.isSpace(bytes[position - 1]) { break }
       if inBrackets, let byte = current, ",[]{}".utf8.contains(byte) { break }
       position += 1

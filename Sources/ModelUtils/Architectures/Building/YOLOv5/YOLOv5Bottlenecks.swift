@@ -44,11 +44,13 @@ extension YOLOv5Blocks {
   private func bottlenecks(_ channels: Int, _ stack: Stack) -> Module {
     var inner = stack
     inner.expansion = 1
-    return make.sequential((0..<stack.repeats).map { _ in bottleneck(channels, channels, inner) })
+    return make.sequential(make.repeated(stack.repeats) { bottleneck(channels, channels, inner) })
   }
 
   /// C3 and its heirs, which make their own middle after C3's, whose draws are lost.
-  func c3(_ inputs: Int, _ outputs: Int, _ stack: Stack, name: String = "C3", middle: ((Int) -> Module)? = nil) -> Module {
+  func c3(_ inputs: Int, _ outputs: Int, _ stack: Stack, name: String = "C3", middle: ((Int) -> Module)? = nil)
+    -> Module
+  {
     let hidden = stack.hidden(outputs)
     var children: OrderedDictionary<String, Module> = [
       "cv1": conv(inputs, hidden), "cv2": conv(inputs, hidden), "cv3": conv(2 * hidden, outputs),
@@ -62,7 +64,7 @@ extension YOLOv5Blocks {
     c3(inputs, outputs, stack, name: "C3x") { hidden in
       var inner = stack
       inner.expansion = 1
-      return make.sequential((0..<stack.repeats).map { _ in cross(hidden, hidden, kernel: 3, stride: 1, inner) })
+      return make.sequential(make.repeated(stack.repeats) { cross(hidden, hidden, kernel: 3, stride: 1, inner) })
     }
   }
 
@@ -76,7 +78,7 @@ extension YOLOv5Blocks {
 
   func c3Ghost(_ inputs: Int, _ outputs: Int, _ stack: Stack) -> Module {
     c3(inputs, outputs, stack, name: "C3Ghost") { hidden in
-      make.sequential((0..<stack.repeats).map { _ in ghostBottleneck(hidden, hidden) })
+      make.sequential(make.repeated(stack.repeats) { ghostBottleneck(hidden, hidden) })
     }
   }
 
@@ -127,7 +129,7 @@ extension YOLOv5Blocks {
       Self.className("TransformerBlock"), attributes: ["c2": .int(channels)],
       [
         "linear": make.linear(channels, channels),
-        "tr": make.sequential((0..<layers).map { _ in transformerLayer(channels, heads) }),
+        "tr": make.sequential(make.repeated(layers) { transformerLayer(channels, heads) }),
       ])
   }
 

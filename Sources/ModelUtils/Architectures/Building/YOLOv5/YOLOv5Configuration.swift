@@ -13,7 +13,10 @@ struct YOLOv5Configuration: Sendable {
     /// Where it stands in a file; nil for a built-in model.
     var line: Int?
 
-    init(from: [Int], isList: Bool? = nil, _ repeats: Int, _ module: String, _ arguments: [YOLOv5Argument], line: Int? = nil) {
+    init(
+      from: [Int], isList: Bool? = nil, _ repeats: Int, _ module: String, _ arguments: [YOLOv5Argument],
+      line: Int? = nil
+    ) {
       (self.from, isFromList, self.repeats, self.module) = (from, isList ?? (from.count > 1), repeats, module)
       (self.arguments, self.line) = (arguments, line)
     }
@@ -79,14 +82,16 @@ extension YOLOv5Configuration {
       case .int(let value) where range.contains(Double(value)): return Double(value)
       case .double(let value) where range.contains(value): return value
       default:
-        throw ModelError("'\(key)' must be a number from \(range.lowerBound) to \(range.upperBound)", subject: "line \(node.line)")
+        throw ModelError(
+          "'\(key)' must be a number from \(range.lowerBound) to \(range.upperBound)", subject: "line \(node.line)")
       }
     }
     func integer(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
       let node = try required(key)
       guard case .int(let value) = try YOLOv5Argument(node), range.contains(value) else {
         throw ModelError(
-          "'\(key)' must be a whole number from \(range.lowerBound) to \(range.upperBound)", subject: "line \(node.line)")
+          "'\(key)' must be a whole number from \(range.lowerBound) to \(range.upperBound)",
+          subject: "line \(node.line)")
       }
       return value
     }
@@ -150,7 +155,8 @@ extension YOLOv5Configuration.Anchors {
   /// A number, or for each level a list of widths and heights.
   fileprivate init(_ node: YAMLNode) throws {
     let refusal = ModelError(
-      "'anchors' must be a number, or for each level a list of as many widths and heights", subject: "line \(node.line)")
+      "'anchors' must be a number, or for each level a list of as many widths and heights", subject: "line \(node.line)"
+    )
     switch try YOLOv5Argument(node) {
     case .int(let count) where (1...1000).contains(count): self = .count(count)
     case .list(let levels):

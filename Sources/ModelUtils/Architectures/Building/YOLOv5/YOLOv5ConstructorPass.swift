@@ -16,7 +16,9 @@ struct YOLOv5ConstructorPass {
     root.forEachModule { modules[$1.identity] = $1 }
     self.modules = modules
     for (index, node) in graph.nodes.enumerated() {
-      guard case .layer(.batchNorm) = node.operation, shapes[index].dropFirst(2).allSatisfy({ $0 == 1 }) else { continue }
+      guard case .layer(.batchNorm) = node.operation, shapes[index].dropFirst(2).allSatisfy({ $0 == 1 }) else {
+        continue
+      }
       throw ModelError("a batch norm in training needs more than one value per channel", subject: node.path)
     }
   }
@@ -39,54 +41,23 @@ struct YOLOv5ConstructorPass {
 
   /// Batch norms that get anything but zeros have running statistics of their own.
   func settleStatistics(in root: inout Module, _ make: ModuleBuilder) {
-    let signals = ZeroSignals(graph, modules)
-    guard !signals.touched.isEmpty else { return }
+    let inputs = ConstantSignals(graph, shapes, modules).normInputs.filter { !$0.value.isZero }
+    guard !inputs.isEmpty else { return }
     root.updateModules { path, module in
-      guard signals.touched.contains(module.identity) else { return }
+      guard let input = inputs[module.identity], let shape = module.buffers["running_mean"]?.shape else { return }
+      if case .uniform(let values) = input {
+        module.buffers["running_mean"] = make.tensor(.float32, shape) { bytes in
+          let mean = try values().map { $0 * 0.1 }
+          mean.withUnsafeBytes { bytes.copyMemory(from: $0) }
+        }
+        return
+      }
       let refusal = ModelError(
         "the original's constructor fills its running statistics by a forward pass of numbers, which is not computed here",
         subject: path)
       for name in ["running_mean", "running_var"] {
-        guard let shape = module.buffers[name]?.shape else { continue }
         module.buffers[name] = make.tensor(.float32, shape) { _ in throw refusal }
       }
-    }
-  }
-}
-
-/// Where zeros stay zeros on their way through a new model.
-private struct ZeroSignals {
-  /// Batch norms that something else comes to.
-  private(set) var touched: Set<Identity> = []
-
-  init(_ graph: Graph, _ modules: [Identity: Module]) {
-    var isZero: [Bool] = []
-    isZero.reserveCapacity(graph.nodes.count)
-    for node in graph.nodes {
-      let inputs = node.inputs.allSatisfy { isZero[$0.node] }
-      let hasBias = node.module.flatMap { modules[$0]?.parameters["bias"] } != nil
-      switch node.operation {
-      case .input: isZero.append(true)
-      case .layer(.batchNorm):
-        if !inputs, let module = node.module { touched.insert(module) }
-        isZero.append(inputs)
-      case .layer(.convolution), .layer(.linear): isZero.append(inputs && !hasBias)
-      case .layer(.activation(let activation)): isZero.append(inputs && activation.kind.keepsZero)
-      case .layer(.softmax), .layer(.layerNorm), .layer(.groupNorm), .layer(.opaque): isZero.append(false)
-      case .layer: isZero.append(inputs)
-      case .function(.constant), .function(.elementwise("decode")): isZero.append(false)
-      case .function: isZero.append(inputs)
-      }
-    }
-  }
-}
-
-extension Activation.Kind {
-  /// Whether its value at 0 is 0.
-  fileprivate var keepsZero: Bool {
-    switch self {
-    case .hardsigmoid, .sigmoid, .softplus, .logSigmoid, .threshold: false
-    default: true
     }
   }
 }

@@ -13,6 +13,9 @@ struct YOLOv5LayerParser {
     blocks = YOLOv5Blocks(make, activation: configuration.activation)
   }
 
+  /// What joining and folding may add up to.
+  private static let channelLimit = 1 << 30
+
   /// Layers whose first argument is a number of output channels, scaled by the width.
   private static let scaled: Set<String> = [
     "Conv", "GhostConv", "Bottleneck", "GhostBottleneck", "SPP", "SPPF", "DWConv", "MixConv2d", "Focus", "CrossConv",
@@ -32,7 +35,8 @@ struct YOLOv5LayerParser {
     }
     let repeats = Self.scaledRepeats(layer.repeats, configuration.depthMultiple)
     let (module, outputs) = build(layer, sources, repeats: repeats)
-    channels.append(outputs)
+    if outputs > Self.channelLimit { make.refuse("gives \(outputs) channels; at most \(Self.channelLimit) are built") }
+    channels.append(min(outputs, Self.channelLimit))
     return annotated(module, layer, index)
   }
 
@@ -92,7 +96,7 @@ struct YOLOv5LayerParser {
   }
 
   private func repeated(_ count: Int, _ construct: () -> Module) -> Module {
-    count > 1 ? make.sequential((0..<count).map { _ in construct() }) : construct()
+    count > 1 ? make.sequential(make.repeated(count, construct)) : construct()
   }
 
   private func annotated(_ module: Module, _ layer: YOLOv5Configuration.Layer, _ index: Int) -> Module {
@@ -217,7 +221,10 @@ struct YOLOv5LayerParser {
       if amounts.count != 4 { make.refuse("nn.ZeroPad2d takes four amounts in a list") }
       return make.zeroPad2d(amounts.count == 4 ? amounts : [0, 0, 0, 0])
     case "nn.Identity": return make.identity()
-    case "nn.Dropout": return make.dropout(arguments.double(0.5))
+    case "nn.Dropout":
+      let p = arguments.double(0.5)
+      if !(0...1).contains(p) { make.refuse("nn.Dropout takes a probability from 0 to 1") }
+      return make.dropout(p)
     default:
       if let activation = try? YOLOv5Activation(name + "()") { return YOLOv5Blocks.module(activation, make) }
       make.refuse("the module '\(name.printable(limit: 40))' is not known")

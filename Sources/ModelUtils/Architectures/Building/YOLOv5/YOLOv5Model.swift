@@ -53,7 +53,8 @@ struct YOLOv5Model {
       $0 + YOLOv5LayerParser.scaledRepeats($1.repeats, configuration.depthMultiple)
     }
     guard repeats <= 4 * YOLOv5Configuration.repeatLimit else {
-      make.refuse("its layers are repeated \(repeats) times in all; at most \(4 * YOLOv5Configuration.repeatLimit) are built")
+      make.refuse(
+        "its layers are repeated \(repeats) times in all; at most \(4 * YOLOv5Configuration.repeatLimit) are built")
       return (make.identity(), parser)
     }
     var layers: [Module] = []
@@ -143,7 +144,7 @@ extension YOLOv5Configuration {
       switch anchors {
       case .count(let count): .int(count)
       case .sizes(let levels):
-        .list(levels.map { .list($0.map { $0 == $0.rounded() ? .int(Int($0)) : .double($0) }) })
+        .list(levels.map { .list($0.map { Int(exactly: $0).map { .int($0) } ?? .double($0) }) })
       }
     var entries = [
       entry("nc", .int(classes)), entry("depth_multiple", .double(depthMultiple)),
