@@ -251,6 +251,18 @@ import Testing
       refusal(Make.module("elsewhere.densenet.DenseNet")) == "the forward of elsewhere.densenet.DenseNet is not known")
   }
 
+  @Test func wrappersHandOn() throws {
+    for (path, child) in [
+      ("torch.nn.parallel.data_parallel.DataParallel", "module"),
+      ("torch.nn.parallel.distributed.DistributedDataParallel", "module"),
+      ("torch.optim.swa_utils.AveragedModel", "module"), ("torch._dynamo.eval_frame.OptimizedModule", "_orig_mod"),
+    ] {
+      let graph = try Graph(Make.module(path, [child: Make.conv(4, 6, 3)]))
+      #expect(try graph.outputShapes(of: [1, 4, 5, 5]) == [[1, 6, 3, 3]])
+      #expect(graph.nodes.map(\.path) == ["", child])
+    }
+  }
+
   @Test func nothingComesToAnEmptyPicture() {
     let fire = Make.module(
       "torchvision.models.squeezenet.Fire",

@@ -54,6 +54,6 @@ extension Forward {
     }
   }
 
-  private static let all: [String: Forward] = (torchvision + [yolov5Blocks, yolov5Heads, yoloModels])
+  private static let all: [String: Forward] = (torchvision + [yolov5Blocks, yolov5Heads, yoloModels, wrappers])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }
