@@ -87,7 +87,7 @@ static bool average_scalar(
 
 #if MK_X86
 // One copy of the loops per method.
-__attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt"))) static bool average_avx2(
+MK_TARGET_FMA static bool average_avx2(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, method what, double keep,
   double weight) {
   switch (what) {
@@ -103,7 +103,7 @@ static bool averaged(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, method what, double keep,
   double weight) {
 #if MK_X86
-  if (mk_current_level() != MK_SCALAR && __builtin_cpu_supports("fma")) {
+  if (mk_has_fma()) {
     return average_avx2(average, type, model, model_type, count, what, keep, weight);
   }
 #endif

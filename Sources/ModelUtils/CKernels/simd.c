@@ -31,6 +31,14 @@ mk_level mk_current_level(void) {
 mk_level mk_current_level(void) { return MK_SCALAR; }
 #endif
 
+bool mk_has_fma(void) {
+#if MK_X86
+  return mk_current_level() != MK_SCALAR && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
 const char *mk_simd_level(void) {
   switch (mk_current_level()) {
   case MK_AVX512: return "avx512";
