@@ -44,8 +44,11 @@ def meta_input(size, channels=3):
 
 @torch.no_grad()
 def judged(model, size, channels=3, folded=()):
-    """What the tools say of a model on the meta device: `macs`, and `macs_by_name` with those of children; `thop`; `shapes` of
-    every module's first output; `biases`, the additions of biases once the convolutions named in `folded` have one."""
+    """What the tools say of a model on the meta device.
+
+    `macs`, and `macs_by_name` with those of children; `thop`; `shapes` of every module's first output; `biases`, the
+    additions of biases once the convolutions named in `folded` have one.
+    """
     names = {module: name for name, module in model.named_modules()}
     shapes, biases = {}, 0
 
@@ -77,10 +80,11 @@ _worker = None
 
 
 def ask_ultralytics_thop(path, size, channels=3):
-    """Has ultralytics-thop count the operations of the whole module in a file; the function returned waits for the answer."""
+    """Has ultralytics-thop count the operations of the whole module in a file; what is returned waits for the answer."""
     global _worker
     if _worker is None:
-        assert (ULTRALYTICS_THOP / "thop").is_dir(), f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
+        found = (ULTRALYTICS_THOP / "thop").is_dir()
+        assert found, f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
         _worker = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -113,7 +117,7 @@ def operations(gflops):
 def check_flops(model, size, path, channels=3, twin=None, ultralytics=True):
     """Saves a model that is on the meta device and compares `info` with every judge, to the last operation.
 
-    `twin` stands in where the model itself cannot be traced; `ultralytics` is false for classes that only this process knows.
+    `twin` stands in where the model cannot be traced; `ultralytics` is false for classes that only this process knows.
     """
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)

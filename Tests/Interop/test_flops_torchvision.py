@@ -12,28 +12,24 @@ from helpers import report
 from torch import nn
 from torchvision.models import regnet
 
-FAMILIES = {
-    "resnet": "resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2 "
-    "resnext50_32x4d resnext101_32x8d resnext101_64x4d",
-    "vgg": "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn",
-    "alexnet": "alexnet",
-    "squeezenet": "squeezenet1_0 squeezenet1_1",
-    "densenet": "densenet121 densenet161 densenet169 densenet201",
-    "mobilenet": "mobilenet_v2 mobilenet_v3_small mobilenet_v3_large",
-    "efficientnet": "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 "
-    "efficientnet_b6 efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l",
-    "regnet": "regnet_y_400mf regnet_y_800mf regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf "
-    "regnet_y_128gf regnet_x_400mf regnet_x_800mf regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf "
-    "regnet_x_32gf",
-    "shufflenet": "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
-    "mnasnet": "mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3",
-    "googlenet": "googlenet",
-    "inception": "inception_v3",
-    "convnext": "convnext_tiny convnext_small convnext_base convnext_large",
-}
-NAMES = [name for names in FAMILIES.values() for name in names.split()]
-FEW = "resnet50 vgg16_bn alexnet squeezenet1_0 densenet121 mobilenet_v2 mobilenet_v3_large efficientnet_b1 "
-FEW = (FEW + "efficientnet_v2_s regnet_y_400mf shufflenet_v2_x1_0 mnasnet1_0 googlenet inception_v3 convnext_tiny").split()
+NAMES = """
+resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2
+resnext50_32x4d resnext101_32x8d resnext101_64x4d
+vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn alexnet squeezenet1_0 squeezenet1_1
+densenet121 densenet161 densenet169 densenet201
+mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3
+efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
+efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l
+regnet_y_400mf regnet_y_800mf regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf regnet_y_128gf
+regnet_x_400mf regnet_x_800mf regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf regnet_x_32gf
+shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0
+googlenet inception_v3 convnext_tiny convnext_small convnext_base convnext_large
+""".split()
+# One of each kind of block.
+FEW = (
+    "resnet50 vgg16_bn alexnet squeezenet1_0 densenet121 mobilenet_v2 mobilenet_v3_large efficientnet_b1 "
+    "efficientnet_v2_s regnet_y_400mf shufflenet_v2_x1_0 mnasnet1_0 googlenet inception_v3 convnext_tiny"
+).split()
 
 
 def on_meta(make, *arguments, **options):
@@ -55,19 +51,7 @@ def build(name, **options):
     return on_meta(getattr(torchvision.models, name), **options)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_model(name, tmp_path):
-    check_flops(build(name), (224, 224), tmp_path / "in.pt")
-
-
-@pytest.mark.parametrize("size", [(225, 225), (320, 256), (64, 64), (97, 211)])
-@pytest.mark.parametrize("name", FEW)
-def test_other_sizes(name, size, tmp_path):
-    if name == "inception_v3" and min(size) < 75:
-        pytest.skip("smaller than it takes")
-    check_flops(build(name), size, tmp_path / "in.pt")
-
-
+# Parameters and GMACs as torchvision's own tables give them.
 PUBLISHED = {
     "resnet18": (11689512, 1.814), "resnet34": (21797672, 3.664), "resnet50": (25557032, 4.089),
     "resnet101": (44549160, 7.801), "resnet152": (60192808, 11.514), "wide_resnet50_2": (68883240, 11.398),
@@ -77,11 +61,19 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_figures(name, tmp_path):
-    """Parameters and GMACs as torchvision's own tables give them."""
-    result = check_flops(build(name), (224, 224), tmp_path / "in.pt", ultralytics=False)
-    assert (result["parameters"], round(result["gflops"]["macs"], 3)) == PUBLISHED[name]
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in NAMES])
+def test_every_model(name, tmp_path):
+    result = check_flops(build(name), (224, 224), tmp_path / "in.pt")
+    if name in PUBLISHED:
+        assert (result["parameters"], round(result["gflops"]["macs"], 3)) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("size", [(225, 225), (320, 256), (64, 64), (97, 211)])
+@pytest.mark.parametrize("name", FEW)
+def test_other_sizes(name, size, tmp_path):
+    if name == "inception_v3" and min(size) < 75:
+        pytest.skip("smaller than it takes")
+    check_flops(build(name), size, tmp_path / "in.pt")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +115,17 @@ def test_real_weights_and_the_old_format(tmp_path):
     torch.save(model, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     figures = [report("info", tmp_path / name, "--image-size", 224)["gflops"] for name in ("zip.pt", "old.pt")]
     assert figures == [check_flops(build("shufflenet_v2_x0_5"), (224, 224), tmp_path / "in.pt")["gflops"]] * 2
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, torch.optim.swa_utils.AveragedModel])
+def test_wrappers(wrap, tmp_path):
+    """A model inside a wrapper counts as it does alone."""
+    model = torchvision.models.squeezenet1_1()
+    figures = []
+    for name, m in (("plain.pt", model), ("wrapped.pt", wrap(model))):
+        torch.save(m, tmp_path / name)
+        figures.append(report("info", tmp_path / name, "--image-size", "65x130")["gflops"])
+    assert figures[0] and figures[0] == figures[1]
 
 
 def test_memory_efficient_densenet(tmp_path):

@@ -49,6 +49,18 @@ import Testing
     #expect(try Graph(Make.module("torchvision.models.densenet._DenseBlock")).outputShapes(of: [1, 5]) == [[1, 5]])
   }
 
+  /// A file of a few bytes for each layer, whose layers take the features of all before them.
+  @Test func connectionsAreBounded() {
+    let layer = Make.module(
+      "torchvision.models.densenet._DenseLayer", attributes: ["memory_efficient": .bool(false)],
+      OrderedDictionary(
+        uniqueKeysWithValues: ["norm1", "relu1", "conv1", "norm2", "relu2", "conv2"].map { ($0, Make.activation()) }))
+    let block = Make.module(
+      "torchvision.models.densenet._DenseBlock",
+      OrderedDictionary(uniqueKeysWithValues: (0..<10_000).map { ("\($0)", layer) }))
+    #expect(refusal(block)?.contains("inputs") ?? false)
+  }
+
   @Test func denseNetEndsInFunctions() throws {
     let net = Make.module(
       "torchvision.models.densenet.DenseNet",
@@ -249,6 +261,18 @@ import Testing
     }
     #expect(
       refusal(Make.module("elsewhere.densenet.DenseNet")) == "the forward of elsewhere.densenet.DenseNet is not known")
+  }
+
+  @Test func wrappersHandOn() throws {
+    for (path, child) in [
+      ("torch.nn.parallel.data_parallel.DataParallel", "module"),
+      ("torch.nn.parallel.distributed.DistributedDataParallel", "module"),
+      ("torch.optim.swa_utils.AveragedModel", "module"), ("torch._dynamo.eval_frame.OptimizedModule", "_orig_mod"),
+    ] {
+      let graph = try Graph(Make.module(path, [child: Make.conv(4, 6, 3)]))
+      #expect(try graph.outputShapes(of: [1, 4, 5, 5]) == [[1, 6, 3, 3]])
+      #expect(graph.nodes.map(\.path) == ["", child])
+    }
   }
 
   @Test func nothingComesToAnEmptyPicture() {

@@ -19,11 +19,17 @@ import Testing
     #expect(error.description == "is cut")
   }
 
+  @Test func theRootModuleHasNoName() {
+    #expect(ModelError("is cut", subject: "").description == "is cut")
+    #expect(ModelError("is cut").about("").inFile("a").description == "a: is cut")
+    #expect("".printable() == "")
+  }
+
   @Test(
     arguments: [
       ("a\nb", "a\\u{a}b"), ("a\r\nb", "a\\u{d}\\u{a}b"), ("\u{1b}[31mred", "\\u{1b}[31mred"), ("\0", "\\u{0}"),
       ("a\u{2028}b\u{2029}c", "a\\u{2028}b\\u{2029}c"), ("\u{85}", "\\u{85}"), ("\u{202e}evil", "\\u{202e}evil"),
-      ("a\u{200b}b", "a\\u{200b}b"), ("\u{7f}", "\\u{7f}"), ("naïve 漢字 👍", "naïve 漢字 👍"), ("", ""),
+      ("a\u{200b}b", "a\\u{200b}b"), ("\u{7f}", "\\u{7f}"), ("naïve 漢字 👍", "naïve 漢字 👍"),
     ])
   func controlCharactersAreEscaped(name: String, printed: String) {
     #expect(name.printable() == printed)

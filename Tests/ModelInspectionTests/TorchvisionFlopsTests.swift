@@ -73,7 +73,13 @@ import Testing
     }
   }
 
-  @Test(arguments: [("alexnet", 32, "features.12"), ("vgg16_bn", 31, "features.43"), ("resnet18", 1 << 31, "conv1")])
+  @Test(arguments: [1 << 31, 1 << 40, Int.max, -1])
+  func sizesBeyondAnyPictureAreRefused(_ size: Int) throws {
+    let info = try Self.module("resnet18").modelInfo(imageSize: (size, 224))
+    #expect(info.gflops == nil && info.gflopsReason != nil)
+  }
+
+  @Test(arguments: [("alexnet", 32, "features.12"), ("vgg16_bn", 31, "features.43"), ("resnet18", 0, "conv1")])
   func sizesThatDoNotFitNameTheModule(_ name: String, _ size: Int, _ path: String) throws {
     let info = try Self.module(name).modelInfo(imageSize: (size, size))
     #expect(info.gflops == nil && info.gflopsReason?.hasPrefix("\(path): ") ?? false, "\(info.gflopsReason ?? "")")

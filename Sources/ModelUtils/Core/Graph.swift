@@ -42,6 +42,9 @@ public struct Graph: Sendable {
 
   /// Beyond any model; shared modules that call each other again and again are stopped here.
   package static let nodeLimit = 1 << 20
+  /// Dense connections grow with the square of the layers.
+  package static let inputLimit = 1 << 22
+  private var takenInputs = 0
 
   package init() {}
 
@@ -50,6 +53,10 @@ public struct Graph: Sendable {
     _ operation: Operation, _ inputs: [Value], path: String, module: Identity? = nil, className: ClassName? = nil
   ) throws -> Value {
     guard nodes.count < Self.nodeLimit else { throw ModelError("runs more than \(Self.nodeLimit) operations") }
+    takenInputs += inputs.count
+    guard takenInputs <= Self.inputLimit else {
+      throw ModelError("its operations take more than \(Self.inputLimit) inputs", subject: path)
+    }
     let value = Value(node: nodes.count)
     nodes.append(Node(operation: operation, inputs: inputs, path: path, module: module, className: className))
     if case .input = operation { self.inputs.append(value) }

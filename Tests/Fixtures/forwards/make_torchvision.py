@@ -1,10 +1,10 @@
-"""Makes torchvision.json, what the tools say of torchvision's classifiers at two sizes, and a file of one model of most families.
+"""Makes torchvision.json, what the tools count of torchvision's classifiers at two sizes, and files of some models.
 
     python Tests/Fixtures/forwards/make_torchvision.py
 
-macs: PyTorch's FlopCounterMode, halved. thop and ultralytics: profile of thop 0.1.1 and of ultralytics-thop 2.2.3, doubled. readme:
-twice the macs and the additions of the fused model's biases. The models' files hold no weights: every tensor of a dtype is one
-element that is seen everywhere; they are deflated.
+macs: PyTorch's FlopCounterMode, halved. thop and ultralytics: profile of thop 0.1.1 and of ultralytics-thop 2.2.3,
+doubled. readme: twice the macs and the additions of the fused model's biases. The models' files hold no weights: every
+tensor of a dtype is one element that is seen everywhere; they are deflated.
 """
 
 import copy
