@@ -91,6 +91,7 @@ let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),

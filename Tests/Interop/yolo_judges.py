@@ -81,7 +81,7 @@ def judged(model, x):
 _worker = None
 
 
-def ultralytics_thop(path, size, device):
+def ultralytics_thop(path, size, device, own):
     """What ultralytics-thop counts for the whole module in a file, and Ultralytics' own figure in GFLOPs."""
     global _worker
     if _worker is None:
@@ -93,7 +93,7 @@ def ultralytics_thop(path, size, device):
             text=True,
             env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
         )
-    _worker.stdin.write(json.dumps([str(path), list(size), device]) + "\n")
+    _worker.stdin.write(json.dumps([str(path), list(size), device, own]) + "\n")
     _worker.stdin.flush()
     return json.loads(_worker.stdout.readline())
 
@@ -104,20 +104,21 @@ def work():
     os.dup2(2, 1)
     assert ULTRALYTICS_THOP in Path(thop.__file__).parents
     import nets
+    import yolov7_blocks  # noqa: F401  (its classes, and YOLOv6's, stand in files)
     from ultralytics.utils.torch_utils import get_flops
 
     nets.import_yolov5()
     for line in sys.stdin:
-        path, size, device = json.loads(line)
+        path, size, device, own = json.loads(line)
         model = torch.load(path, weights_only=False).eval()
         if device == "meta":
             abstract(model)
         operations, _ = thop.profile(model, (torch.zeros(1, 3, *size, device=device),), verbose=False)
-        os.write(answers, (json.dumps([operations, get_flops(model, size)]) + "\n").encode())
+        os.write(answers, (json.dumps([operations, get_flops(model, size) if own else None]) + "\n").encode())
 
 
-def check_flops(model, size, path, device="meta"):
-    """Saves the model and compares `info` with every judge, to the last operation. Gives the report and Ultralytics' own figure."""
+def check_flops(model, size, path, device="meta", own=True):
+    """Saves the model and compares `info` with every judge, to the last operation. Gives the report and, where `own`, Ultralytics' own figure."""
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)
     expected = judged(abstract(model) if device == "meta" else model, torch.zeros(1, 3, *size, device=device))
@@ -141,7 +142,7 @@ def check_flops(model, size, path, device="meta"):
     assert counts["macs"] == expected.macs
     assert counts["thop"] == 2 * expected.thop
     assert counts["readme"] == 2 * (expected.macs + expected.biases)
-    operations, gflops = ultralytics_thop(path, size, device)
+    operations, gflops = ultralytics_thop(path, size, device, own)
     assert counts["ultralytics"] == 2 * operations
     return result, gflops
 

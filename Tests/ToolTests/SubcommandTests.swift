@@ -17,6 +17,17 @@ import Testing
     #expect(missing.status == 1 && missing.error.contains("there is no key 'nothing'; the file has"))
   }
 
+  @Test func infoExtrapolates() throws {
+    let one = try Tool.run("info", "--json", "--extrapolate", "--image-size", "32").json["gflops"] as? [String: Double]
+    let many = try Tool.run("info", "--json", "--extrapolate", "--image-size", "96x64").json["gflops"] as? [String: Double]
+    let figures = try #require(one), larger = try #require(many)
+    #expect(figures["extrapolated"] == figures["thop"] && larger["extrapolated"] == figures["extrapolated"].map { $0 * 6 })
+    let plain = try Tool.run("info", "--json", "--image-size", "32").json["gflops"] as? [String: Double]
+    #expect(plain?.keys.sorted() == ["macs", "readme", "thop", "ultralytics"])
+    let wrong = try Tool.run("info", "--extrapolate", "--convention", "macs")
+    #expect(wrong.status == 64 && wrong.error.contains("--extrapolate is a way of measuring thop's FLOPs"))
+  }
+
   @Test func infoTables() throws {
     let table = try Tool.run("info", Tool.fixture("conv_bn_small.pt"), "--detailed").output.split(separator: "\n")
     #expect(
