@@ -64,10 +64,12 @@ def judged(model, x):
             biases += inputs[0].numel()
 
     hooks = [module.register_forward_hook(note) for module in model.modules()]
-    with FlopCounterMode(display=False) as counter:
-        model(x)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model(x)
+    finally:  # activations are shared by all models of a class
+        for hook in hooks:
+            hook.remove()
     root = type(model).__name__
     for name, flops in counter.get_flop_counts().items():
         if name != "Global":

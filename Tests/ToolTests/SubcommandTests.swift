@@ -18,12 +18,14 @@ import Testing
   }
 
   @Test func infoExtrapolates() throws {
-    let one = try Tool.run("info", "--json", "--extrapolate", "--image-size", "32").json["gflops"] as? [String: Double]
-    let many = try Tool.run("info", "--json", "--extrapolate", "--image-size", "96x64").json["gflops"] as? [String: Double]
-    let figures = try #require(one), larger = try #require(many)
-    #expect(figures["extrapolated"] == figures["thop"] && larger["extrapolated"] == figures["extrapolated"].map { $0 * 6 })
-    let plain = try Tool.run("info", "--json", "--image-size", "32").json["gflops"] as? [String: Double]
-    #expect(plain?.keys.sorted() == ["macs", "readme", "thop", "ultralytics"])
+    func gflops(_ arguments: String...) throws -> [String: Double] {
+      try #require(try Tool.run(["info", "--json"] + arguments).json["gflops"] as? [String: Double])
+    }
+    let small = try gflops("--extrapolate", "--image-size", "32")
+    let large = try gflops("--extrapolate", "--image-size", "96x64")
+    #expect(small["extrapolated"] == small["thop"])
+    #expect(large["extrapolated"] == small["extrapolated"].map { $0 * 6 })
+    #expect(try gflops("--image-size", "32").keys.sorted() == ["macs", "readme", "thop", "ultralytics"])
     let wrong = try Tool.run("info", "--extrapolate", "--convention", "macs")
     #expect(wrong.status == 64 && wrong.error.contains("--extrapolate is a way of measuring thop's FLOPs"))
   }
