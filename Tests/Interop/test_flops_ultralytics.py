@@ -25,18 +25,19 @@ def build(name):
     return model(f"{name}.yaml", verbose=False).eval()
 
 
+FIVE = ("", "-seg", "-pose", "-obb", "-cls")
 SMALL = [
-    *(f"{family}{scale}{task}" for family in ("yolov8", "yolo11") for scale in "ns" for task in ("", "-seg", "-pose", "-obb", "-cls")),
-    *("yolov3-tiny", "yolov5n", "yolov5s", "yolov5n-p6", "yolov6n", "yolov6s", "yolov8n-p2", "yolov8n-p6", "yolov8n-ghost"),
-    *("yolov8n-ghost-p2", "yolov8n-ghost-p6", "yolov8n-seg-p6", "yolov8n-pose-p6"),
+    *(f"{family}{task}" for family in ("yolov8n", "yolov8s", "yolo11n", "yolo11s") for task in FIVE),
+    *("yolov3-tiny", "yolov5n", "yolov5s", "yolov5n-p6", "yolov6n", "yolov6s"),
+    *(f"yolov8n-{form}" for form in ("p2", "p6", "ghost", "ghost-p2", "ghost-p6", "seg-p6", "pose-p6")),
     *("yolov9t", "yolov9s", "yolov10n", "yolov10s", "yolo12n", "yolo12s"),
-    *(f"yolo12n{task}" for task in ("-seg", "-pose", "-obb", "-cls")),
-    *(f"yolo26n{task}" for task in ("", "-seg", "-pose", "-obb", "-cls", "-p2", "-p6", "-sem", "-depth")),
+    *(f"yolo12n{task}" for task in FIVE[1:]),
+    *(f"yolo26n{task}" for task in (*FIVE, "-p2", "-p6", "-sem", "-depth")),
 ]
 LARGE = [
     *(f"{family}{scale}" for family in ("yolov8", "yolo11", "yolov10", "yolo12", "yolo26") for scale in "mlx"),
-    *("yolov3", "yolov3-spp", "yolov5m", "yolov5l", "yolov5x", "yolov6m", "yolov9m", "yolov9c", "yolov9e", "yolov9c-seg", "yolov9e-seg"),
-    "yolov10b",
+    *("yolov3", "yolov3-spp", "yolov5m", "yolov5l", "yolov5x", "yolov6m", "yolov10b"),
+    *(f"yolov9{form}" for form in ("m", "c", "e", "c-seg", "e-seg")),
 ]
 
 
@@ -57,12 +58,19 @@ def test_large(name, tmp_path):
     check_flops(build(name), (192, 256), tmp_path / "in.pt")
 
 
-@pytest.mark.parametrize("name", ["yolov8n-rtdetr", "rtdetr-resnet50", pytest.param("rtdetr-l", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("size", [(192, 256), (640, 640)])
+@pytest.mark.parametrize(
+    "name, size",
+    [
+        ("yolov8n-rtdetr", (192, 256)),
+        ("yolov8n-rtdetr", (640, 640)),
+        pytest.param("rtdetr-resnet50", (192, 256), marks=pytest.mark.slow),
+        pytest.param("rtdetr-resnet101", (192, 256), marks=pytest.mark.slow),
+        pytest.param("rtdetr-l", (192, 256), marks=pytest.mark.slow),
+        pytest.param("rtdetr-x", (192, 256), marks=pytest.mark.slow),
+    ],
+)
 def test_detection_transformers(name, size, tmp_path):
     """Also where the picture has fewer positions than the decoder has queries."""
-    if size == (640, 640) and name != "yolov8n-rtdetr":
-        pytest.skip("takes long")
     check_flops(build(name), size, tmp_path / "in.pt", device="cpu")
 
 
@@ -74,7 +82,10 @@ def test_sizes(name, size, tmp_path):
     check_flops(build(name), size, tmp_path / "in.pt")
 
 
-@pytest.mark.parametrize("name", ["yolov8n-seg", "yolo11n-obb", "yolov9t", "yolov10n", "yolo12n-pose", "yolo26n", "yolo26n-pose", "yolo26n-seg"])
+FUSED = ["yolov8n-seg", "yolo11n-obb", "yolov9t", "yolov10n", "yolo12n-pose", "yolo26n", "yolo26n-pose", "yolo26n-seg"]
+
+
+@pytest.mark.parametrize("name", FUSED)
 def test_fused(name, tmp_path):
     """As Ultralytics fuses them: bound methods, merged branches, heads that lost a branch."""
     check_flops(build(name).fuse(verbose=False), (320, 320), tmp_path / "in.pt")
@@ -158,17 +169,26 @@ BLOCKS = {
     "CIB": lambda: nn.Sequential(block.CIB(3, 8, lk=True), block.CIB(8, 8)),
     "C2fPSA": lambda: nn.Sequential(nn.Conv2d(3, 128, 1), block.C2fPSA(128, 128, 2)),
     "PSA": lambda: nn.Sequential(nn.Conv2d(3, 256, 1), block.PSA(256, 256)),
-    "PSABlock": lambda: nn.Sequential(nn.Conv2d(3, 16, 1), block.PSABlock(16, 0.25, 2), block.PSABlock(16, 0.5, 2, False)),
+    "PSABlock": lambda: nn.Sequential(
+        nn.Conv2d(3, 16, 1), block.PSABlock(16, 0.25, 2), block.PSABlock(16, 0.5, 2, False)
+    ),
     "A2C2f": lambda: nn.Sequential(
         block.A2C2f(3, 64, 1, True, 2), block.A2C2f(64, 64, 1, True, 4, True), block.A2C2f(64, 64, 2, False)
     ),
     "TorchVision": lambda: block.TorchVision("resnet18", None),
-    "TorchVision, split": lambda: nn.Sequential(block.TorchVision("resnet18", None, truncate=3, split=True), conv.Index(-2)),
+    "TorchVision, split": lambda: nn.Sequential(
+        block.TorchVision("resnet18", None, truncate=3, split=True), conv.Index(-2)
+    ),
     "TorchVision, whole": lambda: block.TorchVision("resnet18", None, unwrap=False),
-    "AIFI": lambda: nn.Sequential(nn.Conv2d(3, 16, 1), transformer.AIFI(16, 32, 4), transformer.AIFI(16, 8, 2, normalize_before=True)),
+    "AIFI": lambda: nn.Sequential(
+        nn.Conv2d(3, 16, 1), transformer.AIFI(16, 32, 4), transformer.AIFI(16, 8, 2, normalize_before=True)
+    ),
     "LayerNorm2d": lambda: nn.Sequential(nn.Conv2d(3, 16, 1), transformer.LayerNorm2d(16)),
     "MLP": lambda: nn.Sequential(
-        nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(2), transformer.MLPBlock(12, 24), transformer.MLP(12, 6, 12, 3, residual=True, sigmoid=True, out_norm=nn.LayerNorm(12))
+        nn.AdaptiveAvgPool2d((3, 4)),
+        nn.Flatten(2),
+        transformer.MLPBlock(12, 24),
+        transformer.MLP(12, 6, 12, 3, residual=True, sigmoid=True, out_norm=nn.LayerNorm(12)),
     ),
 }
 

@@ -62,6 +62,7 @@ def blocks():
         "BottleneckCSP": common.BottleneckCSP(3, 8, 2),
         "DWConvTranspose2d": nn.Sequential(nn.Conv2d(3, 8, 1), common.DWConvTranspose2d(8, 8, 3, 2, 1, 1)),
         "GhostBottleneck": nn.Sequential(common.GhostBottleneck(3, 8, 3, 2), common.GhostBottleneck(8, 8)),
+        "Focus": common.Focus(3, 8, 3),
         "Ensemble": ensemble(experimental, common),
     }
 
@@ -77,7 +78,9 @@ def test_blocks(name, tmp_path):
     check_flops(blocks()[name], (96, 192), tmp_path / "in.pt")
 
 
-@pytest.mark.parametrize("name, folder", [("yolov5n", ""), ("yolov5s6", "hub"), ("yolov5s-transformer", "hub"), ("yolov3-tiny", "hub")])
+@pytest.mark.parametrize(
+    "name, folder", [("yolov5n", ""), ("yolov5s6", "hub"), ("yolov5s-transformer", "hub"), ("yolov3-tiny", "hub")]
+)
 @pytest.mark.parametrize("size", [(640, 640), (320, 448)])
 def test_extrapolated(name, folder, size, tmp_path, monkeypatch):
     """--extrapolate prints YOLOv5's own line: thop at one stride, times the area."""

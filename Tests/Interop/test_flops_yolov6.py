@@ -1,4 +1,4 @@
-"""FLOPs and shapes of YOLOv6's classes, re-created from the published architecture: every judge's figure, to the last operation."""
+"""FLOPs and shapes of YOLOv6's classes, re-created from the published architecture: every judge's figure."""
 
 import pytest
 import torch
@@ -15,8 +15,12 @@ MODELS = {
     "BepC3": lambda: nn.Sequential(v6.BepC3(3, 8, 3, concat=True), v6.BepC3(8, 8, 1, concat=False)),
     "MBLABlock": lambda: nn.Sequential(v6.MBLABlock(3, 8), v6.MBLABlock(8, 16, (0, 2, 3))),
     "SimSPPF": lambda: nn.Sequential(nn.Conv2d(3, 8, 1), v6.SimSPPF(8, 8, old=True), v6.SimCSPSPPF(8, 8)),
-    "activations": lambda: nn.Sequential(v6.ConvBNSiLU(3, 8), v6.ConvBN(8, 8, g=4), v6.ConvBNHS(8, 4, 1), v6.SimConv(4, 2, 3, 2)),
-    "deployed": lambda: nn.Sequential(v6.RepVGGBlock(3, 8, deploy=True), v6.BottleRep(8, 8, weight=True), v6.BottleRep3(8, 4)),
+    "activations": lambda: nn.Sequential(
+        v6.ConvBNSiLU(3, 8), v6.ConvBN(8, 8, g=4), v6.ConvBNHS(8, 4, 1), v6.SimConv(4, 2, 3, 2)
+    ),
+    "deployed": lambda: nn.Sequential(
+        v6.RepVGGBlock(3, 8, deploy=True), v6.BottleRep(8, 8, weight=True), v6.BottleRep3(8, 4)
+    ),
 }
 
 

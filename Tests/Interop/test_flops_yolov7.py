@@ -1,4 +1,4 @@
-"""FLOPs and shapes of the classes that YOLOv7 adds, re-created from the published architecture: every judge's figure."""
+"""FLOPs and shapes of the classes that YOLOv7 adds, re-created from the published architecture."""
 
 import pytest
 import yolov7_blocks as v7

@@ -38,16 +38,18 @@ def hollow(model):
 
 def abstract(model):
     """The model on the meta device, where it computes shapes alone; its strides, of which grids are made, stay real."""
-    heads = [(module, module.stride) for module in model.modules() if isinstance(vars(module).get("stride"), torch.Tensor)]
+    strides = [(module, vars(module).get("stride")) for module in model.modules()]
+    strides = [(module, stride) for module, stride in strides if isinstance(stride, torch.Tensor)]
     model.to("meta")
-    for module, stride in heads:
+    for module, stride in strides:
         module.stride = stride
     return model
 
 
 @torch.no_grad()
 def judged(model, x):
-    """macs and thop's operations; outputs, the shape of each module's first output; biases, the additions of the fused model's biases."""
+    """macs, by name inclusive of children; shapes of each module's first output; thop's operations; biases, the additions of
+    the fused model's biases."""
     names = {module: name for name, module in model.named_modules()}
     shapes, own, unnormalized, biases = {}, {}, {}, 0
 
@@ -120,7 +122,10 @@ def work():
 
 
 def check_flops(model, size, path, device="meta", own=True):
-    """Saves the model and compares `info` with every judge, to the last operation. Gives the report and, where `own`, Ultralytics' own figure."""
+    """Saves the model and compares `info` with every judge, to the last operation.
+
+    Gives the report and, where `own`, Ultralytics' own figure.
+    """
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)
     expected = judged(abstract(model) if device == "meta" else model, torch.zeros(1, 3, *size, device=device))

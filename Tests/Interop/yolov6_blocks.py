@@ -95,7 +95,8 @@ class SimSPPF(nn.Module):
     def __init__(self, c1, c2, old=False):
         super().__init__()
         if old:
-            self.cv1, self.cv2, self.m = SimConv(c1, c1 // 2, 1, 1), SimConv(c1 // 2 * 4, c2, 1, 1), nn.MaxPool2d(5, 1, 2)
+            self.cv1, self.cv2 = SimConv(c1, c1 // 2, 1, 1), SimConv(c1 // 2 * 4, c2, 1, 1)
+            self.m = nn.MaxPool2d(5, 1, 2)
         else:
             self.sppf = SPPFModule(c1, c2)
 
@@ -108,7 +109,8 @@ class CSPSPPFModule(nn.Module):
     def __init__(self, c1, c2, block=ConvBNReLU):
         super().__init__()
         c = c2 // 2
-        self.cv1, self.cv2, self.cv3, self.cv4 = block(c1, c, 1, 1), block(c1, c, 1, 1), block(c, c, 3, 1), block(c, c, 1, 1)
+        self.cv1, self.cv2 = block(c1, c, 1, 1), block(c1, c, 1, 1)
+        self.cv3, self.cv4 = block(c, c, 3, 1), block(c, c, 1, 1)
         self.m = nn.MaxPool2d(5, 1, 2)
         self.cv5, self.cv6, self.cv7 = block(4 * c, c, 1, 1), block(c, c, 3, 1), block(2 * c, c2, 1, 1)
 
@@ -253,7 +255,8 @@ class EfficientRep(nn.Module):
         self.fuse_P2 = fuse_P2
         self.stem = RepVGGBlock(3, c[0], s=2)
         for i in range(4):
-            blocks = [RepVGGBlock(c[i], c[i + 1], s=2), BepC3(c[i + 1], c[i + 1], 2) if csp else RepBlock(c[i + 1], c[i + 1], 2)]
+            stage = BepC3 if csp else RepBlock
+            blocks = [RepVGGBlock(c[i], c[i + 1], s=2), stage(c[i + 1], c[i + 1], 2)]
             if i == 3:
                 blocks.append(SimCSPSPPF(c[4], c[4]) if fuse_P2 else SimSPPF(c[4], c[4]))
             setattr(self, f"ERBlock_{i + 2}", nn.Sequential(*blocks))

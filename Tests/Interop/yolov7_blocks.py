@@ -1,4 +1,4 @@
-"""Classes that YOLOv7 adds to YOLOv5's names, written from their published architecture: what its pickles hold, small."""
+"""Classes that YOLOv7 adds to YOLOv5's names, written from their published architecture, small."""
 
 import nets
 import torch

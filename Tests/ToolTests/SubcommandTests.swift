@@ -5,10 +5,12 @@ import Testing
 @Suite struct SubcommandTests {
   @Test func info() throws {
     let result = try Tool.run("info", Tool.fixture("training_checkpoint.pt"))
-    #expect(result.output == "Model Summary: 28 layers, 694 parameters, 0 gradients\n" && result.error.isEmpty)
+    #expect(result.output == "Model Summary: 28 layers, 694 parameters, 0 gradients, 0.2 GFLOPs\n" && result.error.isEmpty)
     let json = try Tool.run("info", Tool.fixture("training_checkpoint.pt"), "--json", "--image-size", "480x640").json
     #expect(json["layers"] as? Int == 28 && json["parameters"] as? Int == 694 && json["gradients"] as? Int == 0)
-    #expect(json["imageSize"] as? [Int] == [480, 640] && json["gflops"] is NSNull && json["gflopsReason"] is String)
+    let gflops = try #require(json["gflops"] as? [String: Double])
+    #expect(Set(gflops.keys) == ["thop", "ultralytics", "readme", "macs"] && json["gflopsReason"] == nil)
+    #expect(json["imageSize"] as? [Int] == [480, 640])
     #expect((json["modules"] as? [Any])?.count == 28 && json["buffers"] is Int)
     #expect(json["key"] as? String == "ema" && json["keys"] as? [String] == ["ema", "model"])
     let model = try Tool.run("info", Tool.fixture("training_checkpoint.pt"), "--key", "model")
