@@ -7,9 +7,9 @@ from pathlib import Path
 import nets
 import pytest
 import torch
-from helpers import mutils, report, succeeds
+from helpers import succeeds
 from torch import nn
-from yolo_judges import abstract, check_flops, hollow
+from yolo_judges import check_flops, hollow
 
 FOLDER = Path(nets.import_yolov5().models.yolo.__file__).parent
 HUB = sorted(path.stem for path in (FOLDER / "hub").glob("*.yaml") if path.stem != "anchors")
@@ -52,7 +52,7 @@ def blocks():
     models = nets.import_yolov5().models
     common, experimental = models.common, models.experimental
     return {
-        "Contract": nn.Sequential(common.Contract(4), nn.Conv2d(48, 8, 1)),
+        "Contract": nn.Sequential(nn.Conv2d(3, 2, 1), common.Contract(4), nn.Conv2d(32, 8, 1)),
         "Expand": nn.Sequential(nn.Conv2d(3, 18, 1), common.Expand(3), nn.Conv2d(2, 8, 1)),
         "CrossConv": nn.Sequential(common.CrossConv(3, 3, 3, 1, 1, 1.0, True), common.CrossConv(3, 8, 5, 2)),
         "C3x": common.C3x(3, 8, 2),
@@ -62,6 +62,7 @@ def blocks():
         "BottleneckCSP": common.BottleneckCSP(3, 8, 2),
         "DWConvTranspose2d": nn.Sequential(nn.Conv2d(3, 8, 1), common.DWConvTranspose2d(8, 8, 3, 2, 1, 1)),
         "GhostBottleneck": nn.Sequential(common.GhostBottleneck(3, 8, 3, 2), common.GhostBottleneck(8, 8)),
+        "Focus": common.Focus(3, 8, 3),
         "Ensemble": ensemble(experimental, common),
     }
 
@@ -77,8 +78,10 @@ def test_blocks(name, tmp_path):
     check_flops(blocks()[name], (96, 192), tmp_path / "in.pt")
 
 
-@pytest.mark.parametrize("name, folder", [("yolov5n", ""), ("yolov5s6", "hub"), ("yolov5s-transformer", "hub"), ("yolov3-tiny", "hub")])
-@pytest.mark.parametrize("size", [(640, 640), (320, 416)])
+@pytest.mark.parametrize(
+    "name, folder", [("yolov5n", ""), ("yolov5s6", "hub"), ("yolov5s-transformer", "hub"), ("yolov3-tiny", "hub")]
+)
+@pytest.mark.parametrize("size", [(640, 640), (320, 448)])
 def test_extrapolated(name, folder, size, tmp_path, monkeypatch):
     """--extrapolate prints YOLOv5's own line: thop at one stride, times the area."""
     torch_utils = nets.import_yolov5().utils.torch_utils

@@ -38,16 +38,18 @@ def hollow(model):
 
 def abstract(model):
     """The model on the meta device, where it computes shapes alone; its strides, of which grids are made, stay real."""
-    heads = [(module, module.stride) for module in model.modules() if isinstance(vars(module).get("stride"), torch.Tensor)]
+    strides = [(module, vars(module).get("stride")) for module in model.modules()]
+    strides = [(module, stride) for module, stride in strides if isinstance(stride, torch.Tensor)]
     model.to("meta")
-    for module, stride in heads:
+    for module, stride in strides:
         module.stride = stride
     return model
 
 
 @torch.no_grad()
 def judged(model, x):
-    """macs and thop's operations; outputs, the shape of each module's first output; biases, the additions of the fused model's biases."""
+    """macs, by name inclusive of children; shapes of each module's first output; thop's operations; biases, the additions of
+    the fused model's biases."""
     names = {module: name for name, module in model.named_modules()}
     shapes, own, unnormalized, biases = {}, {}, {}, 0
 
@@ -64,10 +66,12 @@ def judged(model, x):
             biases += inputs[0].numel()
 
     hooks = [module.register_forward_hook(note) for module in model.modules()]
-    with FlopCounterMode(display=False) as counter:
-        model(x)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model(x)
+    finally:  # activations are shared by all models of a class
+        for hook in hooks:
+            hook.remove()
     root = type(model).__name__
     for name, flops in counter.get_flop_counts().items():
         if name != "Global":
@@ -81,7 +85,7 @@ def judged(model, x):
 _worker = None
 
 
-def ultralytics_thop(path, size, device):
+def ultralytics_thop(path, size, device, own):
     """What ultralytics-thop counts for the whole module in a file, and Ultralytics' own figure in GFLOPs."""
     global _worker
     if _worker is None:
@@ -93,7 +97,7 @@ def ultralytics_thop(path, size, device):
             text=True,
             env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
         )
-    _worker.stdin.write(json.dumps([str(path), list(size), device]) + "\n")
+    _worker.stdin.write(json.dumps([str(path), list(size), device, own]) + "\n")
     _worker.stdin.flush()
     return json.loads(_worker.stdout.readline())
 
@@ -104,20 +108,24 @@ def work():
     os.dup2(2, 1)
     assert ULTRALYTICS_THOP in Path(thop.__file__).parents
     import nets
+    import yolov7_blocks  # noqa: F401  (its classes, and YOLOv6's, stand in files)
     from ultralytics.utils.torch_utils import get_flops
 
     nets.import_yolov5()
     for line in sys.stdin:
-        path, size, device = json.loads(line)
+        path, size, device, own = json.loads(line)
         model = torch.load(path, weights_only=False).eval()
         if device == "meta":
             abstract(model)
         operations, _ = thop.profile(model, (torch.zeros(1, 3, *size, device=device),), verbose=False)
-        os.write(answers, (json.dumps([operations, get_flops(model, size)]) + "\n").encode())
+        os.write(answers, (json.dumps([operations, get_flops(model, size) if own else None]) + "\n").encode())
 
 
-def check_flops(model, size, path, device="meta"):
-    """Saves the model and compares `info` with every judge, to the last operation. Gives the report and Ultralytics' own figure."""
+def check_flops(model, size, path, device="meta", own=True):
+    """Saves the model and compares `info` with every judge, to the last operation.
+
+    Gives the report and, where `own`, Ultralytics' own figure.
+    """
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)
     expected = judged(abstract(model) if device == "meta" else model, torch.zeros(1, 3, *size, device=device))
@@ -141,7 +149,7 @@ def check_flops(model, size, path, device="meta"):
     assert counts["macs"] == expected.macs
     assert counts["thop"] == 2 * expected.thop
     assert counts["readme"] == 2 * (expected.macs + expected.biases)
-    operations, gflops = ultralytics_thop(path, size, device)
+    operations, gflops = ultralytics_thop(path, size, device, own)
     assert counts["ultralytics"] == 2 * operations
     return result, gflops
 

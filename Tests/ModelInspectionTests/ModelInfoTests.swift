@@ -38,4 +38,27 @@ import Testing
     let info = try Architecture(named: "yolov5n").module().modelInfo()
     #expect(info.description == "Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs")
   }
+
+  @Test func extrapolatedFlops() throws {
+    func layer(_ path: String, _ name: String, _ layer: Layer) -> Module { Module(ClassName(path, name), layer: layer) }
+    let net = Module(
+      ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
+      children: [
+        "0": layer(
+          "torch.nn.modules.conv", "Conv2d",
+          .convolution(Convolution(inChannels: 3, outChannels: 2, kernelSize: [2, 2], stride: [2, 2]))),
+        "1": layer(
+          "torch.nn.modules.pooling", "AdaptiveAvgPool2d", .adaptivePool(AdaptivePool(.average, outputSize: [1, 1]))),
+        "2": layer("torch.nn.modules.flatten", "Flatten", .flatten(Flatten())),
+        "3": layer("torch.nn.modules.linear", "Linear", .linear(Linear(inFeatures: 2, outFeatures: 5))),
+      ])
+    // Twice 384 and 2304 of the convolution, 34 and 194 of the pool, 10 of the linear layer.
+    let (small, large): (Double, Double) = (856, 5016)
+    let figure = try #require(net.modelInfo(imageSize: (24, 16), extrapolatingFrom: 8).gflops)
+    #expect(figure.extrapolated == small / 1e9 * 6)
+    #expect(figure.thop == large / 1e9)
+    #expect(net.modelInfo(imageSize: (24, 16)).gflops?.extrapolated == nil)
+    let unfit = net.modelInfo(imageSize: (24, 16), extrapolatingFrom: 1)
+    #expect(unfit.gflops == nil && unfit.gflopsReason == "0: its window is larger than its input of 1")
+  }
 }

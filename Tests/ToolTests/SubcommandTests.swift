@@ -19,6 +19,19 @@ import Testing
     #expect(missing.status == 1 && missing.error.contains("there is no key 'nothing'; the file has"))
   }
 
+  @Test func infoExtrapolates() throws {
+    func gflops(_ arguments: String...) throws -> [String: Double] {
+      try #require(try Tool.run(["info", "--json"] + arguments).json["gflops"] as? [String: Double])
+    }
+    let small = try gflops("--extrapolate", "--image-size", "32")
+    let large = try gflops("--extrapolate", "--image-size", "96x64")
+    #expect(small["extrapolated"] == small["thop"])
+    #expect(large["extrapolated"] == small["extrapolated"].map { $0 * 6 })
+    #expect(try gflops("--image-size", "32").keys.sorted() == ["macs", "readme", "thop", "ultralytics"])
+    let wrong = try Tool.run("info", "--extrapolate", "--convention", "macs")
+    #expect(wrong.status == 64 && wrong.error.contains("--extrapolate is a way of measuring thop's FLOPs"))
+  }
+
   @Test func infoTables() throws {
     let table = try Tool.run("info", Tool.fixture("conv_bn_small.pt"), "--detailed").output.split(separator: "\n")
     #expect(

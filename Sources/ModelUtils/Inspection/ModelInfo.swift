@@ -55,18 +55,26 @@ extension Module {
     -> ModelInfo
   {
     var info = counts()
+    let area = Double(imageSize.height) * Double(imageSize.width)
     do {
-      info.add(try flops(of: [[1, inputChannels, imageSize.height, imageSize.width]]), of: self)
+      info.add(try flops(ofPicture: imageSize.height, imageSize.width), of: self)
       if let stride {
-        let part = try flops(of: [[1, inputChannels, stride, stride]]).gflops.thop
-        let side = Double(stride)
-        info.gflops?.extrapolated = part * Double(imageSize.height) / side * Double(imageSize.width) / side
+        let part = try flops(ofPicture: stride, stride).gflops.thop
+        info.gflops?.extrapolated = part * area / (Double(stride) * Double(stride))
       }
     } catch {
       info.gflops = nil
       info.gflopsReason = "\(error)"
     }
     return info
+  }
+
+  /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before that.
+  private func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
+    do { return try flops(of: [[1, inputChannels, height, width]]) } catch {
+      guard inputChannels != 3, let report = try? flops(of: [[1, 3, height, width]]) else { throw error }
+      return report
+    }
   }
 
   /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a convolution.

@@ -16,7 +16,8 @@ extension Forward {
         let pooled = try head.concatenate(inputs.map { try head($0, "aap") })
         return try head(pooled, "conv", "flat")
       }
-      return try head(head.flatten(head.chain(x, ["conv", "pool"] + (head.has("drop") ? ["drop"] : []))), "linear")
+      let pooled = try head.flatten(head(x, "conv", "pool"))
+      return try head.chain(pooled, head.has("drop") ? ["drop", "linear"] : ["linear"])
     },
   ]
 }
