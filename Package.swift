@@ -17,6 +17,13 @@ let ground: [Target] = [
   .systemLibrary(
     name: "CJPEG", path: "\(library)/CSystem/CJPEG", pkgConfig: "libjpeg",
     providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
+  // Open MPI, with the trait MPI alone.
+  .systemLibrary(
+    name: "COpenMPI", path: "\(library)/CSystem/COpenMPI", pkgConfig: "ompi-c",
+    providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
+  .target(
+    name: "CMPI", dependencies: [.target(name: "COpenMPI", condition: .when(traits: ["MPI"]))], path: "\(library)/CMPI",
+    cSettings: [.define("MODELUTILS_MPI", .when(traits: ["MPI"]))]),
   .target(name: "CKernels", path: "\(library)/CKernels"),
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
@@ -33,14 +40,25 @@ let floors: [Target] = [
     name: "ModelCore",
     dependencies: [
       "CKernels",
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "OrderedCollections", package: "swift-collections"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Core"),
   .target(
+    name: "ModelRuntime",
+    dependencies: [
+      "ModelCore", "CKernels", "CCodecs", "CZlib",
+      .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+      .product(name: "Logging", package: "swift-log"),
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Runtime"),
+  .target(
     name: "ModelCheckpoints",
     dependencies: [
       "ModelCore", "CKernels", "CResources", "CZlib",
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
@@ -58,11 +76,13 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
+      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelAveraging",
+      "ModelSurgery",
     ],
     path: library,
     exclude: [
-      "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Surgery",
+      "Averaging", "CCodecs", "CKernels", "CMPI", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Runtime",
+      "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -75,6 +95,7 @@ let tools: [Target] = [
     dependencies: [
       "ModelUtils",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "Sources/Tools")
@@ -85,6 +106,7 @@ let tools: [Target] = [
 let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
+  .testTarget(name: "ModelRuntimeTests", dependencies: ["ModelRuntime"]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
@@ -107,9 +129,13 @@ let package = Package(
     .library(name: "ModelUtils", targets: ["ModelUtils"]),
     .executable(name: "mutils", targets: ["mutils"]),
   ],
+  traits: [
+    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils zero-first, withRankZeroFirst")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: ground + floors + tools + tests,
