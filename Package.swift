@@ -113,6 +113,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
   .executableTarget(
     name: "benchmark",

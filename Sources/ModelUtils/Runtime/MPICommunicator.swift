@@ -12,17 +12,24 @@
     /// - Parameter known: what the launcher said; the world must be the same.
     /// - Throws: `ModelError` when MPI fails or knows another world, as a program that another MPI's launcher has started does.
     static func world(as known: Rank) throws -> MPICommunicator {
+      let launched = try Rank.ofMPI()
+      guard let launched, launched.rank == known.rank, launched.worldSize == known.worldSize else {
+        let other = launched.map { "\($0.launcher?.rawValue ?? "another") says \($0.rank) of \($0.worldSize)" }
+        throw refusal(known, other ?? "no MPI has launched it")
+      }
       var world = mm_world()
       try check(mm_open(&world))
       let (rank, size) = (Int(world.rank), Int(world.size))
       guard rank == known.rank, size == known.worldSize else {
-        let launcher = known.launcher?.rawValue ?? "the environment"
-        if size == 1 { mm_close() }
-        throw ModelError(
-          "\(launcher) says that this is rank \(known.rank) of \(known.worldSize), but to MPI it is rank \(rank) of \(size)",
-          advice: "launch it with the mpirun of the MPI that it was built with, or run it once, before the ranks start")
+        throw refusal(known, "to MPI it is rank \(rank) of \(size)")
       }
       return MPICommunicator(rank: rank, localRank: Int(world.local_rank), worldSize: size)
+    }
+
+    private static func refusal(_ known: Rank, _ reason: String) -> ModelError {
+      ModelError(
+        "\(known.launcher?.rawValue ?? "the environment") says that this is rank \(known.rank) of \(known.worldSize), but \(reason)",
+        advice: "launch it with the mpirun of the MPI that it was built with, or run it once, before the ranks start")
     }
 
     public func maximum(_ value: Int32, timeout: Duration) throws -> Int32 {

@@ -46,16 +46,26 @@ public struct Rank: Sendable, Hashable, Codable {
   /// as not set, as in YOLOv5.
   /// - Throws: `ModelError` when a variable is no number, one is missing or they contradict each other.
   public init(_ variable: (String) -> String?) throws {
-    for launcher in Launcher.allCases {
-      if let known = try Self.read(launcher, variable) {
-        self = known
-        return
-      }
+    if let known = try Self.read(Launcher.allCases, variable) {
+      self = known
+      return
     }
     if let local = try Self.number("LOCAL_RANK", variable), local > 0 {
       throw ModelError("LOCAL_RANK is \(local), but RANK and WORLD_SIZE are not set")
     }
     self = .alone
+  }
+
+  /// What the launchers say that can start an MPI program; nil where there is none.
+  static func ofMPI() throws -> Rank? {
+    try read([.openMPI, .mpich, .slurm]) { name in getenv(name).map { String(cString: $0) } }
+  }
+
+  private static func read(_ launchers: [Launcher], _ variable: (String) -> String?) throws -> Rank? {
+    for launcher in launchers {
+      if let known = try read(launcher, variable) { return known }
+    }
+    return nil
   }
 
   private static func read(_ launcher: Launcher, _ variable: (String) -> String?) throws -> Rank? {
