@@ -62,7 +62,10 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
-  .target(name: "ModelInspection", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Inspection"),
+  .target(name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
+  .target(
+    name: "ModelInspection", dependencies: ["ModelCore", "ModelArchitectures", "CKernels"],
+    path: "\(library)/Inspection"),
   .target(
     name: "ModelImages",
     dependencies: [
@@ -76,13 +79,13 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelImages", "ModelInspection", "ModelAveraging",
-      "ModelSurgery",
+      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelInspection",
+      "ModelAveraging", "ModelSurgery",
     ],
     path: library,
     exclude: [
-      "Averaging", "CCodecs", "CKernels", "CMPI", "CSystem", "Checkpoints", "Core", "Images", "Inspection", "Runtime",
-      "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CMPI", "CSystem", "Checkpoints", "Core", "Images",
+      "Inspection", "Runtime", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]

@@ -1,4 +1,5 @@
 /// Everything the library offers, under one import.
+@_exported import ModelArchitectures
 @_exported import ModelAveraging
 @_exported import ModelCheckpoints
 @_exported import ModelCore

@@ -7,7 +7,7 @@ struct Info: ParsableCommand {
     discussion: """
       Example: mutils info yolov5s.pt --modules
 
-      The first line is YOLOv5's: Model Summary: 214 layers, 7235389 parameters, 0 gradients
+      The first line is YOLOv5's: Model Summary: 214 layers, 7235389 parameters, 0 gradients, 16.6 GFLOPs
       """)
 
   @OptionGroup var arguments: ModelArguments
@@ -17,7 +17,7 @@ struct Info: ParsableCommand {
   var imageSize = ImageSize(height: 640, width: 640)
 
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
-  var convention = Convention.thop
+  var convention = FlopsConvention.thop
 
   @Flag(help: "Add torch_utils' table of parameters with their mean and deviation (reads all values).")
   var detailed = false
@@ -28,12 +28,13 @@ struct Info: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
-      let info = checkpoint.preferred.modelInfo()
+      let info = checkpoint.preferred.modelInfo(imageSize: (imageSize.height, imageSize.width))
       if report.json {
         try Terminal.print(json: InfoResult(info: info, imageSize: imageSize, file: checkpoint))
         return
       }
-      Terminal.print(info.description)
+      Terminal.print(info.summary(convention))
+      if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())") }
       if case .stateDict = checkpoint.preferred {
         report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
       }
@@ -67,9 +68,7 @@ struct ImageSize: ExpressibleByArgument, Encodable, CustomStringConvertible {
   }
 }
 
-enum Convention: String, CaseIterable, ExpressibleByArgument {
-  case thop, ultralytics, readme, macs
-}
+extension FlopsConvention: ExpressibleByArgument {}
 
 private struct InfoResult: Encodable {
   let info: ModelInfo

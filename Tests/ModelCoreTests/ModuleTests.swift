@@ -3,7 +3,8 @@ import Testing
 
 /// Walking and changing a tree in which modules and parameters are shared.
 @Suite struct ModuleTests {
-  static let relu = Module(ClassName("torch.nn.modules.activation", "ReLU"), layer: .activation)
+  static let relu = Module(
+    ClassName("torch.nn.modules.activation", "ReLU"), layer: .activation(Activation(.relu)))
 
   /// root(first: block(conv, act), second: the same block, act: the same ReLU, tied: a module with the conv's weight)
   private func tree() throws -> Module {

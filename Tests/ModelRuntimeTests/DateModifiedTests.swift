@@ -13,7 +13,7 @@ import Testing
   /// Noon, so that the day is the same wherever the test runs but far from Greenwich.
   @Test(arguments: [
     (1_616_760_000, "2021-3-26"), (951_825_600, "2000-2-29"), (1_702_382_400, "2023-12-12"), (43_200, "1970-1-1"),
-    (-43_200, "1969-12-31"), (253_402_257_600, "9999-12-31"),
+    (-43_200, "1969-12-31"), (2_147_601_600, "2038-1-20"),
   ])
   func days(_ seconds: Int, _ expected: String) throws {
     let folder = try Folder()
@@ -28,7 +28,10 @@ import Testing
     #expect(try dateModified(folder.file("file")) == expected)
   }
 
-  @Test func folders() throws { #expect(try dateModified(Folder().path).split(separator: "-").count == 3) }
+  @Test func folders() throws {
+    let folder = try Folder()
+    #expect(try dateModified(folder.path).split(separator: "-").count == 3)
+  }
 
   @Test func missing() throws {
     let path = try Folder().file("none")

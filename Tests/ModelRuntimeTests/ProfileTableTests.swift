@@ -18,7 +18,8 @@ import Testing
 
   @Test func lines() throws {
     let lines = ProfileTable(Self.rows).description.split(separator: "\n").map(String.init)
-    #expect(try lines == Goldens.read().table)
+    for (line, expected) in zip(lines, try Goldens.read().table) { #expect(line == expected) }
+    #expect(lines.count == 5)
     #expect(ProfileTable().description == ProfileTable.header)
   }
 

@@ -5,15 +5,30 @@ public enum Layer: Sendable, Hashable {
   /// BatchNorm1d, BatchNorm2d, BatchNorm3d and SyncBatchNorm.
   case batchNorm(BatchNorm)
   case linear(Linear)
+  case layerNorm(LayerNorm)
+  case groupNorm(GroupNorm)
+  /// ReLU, SiLU, … : a function of each element alone.
+  case activation(Activation)
+  case softmax(Softmax)
+  /// Takes queries, keys and values; gives the attended values.
+  case multiheadAttention(MultiheadAttention)
+  /// Dropout and its relatives, which do nothing in evaluation.
+  case dropout
+  /// MaxPool and AvgPool in one to three dimensions.
+  case pool(Pool)
+  /// AdaptiveMaxPool and AdaptiveAvgPool in one to three dimensions.
+  case adaptivePool(AdaptivePool)
+  /// Upsample, UpsamplingNearest2d and UpsamplingBilinear2d.
+  case upsample(Upsample)
+  /// ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad.
+  case pad(Padding)
+  case flatten(Flatten)
+  case pixelShuffle(PixelShuffle)
   case identity
   /// Runs its children in order.
   case sequential
   /// Holds children without running them: ModuleList, ModuleDict.
   case container
-  /// A PyTorch module without parameters that works on each element: ReLU, SiLU, Dropout, …
-  case activation
-  /// A PyTorch module that combines neighbouring elements: pools, pads, upsampling, …
-  case spatial
   /// Any other class: its children are known, its forward is not.
   case opaque
 }
@@ -27,16 +42,18 @@ public struct Convolution: Sendable, Hashable {
   public var outChannels: Int
   public var kernelSize: [Int]
   public var stride: [Int]
-  /// Nil for the textual paddings `same` and `valid`, which stay as they are.
+  /// Nil for the textual padding `same`, which keeps the input's size.
   public var padding: [Int]?
   public var dilation: [Int]
   public var groups: Int
   public var paddingMode: String
+  /// What a transposed convolution adds to one side of its output; zeros otherwise.
+  public var outputPadding: [Int]
 
   public init(
     isTransposed: Bool = false, inChannels: Int, outChannels: Int, kernelSize: [Int],
     stride: [Int]? = nil, padding: [Int]? = nil, dilation: [Int]? = nil, groups: Int = 1,
-    paddingMode: String = "zeros"
+    paddingMode: String = "zeros", outputPadding: [Int]? = nil
   ) {
     self.isTransposed = isTransposed
     self.inChannels = inChannels
@@ -47,6 +64,7 @@ public struct Convolution: Sendable, Hashable {
     self.dilation = dilation ?? kernelSize.map { _ in 1 }
     self.groups = groups
     self.paddingMode = paddingMode
+    self.outputPadding = outputPadding ?? kernelSize.map { _ in 0 }
   }
 
   /// The shape of the weight: [out, in/groups, kernel…], or [in, out/groups, kernel…] when transposed. Nil unless groups divide both.
@@ -54,30 +72,6 @@ public struct Convolution: Sendable, Hashable {
     guard groups > 0, inChannels % groups == 0, outChannels % groups == 0 else { return nil }
     return (isTransposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups])
       + kernelSize
-  }
-}
-
-/// The configuration of a batch normalisation.
-public struct BatchNorm: Sendable, Hashable {
-  /// 1, 2 or 3 for BatchNorm1d to 3d; nil for SyncBatchNorm, which takes any.
-  public var rank: Int?
-  public var features: Int
-  public var eps: Double
-  /// Nil means a cumulative average.
-  public var momentum: Double?
-  public var isAffine: Bool
-  public var tracksRunningStatistics: Bool
-
-  public init(
-    rank: Int?, features: Int, eps: Double = 1e-5, momentum: Double? = 0.1, isAffine: Bool = true,
-    tracksRunningStatistics: Bool = true
-  ) {
-    self.rank = rank
-    self.features = features
-    self.eps = eps
-    self.momentum = momentum
-    self.isAffine = isAffine
-    self.tracksRunningStatistics = tracksRunningStatistics
   }
 }
 

@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCore
 
 /// What a model consists of: YOLOv5's `model_info`.
@@ -10,6 +11,10 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
     public let type: String?
     /// The elements of its own parameters, its children's not included.
     public let parameters: Int
+    /// The shape of its output, of the first one where it gives several; nil where it is not known or the module is not called.
+    public var outputShape: [Int]?
+    /// Multiplications in its own convolutions and products, its children's not included.
+    public var macs: Double?
   }
 
   /// Distinct modules, root and containers included; in a bare state dict the distinct paths of its names.
@@ -20,19 +25,41 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   public let gradients: Int
   /// The elements of all buffers, such as running statistics.
   public let buffers: Int
-  public let modules: [ModuleRow]
-  /// Why there are no FLOPs.
-  public let gflopsReason = "the order in which the modules run is not known"
+  public internal(set) var modules: [ModuleRow]
+  public internal(set) var gflops: GFlops?
+  /// Why there are no FLOPs; nil where there are.
+  public internal(set) var gflopsReason: String?
 
-  /// The first line of YOLOv5's report: `Model Summary: 214 layers, 1872157 parameters, 1872157 gradients`.
-  public var description: String {
-    "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients"
+  /// The first line of YOLOv5's report with thop's figure.
+  public var description: String { summary(.thop) }
+
+  /// The first line of YOLOv5's report: `Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs`; the last part is
+  /// left out where FLOPs are not known.
+  public func summary(_ convention: FlopsConvention) -> String {
+    let counts = "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients"
+    return gflops.map { CFormat.string("%s, %.1f GFLOPs", counts, $0[convention]) } ?? counts
   }
 }
 
 extension Module {
-  /// Counts layers, parameters, gradients and buffers. Reads no values.
-  public func modelInfo() -> ModelInfo {
+  /// Counts layers, parameters, gradients and buffers, and FLOPs for one picture of a size. Reads no values.
+  /// - Parameter imageSize: height and width in pixels.
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
+    var info = counts()
+    do { info.add(try flops(of: [[1, inputChannels, imageSize.height, imageSize.width]]), of: self) } catch {
+      info.gflopsReason = "\(error)"
+    }
+    return info
+  }
+
+  /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a convolution.
+  var inputChannels: Int {
+    var first: Tensor?
+    forEachParameter { if first == nil { first = $1.tensor } }
+    return first.flatMap { $0.shape.count == 4 ? $0.shape[1] : nil } ?? 3
+  }
+
+  private func counts() -> ModelInfo {
     var rows: [ModelInfo.ModuleRow] = []
     var (parameters, gradients, buffers) = (0, 0, 0)
     var seen: Set<Tensor.Identity> = []
@@ -71,7 +98,30 @@ extension StateDict {
     }
     return ModelInfo(
       layers: own.count, parameters: parameters, gradients: parameters, buffers: buffers,
-      modules: own.map { .init(name: $0.key, type: nil, parameters: $0.value) })
+      modules: own.map { .init(name: $0.key, type: nil, parameters: $0.value) },
+      gflopsReason: "a bare state dict does not say in which order its layers run")
+  }
+}
+
+extension ModelInfo {
+  /// Adds FLOPs, and to every row the shape and the multiplications of all calls of its module.
+  fileprivate mutating func add(_ report: FlopsReport, of root: Module) {
+    gflops = report.gflops
+    var shapes: [Identity: [Int]] = [:]
+    for call in report.graph.calls { shapes[call.module] = call.outputs.first.map { report.shapes[$0.node] } }
+    var macs: [String: Double] = [:]
+    var paths: [Identity: String] = [:]
+    root.forEachModule { paths[$1.identity] = $0 }
+    for (node, count) in zip(report.graph.nodes, report.macs) where count > 0 {
+      // A module that stands in two places has one row.
+      macs[node.module.flatMap { paths[$0] } ?? node.path, default: 0] += count
+    }
+    var index = 0
+    root.forEachModule { path, module in
+      modules[index].outputShape = shapes[module.identity]
+      modules[index].macs = macs[path, default: 0]
+      index += 1
+    }
   }
 }
 
@@ -87,16 +137,16 @@ extension ModelInfo: Encodable {
     try container.encode(gradients, forKey: .gradients)
     try container.encode(buffers, forKey: .buffers)
     try container.encode(modules, forKey: .modules)
-    try container.encodeNil(forKey: .gflops)
-    try container.encode(gflopsReason, forKey: .gflopsReason)
+    try container.encode(gflops, forKey: .gflops)
+    try container.encodeIfPresent(gflopsReason, forKey: .gflopsReason)
   }
 }
 
 extension Model {
-  /// Counts layers, parameters, gradients and buffers. Reads no values.
-  public func modelInfo() -> ModelInfo {
+  /// Counts layers, parameters, gradients and buffers, and a module's FLOPs. Reads no values.
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
     switch self {
-    case .module(let module): module.modelInfo()
+    case .module(let module): module.modelInfo(imageSize: imageSize)
     case .stateDict(let state): state.modelInfo()
     }
   }

@@ -13,18 +13,19 @@ import Testing
     #expect(net.layer == .sequential)
     let expected: [String: Layer] = [
       "0": .convolution(Convolution(inChannels: 3, outChannels: 8, kernelSize: [3, 3], padding: [1, 1])),
-      "1": .batchNorm(BatchNorm(rank: 2, features: 8, eps: 1e-3)), "2": .activation,
+      "1": .batchNorm(BatchNorm(rank: 2, features: 8, eps: 1e-3)), "2": .activation(Activation(.relu)),
       "3": .convolution(
         Convolution(
           inChannels: 8, outChannels: 8, kernelSize: [3, 3], padding: [2, 2], dilation: [2, 2], groups: 4)),
-      "4": .batchNorm(BatchNorm(rank: 2, features: 8)), "5": .activation,
+      "4": .batchNorm(BatchNorm(rank: 2, features: 8)), "5": .activation(Activation(.silu)),
       "6": .convolution(
         Convolution(inChannels: 8, outChannels: 4, kernelSize: [1, 1], paddingMode: "reflect")),
       "7": .batchNorm(BatchNorm(rank: 2, features: 4, isAffine: false)),
       "8": .convolution(
         Convolution(
           isTransposed: true, inChannels: 4, outChannels: 6, kernelSize: [2, 2], stride: [2, 2], groups: 2)),
-      "9": .batchNorm(BatchNorm(rank: 2, features: 6)), "10": .activation, "11": .spatial, "12": .spatial,
+      "9": .batchNorm(BatchNorm(rank: 2, features: 6)), "10": .activation(Activation(.relu6, isInPlace: true)),
+      "11": .adaptivePool(AdaptivePool(.average, outputSize: [1, 1])), "12": .flatten(Flatten()),
       "13": .linear(Linear(inFeatures: 6, outFeatures: 5)), "14": .batchNorm(BatchNorm(rank: 1, features: 5)),
     ]
     #expect(Set(net.children.keys) == Set(expected.keys))
@@ -46,7 +47,7 @@ import Testing
     #expect(net["model"]?.layer == .sequential)
     #expect(net["model.0"]?.className == ClassName("models.common", "Conv"))
     #expect(net["model.0.bn"]?.layer == .batchNorm(BatchNorm(rank: 2, features: 8, eps: 1e-3, momentum: 0.03)))
-    #expect(net["model.2"]?.layer == .spatial)
+    #expect(net["model.2"]?.layer == .upsample(Upsample(.scale([2]))))
     #expect(net["model.3.m"]?.layer == .container)
     #expect(
       net.attributes["names"]
@@ -97,9 +98,9 @@ import Testing
 
   @Test func otherClasses() throws {
     #expect(try layer("torch.nn.modules.linear.Identity", []) == .identity)
-    #expect(try layer("torch.nn.modules.activation.SiLU", []) == .activation)
-    #expect(try layer("torch.nn.modules.dropout.Dropout", []) == .activation)
-    #expect(try layer("torch.nn.modules.pooling.MaxPool2d", []) == .spatial)
+    #expect(try layer("torch.nn.modules.activation.SiLU", []) == .activation(Activation(.silu)))
+    #expect(try layer("torch.nn.modules.dropout.Dropout", []) == .dropout)
+    #expect(try layer("torch.nn.modules.pooling.MaxPool2d", []) == .opaque)
     #expect(try layer("torch.nn.modules.container.ModuleDict", []) == .container)
     #expect(try layer("my.nn.Identity", []) == .opaque)
     #expect(try layer("my.Sequential", []) == .opaque)

@@ -1,0 +1,59 @@
+import ModelCore
+
+/// What a class's `forward` does, in evaluation mode: which children it calls and what it computes between them.
+///
+///     "torchvision.models.resnet.BasicBlock": Forward { block, x in
+///       let y = try block(x, "conv1", "bn1", "relu", "conv2", "bn2")
+///       let shortcut = block.has("downsample") ? try block(x, "downsample") : x
+///       return try block(block.add(y, shortcut), "relu")
+///     },
+struct Forward: Sendable {
+  let run: @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]
+
+  /// One tensor to one tensor.
+  init(_ run: @escaping @Sendable (ForwardCall, Graph.Value) throws -> Graph.Value) {
+    self.run = { call, inputs in
+      guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: call.path) }
+      return [try run(call, inputs[0])]
+    }
+  }
+
+  private init(any run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]) { self.run = run }
+
+  /// Several tensors to several.
+  static func lists(_ run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]) -> Forward {
+    Forward(any: run)
+  }
+
+  /// Several tensors to one.
+  static func list(_ run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> Graph.Value) -> Forward {
+    Forward(any: { [try run($0, $1)] })
+  }
+
+  /// The children one after the other, by their names.
+  static func chain(_ names: String...) -> Forward { Forward { try $0.chain($1, names) } }
+
+  /// All children in order, as Sequential.
+  static let sequential = lists { call, inputs in
+    try call.module.children.keys.reduce(inputs) { try call.call($1, $0) }
+  }
+
+  /// The module's own layer: a subclass that changes nothing of its base's forward.
+  static let ownLayer = lists { call, inputs in [try call.emit(.layer(call.module.layer), inputs, isModule: true)] }
+}
+
+extension Forward {
+  /// The forward of a class by the path under which it is pickled, or by the end of that path (`models.common.Conv` is found for
+  /// `yolov5.models.common.Conv`); a method that stands in for `forward` behind it (`models.common.Conv.forward_fuse`).
+  static func known(_ className: ClassName, method: String? = nil) -> Forward? {
+    var path = Substring(className.description)
+    while true {
+      if let forward = all[method.map { "\(path).\($0)" } ?? String(path)] { return forward }
+      guard let dot = path.firstIndex(of: ".") else { return nil }
+      path = path[path.index(after: dot)...]
+    }
+  }
+
+  private static let all: [String: Forward] = [torchvisionResNet, yolov5Blocks, yolov5Heads, yoloModels]
+    .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
+}

@@ -1,0 +1,39 @@
+/// The configuration of a MaxPool or AvgPool; one entry for each spatial axis.
+public struct Pool: Sendable, Hashable {
+  public enum Kind: Sendable, Hashable { case max, average }
+
+  public var kind: Kind
+  public var kernelSize: [Int]
+  public var stride: [Int]
+  public var padding: [Int]
+  public var dilation: [Int]
+  /// Whether a last window that begins inside the input counts although it reaches beyond it.
+  public var ceilMode: Bool
+  /// Whether padding counts among the elements of an average.
+  public var countsPadding: Bool
+
+  public init(
+    _ kind: Kind, kernelSize: [Int], stride: [Int]? = nil, padding: [Int]? = nil, dilation: [Int]? = nil,
+    ceilMode: Bool = false, countsPadding: Bool = true
+  ) {
+    self.kind = kind
+    self.kernelSize = kernelSize
+    self.stride = stride ?? kernelSize
+    self.padding = padding ?? kernelSize.map { _ in 0 }
+    self.dilation = dilation ?? kernelSize.map { _ in 1 }
+    self.ceilMode = ceilMode
+    self.countsPadding = countsPadding
+  }
+}
+
+/// The configuration of an AdaptiveMaxPool or AdaptiveAvgPool.
+public struct AdaptivePool: Sendable, Hashable {
+  public var kind: Pool.Kind
+  /// One entry for each spatial axis; nil leaves that axis as it is.
+  public var outputSize: [Int?]
+
+  public init(_ kind: Pool.Kind, outputSize: [Int?]) {
+    self.kind = kind
+    self.outputSize = outputSize
+  }
+}

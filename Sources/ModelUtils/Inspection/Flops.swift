@@ -1,0 +1,71 @@
+import ModelArchitectures
+import ModelCore
+
+/// What "GFLOPs" means: the tools that print it do not agree.
+public enum FlopsConvention: String, Sendable, Codable, CaseIterable {
+  /// thop 0.1.1, which YOLOv5 prints: twice the operations of layers of exactly PyTorch's classes.
+  case thop
+  /// ultralytics-thop 2.2.3: subclasses and products called as functions count as well.
+  case ultralytics
+  /// YOLOv5's published tables: the fused model, twice the multiplications and the additions of biases.
+  case readme
+  /// torchvision's published tables: multiplications of convolutions and products, not doubled.
+  case macs
+}
+
+/// The floating-point operations of one pass in evaluation mode, in units of 10^9, under each convention.
+public struct GFlops: Sendable, Codable, Hashable {
+  public var thop = 0.0
+  public var ultralytics = 0.0
+  public var readme = 0.0
+  public var macs = 0.0
+
+  public subscript(convention: FlopsConvention) -> Double {
+    switch convention {
+    case .thop: thop
+    case .ultralytics: ultralytics
+    case .readme: readme
+    case .macs: macs
+    }
+  }
+}
+
+/// The operations of a model at one size of input.
+public struct FlopsReport: Sendable {
+  public let gflops: GFlops
+  public let graph: Graph
+  /// For each of the graph's nodes the shape of its output.
+  public let shapes: [[Int]]
+  /// For each node its multiplications in convolutions and products.
+  public let macs: [Double]
+}
+
+extension Module {
+  /// Counts the operations of one pass over inputs of the given shapes, such as [1, 3, 640, 640], at their true size.
+  /// - Throws: `ModelError` for classes whose forward is not known, and for shapes that do not fit.
+  public func flops(of inputShapes: [[Int]]) throws -> FlopsReport {
+    let graph = try Graph(self, inputCount: inputShapes.count)
+    let shapes = try graph.shapes(of: inputShapes)
+    // What a fused model adds: the biases that are there, and those that take the place of a batch norm.
+    var biased = Set(graph.normalizedLayers().map(\.layer))
+    var withBias: Set<Identity> = []
+    forEachModule { if $1.parameters["bias"] != nil { withBias.insert($1.identity) } }
+    for (index, node) in graph.nodes.enumerated() {
+      if let module = node.module, withBias.contains(module) { biased.insert(index) }
+    }
+    var totals = OperationCount()
+    var macs: [Double] = []
+    macs.reserveCapacity(graph.nodes.count)
+    for (index, node) in graph.nodes.enumerated() {
+      let counts = OperationCount(
+        node, inputs: node.inputs.map { shapes[$0.node] }, output: shapes[index], hasBias: biased.contains(index))
+      totals += counts
+      macs.append(counts.macs)
+    }
+    return FlopsReport(
+      gflops: GFlops(
+        thop: totals.thop * 2 / 1e9, ultralytics: totals.ultralytics * 2 / 1e9,
+        readme: (totals.macs + totals.biases) * 2 / 1e9, macs: totals.macs / 1e9),
+      graph: graph, shapes: shapes, macs: macs)
+  }
+}
