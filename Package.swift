@@ -109,7 +109,8 @@ let tools: [Target] = [
 let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
-  .testTarget(name: "ModelRuntimeTests", dependencies: ["ModelRuntime"]),
+  .testTarget(
+    name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),

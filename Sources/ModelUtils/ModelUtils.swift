@@ -7,4 +7,3 @@
 @_exported import ModelInspection
 @_exported import ModelRuntime
 @_exported import ModelSurgery
-

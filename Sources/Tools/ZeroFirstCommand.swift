@@ -39,7 +39,8 @@ struct ZeroFirst: ParsableCommand {
     world.close()
     if goesFirst { throw ExitCode(status) }
     guard failure == 0 else {
-      Terminal.error("rank \(world.rank): \(command[0]) is not run: it ended with status \(failure) on a rank that goes first")
+      Terminal.error(
+        "rank \(world.rank): \(command[0]) is not run: it ended with status \(failure) on a rank that goes first")
       throw ExitCode(failure)
     }
     throw ExitCode(execute())

@@ -17,7 +17,8 @@ import Testing
   func devices(_ text: String, _ names: [String]) throws { #expect(try DeviceRequest(text) == .cuda(names)) }
 
   @Test(arguments: [
-    "mps", "-1", "0,", ",", ",0", "0,,1", "gpu", "0 1", "1.5", "0x1", "99999999999", "2147483648", "cuda:", "cuda:cuda:0",
+    "mps", "-1", "0,", ",", ",0", "0,,1", "gpu", "0 1", "1.5", "0x1", "99999999999", "2147483648", "cuda:",
+    "cuda:cuda:0",
     "cpu,0", "none,0", "cuda,1", "GPU-", "GPU-a b", "٣", "0;rm", "0\u{0}1",
   ])
   func whatIsNone(_ text: String) {

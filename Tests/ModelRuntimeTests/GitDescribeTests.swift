@@ -3,7 +3,9 @@ import Testing
 
 @Suite struct GitDescribeTests {
   private func git(_ arguments: String..., in folder: Folder) throws {
-    let settings = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"]
+    let settings = [
+      "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false",
+    ]
     try #require(ChildProcess(["git", "-C", folder.path] + settings + arguments).wait() == 0)
   }
 

@@ -7,7 +7,7 @@ import Testing
     ProfileRow(forward: Timings([0.001]), input: [16, 3, 640, 640], output: [16, 3, 640, 640]),
     ProfileRow(
       parameters: 7_235_389, gflops: 16.4852345, gpuMemory: 1_234_567_000, forward: Timings([0.123456789]),
-      backward: Timings([0.00012345e-3]), input: [1, 3, 64, 48], output: [1, 255]),
+      backward: Timings([0.000123456e-3]), input: [1, 3, 64, 48], output: [1, 255]),
     ProfileRow(
       parameters: 12, gflops: 1e-9, gpuMemory: 80_000_000_000, forward: Timings([1000]), backward: Timings([1234.567]),
       input: [3], output: nil),

@@ -14,7 +14,9 @@ import Testing
     #expect(environment.date.split(separator: "-").count == 3)
     #expect(environment.libraries.map(\.name) == ["libpng", "libjpeg", "zlib"])
     for library in environment.libraries where library.name != "libjpeg" {
-      #expect(library.header.contains(".") && library.loaded.split(separator: ".").first == library.header.split(separator: ".").first)
+      #expect(
+        library.header.contains(".")
+          && library.loaded.split(separator: ".").first == library.header.split(separator: ".").first)
     }
     let decoded = try JSONDecoder().decode(RuntimeEnvironment.self, from: JSONEncoder().encode(environment))
     #expect(decoded == environment)

@@ -75,7 +75,8 @@ import Testing
       return
     }
     #expect(
-      refusal { _ = try stub.select("0,1", batchSize: size) } == "batch size \(size) is not a multiple of the 2 devices")
+      refusal { _ = try stub.select("0,1", batchSize: size) } == "batch size \(size) is not a multiple of the 2 devices"
+    )
     #expect(stub.cudaVisibleDevices == "7")
     #expect(try StubDriver().select("1", batchSize: size).devices.count == 1)
   }
@@ -97,7 +98,9 @@ import Testing
     let runtime = CUDARuntime(cuda: "libnone.so.1", visible: .init(get: { nil }, set: { _ in }))
     let selection = try runtime.select(.automatic, batchSize: nil)
     #expect(selection.name == "cpu" && selection.reason?.hasPrefix("libnone.so.1: ") == true)
-    #expect(refusal { _ = try runtime.select(.cuda(["0"]), batchSize: nil) }.hasPrefix("device '0' is not there: libnone.so.1: "))
+    #expect(
+      refusal { _ = try runtime.select(.cuda(["0"]), batchSize: nil) }.hasPrefix(
+        "device '0' is not there: libnone.so.1: "))
   }
 
   @Test func aLibraryThatIsNoDriver() throws {
@@ -120,7 +123,8 @@ import Testing
     #expect(try stub.select("").devices.map(\.name) == ["Stub GPU 1"])
     #expect(
       refusal { _ = try stub.select("2") }
-        == "device '2' is not there: the CUDA driver sees 2 of CUDA_VISIBLE_DEVICES=1,0; use cpu, or devices that are there")
+        == "device '2' is not there: the CUDA driver sees 2 of CUDA_VISIBLE_DEVICES=1,0; use cpu, or devices that are there"
+    )
     #expect(try stub.pointer("stub_initializations", to: Int32.self).pointee == 1)
   }
 

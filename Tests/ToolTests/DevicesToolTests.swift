@@ -19,7 +19,8 @@ import Testing
     return folder
   }
 
-  private func run(_ arguments: [String], _ folder: Folder, _ variables: [String: String?] = [:]) throws -> Tool.Result {
+  private func run(_ arguments: [String], _ folder: Folder, _ variables: [String: String?] = [:]) throws -> Tool.Result
+  {
     let standard: [String: String?] = ["LD_LIBRARY_PATH": folder.url.path, "CUDA_VISIBLE_DEVICES": nil]
     return try Tool.run(arguments, environment: standard.merging(variables) { $1 })
   }
@@ -66,8 +67,13 @@ import Testing
   @Test func failures() throws {
     let folder = try drivers()
     for (arguments, variables, message) in [
-      (["--device", "7"], [:], "device '7' is not there: the CUDA driver sees none; use cpu, or a device that is there"),
-      (["--device", "0"], ["STUB_DEVICES": "0"], "device '0' is not there: the CUDA driver sees none; use cpu, or a device that is there"),
+      (
+        ["--device", "7"], [:], "device '7' is not there: the CUDA driver sees none; use cpu, or a device that is there"
+      ),
+      (
+        ["--device", "0"], ["STUB_DEVICES": "0"],
+        "device '0' is not there: the CUDA driver sees none; use cpu, or a device that is there"
+      ),
       (
         ["--device", "0"], ["STUB_STATUS": "999"],
         "device '0' is not there: the CUDA driver fails: CUDA_ERROR_UNKNOWN (999): unknown error; "
@@ -81,7 +87,8 @@ import Testing
     }
     let broken = try run(["devices"], folder, ["STUB_STATUS": "999"])
     #expect(broken.status == 0 && broken.output == "ModelUtils 0.1.0 CPU\n")
-    #expect(broken.error == "mutils: note: using the CPU: the CUDA driver fails: CUDA_ERROR_UNKNOWN (999): unknown error\n")
+    #expect(
+      broken.error == "mutils: note: using the CPU: the CUDA driver fails: CUDA_ERROR_UNKNOWN (999): unknown error\n")
     let unmanaged = try run(["devices", "--json"], folder, ["STUB_NVML_STATUS": "9"]).json
     let device = try #require((unmanaged["devices"] as? [[String: Any]])?.first)
     #expect(device["freeMemory"] == nil && unmanaged["driverVersion"] == nil)
@@ -97,7 +104,8 @@ import Testing
   @Test func env() throws {
     let folder = try drivers()
     let json = try run(["env", "--json", "--threads", "5"], folder).json
-    for key in ["version", "swift", "build", "system", "kernel", "processor", "simd", "cores", "memory", "date", "git"] {
+    for key in ["version", "swift", "build", "system", "kernel", "processor", "simd", "cores", "memory", "date", "git"]
+    {
       #expect(json[key] != nil, "\(key)")
     }
     #expect(json["version"] as? String == "0.1.0" && json["threads"] as? Int == 5)
@@ -115,7 +123,8 @@ import Testing
     let folder = try drivers()
     let result = try run(["devices", "--verbose"], folder)
     #expect(result.output == "ModelUtils 0.1.0 CUDA:0 (Stub GPU 0, 16280MB)\n")
-    #expect(result.error.contains("the CUDA driver (CUDA 12.4) sees 2 devices") && result.error.contains("selected cuda:0"))
+    #expect(
+      result.error.contains("the CUDA driver (CUDA 12.4) sees 2 devices") && result.error.contains("selected cuda:0"))
     let info = try Tool.run("info", Tool.fixture("training_checkpoint.pt"), "--verbose")
     #expect(info.error.contains("format torch, models 'ema', 'model'"))
   }

@@ -39,12 +39,15 @@ import Testing
     let picture = folder.path("picture.png")
     try #require(Tool.run("scale", "--ratio", "4", "-o", picture).status == 0)
     let pictures = [String](repeating: picture, count: 30)
-    let arguments = ["scale"] + pictures + ["--ratio", "0.1", "--batch", "-o", folder.path("out.safetensors"), "--force"]
+    let arguments =
+      ["scale"] + pictures + ["--ratio", "0.1", "--batch", "-o", folder.path("out.safetensors"), "--force"]
     let output = try terminal(arguments)
     let drawings = output.components(separatedBy: "\r").filter { $0.contains("/30 pictures") }
     #expect(!drawings.isEmpty)
     for drawing in drawings {
-      #expect(drawing.wholeMatch(of: /\[#* *\] \d+\/30 pictures, [\d.e+]+\/s(, [\d:]+( s)? left)?\u{1b}\[K/) != nil, "\(drawing)")
+      #expect(
+        drawing.wholeMatch(of: /\[#* *\] \d+\/30 pictures, [\d.e+]+\/s(, [\d:]+( s)? left)?\u{1b}\[K/) != nil,
+        "\(drawing)")
       #expect(drawing.count <= 79 + 3)
     }
     #expect(output.hasSuffix("\r\u{1b}[K"))

@@ -70,7 +70,9 @@ import Testing
     process.environment = ProcessInfo.processInfo.environment.filter { Self.alone[$0.key] == nil }
     try process.run()
     let end = Date().addingTimeInterval(20)
-    while !FileManager.default.fileExists(atPath: folder.path("ready")), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+    while !FileManager.default.fileExists(atPath: folder.path("ready")), Date() < end {
+      Thread.sleep(forTimeInterval: 0.02)
+    }
     process.terminate()
     process.waitUntilExit()
     #expect(process.terminationReason == .exit && process.terminationStatus == 9)

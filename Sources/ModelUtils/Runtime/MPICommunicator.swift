@@ -38,7 +38,8 @@
       let status = mm_maximum(value, seconds, &result)
       guard status != MM_TIMEOUT else {
         throw ModelError(
-          "rank \(rank) of \(worldSize) has waited for the others in vain, for \(CFormat.string("%g", seconds)) seconds")
+          "rank \(rank) of \(worldSize) has waited for the others in vain, for \(CFormat.string("%g", seconds)) seconds"
+        )
       }
       try Self.check(status)
       return result
@@ -49,7 +50,11 @@
 
     private static func check(_ status: Int32) throws {
       guard status != 0 else { return }
-      throw ModelError("MPI fails: \(textOfBuffer(512) { mm_message(status, $0, 512); return true } ?? "\(status)")")
+      let text = textOfBuffer(512) { buffer in
+        mm_message(status, buffer, 512)
+        return true
+      }
+      throw ModelError("MPI fails: \(text ?? "error \(status)")")
     }
   }
 #endif

@@ -52,7 +52,8 @@ extension ProfileRow: CustomStringConvertible {
 
 extension ProfileTable: CustomStringConvertible {
   public static let header = CFormat.string(
-    "%12s%12s%14s%14s%14s%24s%24s", "Params", "GFLOPs", "GPU_mem (GB)", "forward (ms)", "backward (ms)", "input", "output"
+    "%12s%12s%14s%14s%14s%24s%24s", "Params", "GFLOPs", "GPU_mem (GB)", "forward (ms)", "backward (ms)", "input",
+    "output"
   )
 
   public var description: String { ([Self.header] + rows.map(\.description)).joined(separator: "\n") }

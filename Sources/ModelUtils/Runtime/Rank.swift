@@ -80,13 +80,17 @@ public struct Rank: Sendable, Hashable, Codable {
     guard size > rank else { throw ModelError("\(names.rank) is \(rank), but the size of the world is \(size)") }
     var local = try number(names.localRank, variable)
     if let known = local, known < 0 { local = nil }
-    if let known = local, known > rank { throw ModelError("\(names.localRank) is \(known), but \(names.rank) is \(rank)") }
+    if let known = local, known > rank {
+      throw ModelError("\(names.localRank) is \(known), but \(names.rank) is \(rank)")
+    }
     return Rank(launcher: launcher, rank: rank, localRank: size == 1 ? 0 : local, worldSize: size)
   }
 
   private static func number(_ name: String, _ variable: (String) -> String?) throws -> Int? {
     guard let text = variable(name), !text.isEmpty else { return nil }
-    guard let number = Int32(text) else { throw ModelError("\(name) is '\(text)', which is no rank or number of ranks") }
+    guard let number = Int32(text) else {
+      throw ModelError("\(name) is '\(text)', which is no rank or number of ranks")
+    }
     return Int(number)
   }
 }

@@ -21,12 +21,14 @@ public func withRankZeroFirst<Result>(
     throw ModelError("this process has no local rank, but it is one of \(communicator.worldSize)")
   }
   guard localRank > 0 else {
-    let result = Swift.Result { try body() }
-    let isFailed = if case .failure = result { true } else { false }
-    do { _ = try communicator.maximum(isFailed ? 1 : 0, timeout: timeout) } catch where isFailed {
+    let result: Result
+    do { result = try body() } catch {
       // Why the body failed says more than that the others are gone.
+      _ = try? communicator.maximum(1, timeout: timeout)
+      throw error
     }
-    return try result.get()
+    _ = try communicator.maximum(0, timeout: timeout)
+    return result
   }
   guard try communicator.maximum(0, timeout: timeout) == 0 else {
     throw ModelError("rank \(communicator.rank) does not run: the rank that goes first has failed")
