@@ -24,6 +24,7 @@ let ground: [Target] = [
   .target(
     name: "CMPI", dependencies: [.target(name: "COpenMPI", condition: .when(traits: ["MPI"]))], path: "\(library)/CMPI",
     cSettings: [.define("MODELUTILS_MPI", .when(traits: ["MPI"]))]),
+  .target(name: "CRuntime", path: "\(library)/CRuntime"),
   .target(name: "CKernels", path: "\(library)/CKernels"),
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
@@ -48,7 +49,7 @@ let floors: [Target] = [
   .target(
     name: "ModelRuntime",
     dependencies: [
-      "ModelCore", "CKernels", "CCodecs", "CZlib",
+      "ModelCore", "CKernels", "CCodecs", "CRuntime", "CZlib",
       .target(name: "CMPI", condition: .when(traits: ["MPI"])),
       .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
@@ -84,8 +85,8 @@ let floors: [Target] = [
     ],
     path: library,
     exclude: [
-      "Architectures", "Averaging", "CCodecs", "CKernels", "CMPI", "CSystem", "Checkpoints", "Core", "Images",
-      "Inspection", "Runtime", "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CMPI", "CRuntime", "CSystem", "Checkpoints", "Core",
+      "Images", "Inspection", "Runtime", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]

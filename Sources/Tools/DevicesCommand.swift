@@ -5,8 +5,8 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Chooses the devices to compute on, as YOLOv5's select_device does.",
     discussion: """
-      Without --device it is the first CUDA device that CUDA_VISIBLE_DEVICES lets be seen, or else the CPU. Devices are asked of NVIDIA's \
-      driver where it is installed; nothing is computed on them.
+      Without --device it is the first CUDA device that CUDA_VISIBLE_DEVICES lets be seen, or else the CPU. NVIDIA's \
+      driver is asked, where it is installed; nothing is computed.
 
       Example: mutils devices --device 0,1 --batch-size 16
       """)

@@ -15,7 +15,8 @@ enum Signals {
   private static let child = Mutex<pid_t?>(nil)
   nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
-  /// A run that is interrupted leaves no partial output behind, and hands the signal on to the program that it waits for.
+  /// A run that is interrupted leaves no partial output behind, and hands the signal on to the program that it waits
+  /// for.
   static func install() {
     for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number, SIG_IGN)

@@ -6,12 +6,12 @@ struct ZeroFirst: ParsableCommand {
     commandName: "zero-first",
     abstract: "Runs a command on the first rank of each machine, then on the others.",
     discussion: """
-      For what one process should do before the others find it done, such as downloading a data set. Each rank ends with its command's exit \
-      status (128 and the signal's number if it died of one). If the command fails on a rank that goes first, the others do not run it and end with \
-      its status.
+      For what one process should do before the others find it done, such as downloading a data set. Each rank ends \
+      with its command's exit status (128 and the signal's number if it died of one). If the command fails on a rank \
+      that goes first, the others do not run it and end with its status.
 
-      Ranks meet through Open MPI, in a build with --traits MPI; launch them with mpirun. A process of its own just runs the command. The command must be \
-      no MPI program itself.
+      Ranks meet through Open MPI, in a build with --traits MPI; launch them with mpirun. A process of its own just \
+      runs the command. The command must be no MPI program itself.
 
       Example: mpirun -n 4 mutils zero-first -- python prepare.py
       """)

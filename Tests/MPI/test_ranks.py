@@ -1,4 +1,4 @@
-"""zero-first and withRankZeroFirst under a real mpirun. Needs Open MPI and a build with --traits MPI in the folder BUILD."""
+"""zero-first and withRankZeroFirst under a real mpirun. Needs a build with --traits MPI in the folder BUILD."""
 
 import os
 import re
@@ -200,7 +200,7 @@ def test_torchrun_within_mpirun():
     assert status == 1 and out == "" and "Open MPI says" in err
 
 
-# --- the library -------------------------------------------------------------------------------------------------------
+# --- the library ----------------------------------------------------------------------------------------------------
 
 
 def ranks(*arguments, count=4):

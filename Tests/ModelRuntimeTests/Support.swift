@@ -33,7 +33,8 @@ final class Folder: Sendable {
   }
 }
 
-/// A driver that stands in for NVIDIA's, in a copy of its own, whose variable CUDA_VISIBLE_DEVICES is not the process's.
+/// A driver that stands in for NVIDIA's, in a copy of its own, whose variable CUDA_VISIBLE_DEVICES is not the
+/// process's.
 struct StubDriver {
   let runtime: CUDARuntime
   let library: String

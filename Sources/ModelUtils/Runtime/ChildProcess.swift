@@ -20,7 +20,8 @@ package struct ChildProcess: Sendable {
     package let error: ModelError
   }
 
-  /// Starts `arguments[0]`, which is looked for in PATH, with this process's standard streams, environment and folder; signals have their defaults.
+  /// Starts `arguments[0]`, which is looked for in PATH, with this process's standard streams, environment and folder;
+  /// signals have their defaults.
   /// - Parameter output: takes its standard output; standard input and error are then empty.
   package init(_ arguments: [String], output: FileDescriptor? = nil) throws(Failure) {
     var actions = posix_spawn_file_actions_t()
@@ -53,7 +54,8 @@ package struct ChildProcess: Sendable {
   }
 
   /// Waits until it ends.
-  /// - Parameter beforeRelease: is called when it has ended while its id is still its own, so that no signal is sent to another.
+  /// - Parameter beforeRelease: is called when it has ended while its id is still its own, so that no signal is sent to
+  ///   another.
   /// - Returns: its exit status, or 128 and the number of the signal that it died of.
   package func wait(beforeRelease: () -> Void = {}) -> Int32 {
     var information = siginfo_t()

@@ -9,7 +9,8 @@ import SystemPackage
   import Darwin
 #endif
 
-/// The day on which a file or folder was last changed, in local time and without padding, such as `2021-3-26`: torch_utils' `date_modified`.
+/// The day on which a file or folder was last changed, in local time and without padding, such as `2021-3-26`:
+/// torch_utils' `date_modified`.
 /// - Throws: `ModelError` when there is none at `path`.
 public func dateModified(_ path: String) throws -> String {
   var status = stat()

@@ -7,8 +7,9 @@ public enum DeviceRequest: Sendable, Hashable {
   /// Each item as CUDA_VISIBLE_DEVICES takes it: a number, or `GPU-…` or `MIG-…`, all different.
   case cuda([String])
 
-  /// Reads `cpu`, an empty text or `none`, `0`, `0,1,2,3`, `cuda:0`, `cuda:0,cuda:1` or `cuda` (device 0); letters of either case, spaces
-  /// around items. UUIDs (`GPU-…`, `MIG-…`) are **ours**, as are the checks: the original hands any text to the driver.
+  /// Reads `cpu`, an empty text or `none`, `0`, `0,1,2,3`, `cuda:0`, `cuda:0,cuda:1` or `cuda` (device 0); letters of
+  /// either case, spaces around items. UUIDs (`GPU-…`, `MIG-…`) are **ours**, as are the checks: the original hands any
+  /// text to the driver.
   /// - Throws: `ModelError` for anything else, for an empty item, and for a device that is named twice.
   public init(_ text: String) throws {
     let items = text.split(separator: ",", omittingEmptySubsequences: false).map { item in

@@ -10,7 +10,8 @@
 
     /// Initialises MPI unless it is already.
     /// - Parameter known: what the launcher said; the world must be the same.
-    /// - Throws: `ModelError` when MPI fails or knows another world, as a program that another MPI's launcher has started does.
+    /// - Throws: `ModelError` when MPI fails or knows another world, as a program that another MPI's launcher has
+    ///   started does.
     static func world(as known: Rank) throws -> MPICommunicator {
       let launched = try Rank.ofMPI()
       guard let launched, launched.rank == known.rank, launched.worldSize == known.worldSize else {

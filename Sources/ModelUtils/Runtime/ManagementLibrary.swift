@@ -1,7 +1,7 @@
 import ModelCore
 
-/// NVML, the driver's management library: memory in use without a context. It knows nothing of CUDA_VISIBLE_DEVICES and counts by PCI
-/// bus, so that a device is found by its UUID alone.
+/// NVML, the driver's management library: memory in use without a context. It knows nothing of CUDA_VISIBLE_DEVICES and
+/// counts by PCI bus, so that a device is found by its UUID alone.
 package struct ManagementLibrary: Sendable {
   typealias Status = Int32
   typealias Handle = UnsafeMutableRawPointer

@@ -36,7 +36,8 @@ public struct ProfileTable: Sendable, Hashable, Codable {
 }
 
 extension ProfileRow: CustomStringConvertible {
-  /// The line. **Ours** gives the median of the times, which one slow call does not move, where the original gives the mean.
+  /// The line. **Ours** gives the median of the times, which one slow call does not move, where the original gives the
+  /// mean.
   public var description: String {
     CFormat.string("%12d%12.4g%14.3f", parameters, gflops, Double(gpuMemory) / 1e9)
       + CFormat.string("%14.4g%14.4g", forward.median * 1000, (backward?.median ?? .nan) * 1000)

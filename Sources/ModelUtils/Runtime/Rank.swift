@@ -41,9 +41,9 @@ public struct Rank: Sendable, Hashable, Codable {
     try Rank { name in getenv(name).map { String(cString: $0) } }
   }
 
-  /// Reads the variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK), Open MPI (OMPI_COMM_WORLD_…), MPICH and its kin (PMI_RANK, PMI_SIZE,
-  /// MPI_LOCALRANKID) and Slurm (SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID), the first that are set, in this order. A RANK of -1 counts
-  /// as not set, as in YOLOv5.
+  /// Reads the variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK), Open MPI (OMPI_COMM_WORLD_…), MPICH and its kin
+  /// (PMI_RANK, PMI_SIZE, MPI_LOCALRANKID) and Slurm (SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID), the first
+  /// that are set, in this order. A RANK of -1 counts as not set, as in YOLOv5.
   /// - Throws: `ModelError` when a variable is no number, one is missing or they contradict each other.
   public init(_ variable: (String) -> String?) throws {
     if let known = try Self.read(Launcher.allCases, variable) {

@@ -1,15 +1,16 @@
 import ModelCore
 
-/// Runs `body` on the first rank of each machine, and on the others when it is done there: torch_utils' `torch_distributed_zero_first`, for what
-/// one process should do for all, such as downloading a file.
+/// Runs `body` on the first rank of each machine, and on the others when it is done there: torch_utils'
+/// `torch_distributed_zero_first`, for what one process should do for all, such as downloading a file.
 ///
 /// **Ours**: where `body` fails on a rank that goes first, the others are released with an error and do not run it.
 /// - Parameters:
 ///   - localRank: this process's rank on its machine; -1 for a process of its own. nil asks the communicator.
 ///   - communicator: nil is the world that this process was launched in (`currentCommunicator`).
-///   - timeout: how long a rank waits for the others before it gives up; torch.distributed's default is half an hour as well.
-/// - Throws: what `body` throws; `ModelError` when a rank that goes first fails or does not come in time, or when there are other ranks but no way to
-///   meet them.
+///   - timeout: how long a rank waits for the others before it gives up; torch.distributed's default is half an hour as
+///     well.
+/// - Throws: what `body` throws; `ModelError` when a rank that goes first fails or does not come in time, or when there
+///   are other ranks but no way to meet them.
 public func withRankZeroFirst<Result>(
   localRank: Int? = nil, communicator: (any Communicator)? = nil, timeout: Duration = .seconds(1800),
   _ body: () throws -> Result

@@ -103,7 +103,8 @@ public struct RuntimeEnvironment: Sendable, Hashable, Codable {
     return String(cString: resolved)
   }
 
-  /// The folder that SwiftPM built the program in: what stands above `.build`. Elsewhere a work tree of git's would be someone else's.
+  /// The folder that SwiftPM built the program in: what stands above `.build`. Elsewhere a work tree of git's would be
+  /// someone else's.
   private static func checkout(of program: String?) -> String? {
     guard let folders = program?.split(separator: "/", omittingEmptySubsequences: false),
       let end = folders.lastIndex(where: { $0 == ".build" || $0.hasPrefix(".build-") })

@@ -1,4 +1,5 @@
-// Stands in for libnvidia-ml.so.1 beside cuda.c. By PCI bus the devices come in the opposite order; device i of CUDA has i + 1 GiB free.
+// Stands in for libnvidia-ml.so.1 beside cuda.c. By PCI bus the devices come in the opposite order; device i of CUDA
+// has i + 1 GiB free.
 //
 // STUB_NVML_STATUS: what nvmlInit_v2 returns (0).
 

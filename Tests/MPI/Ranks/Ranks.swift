@@ -8,7 +8,8 @@ import ModelUtils
   import Darwin
 #endif
 
-/// A distributed program of the library: says when each rank runs. What the rank that goes first does stands in the first argument.
+/// A distributed program of the library: says when each rank runs. What the rank that goes first does stands in the
+/// first argument.
 @main
 enum Ranks {
   struct Fault: Error {}
