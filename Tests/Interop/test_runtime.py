@@ -49,7 +49,8 @@ def test_cpu(device):
 @pytest.mark.parametrize("device", ["0", "cuda:0", "0,1", "7", "-1", "cuda", "x", "0,"])
 def test_what_is_not_there(device):
     assert theirs(device) is None
-    fails("devices", "--device=" + device, naming=f"device '{device.replace('cuda:', '').replace('cuda', '0') or device}'")
+    named = device.replace("cuda:", "").replace("cuda", "0")
+    fails("devices", "--device=" + device, naming=f"device '{named}'")
 
 
 def test_checkout(tmp_path):

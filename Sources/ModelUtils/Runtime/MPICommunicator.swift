@@ -28,8 +28,9 @@
     }
 
     private static func refusal(_ known: Rank, _ reason: String) -> ModelError {
-      ModelError(
-        "\(known.launcher?.rawValue ?? "the environment") says that this is rank \(known.rank) of \(known.worldSize), but \(reason)",
+      let launcher = known.launcher?.rawValue ?? "the environment"
+      return ModelError(
+        "\(launcher) says that this is rank \(known.rank) of \(known.worldSize), but \(reason)",
         advice: "launch it with the mpirun of the MPI that it was built with, or run it once, before the ranks start")
     }
 

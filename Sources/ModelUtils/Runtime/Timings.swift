@@ -45,7 +45,7 @@ extension Timings: CustomStringConvertible {
   /// `median 1.23 ms, spread 0.04 ms, 1.2 to 1.3 ms, 10 times`.
   public var description: String {
     func text(_ seconds: Double) -> String { CFormat.string("%.3g", seconds * 1000) }
-    return
-      "median \(text(median)) ms, spread \(text(spread)) ms, \(text(minimum)) to \(text(maximum)) ms, \(seconds.count) times"
+    let range = "\(text(minimum)) to \(text(maximum)) ms"
+    return "median \(text(median)) ms, spread \(text(spread)) ms, \(range), \(seconds.count) times"
   }
 }
