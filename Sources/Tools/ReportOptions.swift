@@ -31,7 +31,7 @@ struct ReportOptions: ParsableArguments {
       try ModelLog.$logger.withValue(verbose ? Terminal.logger : ModelLog.logger) {
         let progress = FileProgress(isShown: !quiet)
         defer { progress.finish() }
-        return try WritingProgress.$handler.withValue(progress.show, operation: body)
+        return try WritingProgress.$observer.withValue(WritingProgress.Observer(progress.show), operation: body)
       }
     }
   }

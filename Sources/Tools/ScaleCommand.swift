@@ -76,7 +76,7 @@ struct Scale: ParsableCommand {
     let results = Mutex<[Int: Result<ScaleResult, any Error>]>([:])
     Parallel.forEach(jobs.count) { index in
       let result = Parallel.$threadCount.withValue(1) {
-        WritingProgress.$handler.withValue(nil) { Result { try scale(jobs[index]) } }
+        WritingProgress.$observer.withValue(nil) { Result { try scale(jobs[index]) } }
       }
       results.withLock { $0[index] = result }
       progress.step()

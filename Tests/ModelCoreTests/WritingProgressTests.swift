@@ -7,8 +7,8 @@ import Testing
   private func progress(parts: [Int], expected: Int?) throws -> [WritingProgress] {
     let folder = try TemporaryFolder()
     let seen = Mutex<[WritingProgress]>([])
-    let note: @Sendable (WritingProgress) -> Void = { progress in seen.withLock { $0.append(progress) } }
-    try WritingProgress.$handler.withValue(note) {
+    let observer = WritingProgress.Observer { progress in seen.withLock { $0.append(progress) } }
+    try WritingProgress.$observer.withValue(observer) {
       let file = try AtomicFile(replacing: folder.path.appending("file"), expectedSize: expected)
       for count in parts { try file.write([UInt8](repeating: 1, count: count)) }
       try file.commit()

@@ -27,7 +27,7 @@ public final class AtomicFile {
   private var (inFile, started) = (0, 0)
 
   private let expectedSize: Int?
-  private let reportProgress = WritingProgress.handler
+  private let observer = WritingProgress.observer
 
   private static let unfinished = Mutex<Set<String>>([])
 
@@ -122,7 +122,7 @@ public final class AtomicFile {
         inFile += try descriptor.writeAll(part)
         rest = rest.dropFirst(part.count)
         startWriteback()
-        reportProgress?(WritingProgress(file: target.string, written: inFile, expected: expectedSize))
+        observer?.tell(WritingProgress(file: target.string, written: inFile, expected: expectedSize))
       }
     } catch let error as Errno {
       throw ModelError("cannot be written: \(error)", file: target.string)

@@ -6,7 +6,16 @@ public struct WritingProgress: Sendable, Hashable {
   /// How many it will be; nil where that is not known before.
   public let expected: Int?
 
-  /// Is told, for files that are begun in this task: `WritingProgress.$handler.withValue({ progress in … }) { … }`. It
-  /// is called on any thread, one call at a time for a file, and often: after each part of at most 64 MB.
-  @TaskLocal public static var handler: (@Sendable (WritingProgress) -> Void)?
+  /// Who is told of files that are begun in this task: `WritingProgress.$observer.withValue(Observer { … }) { … }`.
+  @TaskLocal public static var observer: Observer?
+
+  /// A function that is told. It is called on any thread, one call at a time for a file, and often: after each part of
+  /// at most 64 MB.
+  ///
+  /// A class, since an optimised program of Swift 6.3 crashes where the value of a task is a function itself.
+  public final class Observer: Sendable {
+    let tell: @Sendable (WritingProgress) -> Void
+
+    public init(_ tell: @escaping @Sendable (WritingProgress) -> Void) { self.tell = tell }
+  }
 }
