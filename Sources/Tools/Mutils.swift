@@ -27,6 +27,7 @@ struct Mutils: ParsableCommand {
       CommandGroup(name: "Operate", subcommands: [Fuse.self, Prune.self, Intersect.self, Ema.self, Strip.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
+      CommandGroup(name: "Random numbers", subcommands: [Seed.self]),
       CommandGroup(name: "Machine", subcommands: [Devices.self, Env.self, ZeroFirst.self]),
     ])
 }

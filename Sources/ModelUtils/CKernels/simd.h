@@ -5,7 +5,7 @@
 
 #include "CKernels.h"
 
-typedef enum mk_level { MK_SCALAR, MK_AVX2, MK_AVX512 } mk_level;
+typedef mk_simd mk_level;
 
 // The level to use now. Kernels ask once per call.
 mk_level mk_current_level(void);
@@ -16,9 +16,13 @@ mk_level mk_current_level(void);
 #define MK_TARGET_AVX2 __attribute__((target("avx2,f16c,bmi,bmi2,popcnt")))
 #define MK_TARGET_AVX512                                                                                               \
   __attribute__((target("avx2,f16c,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2")))
+#define MK_TARGET_FMA __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt")))
 #else
 #define MK_X86 0
 #endif
+
+// Whether what bears MK_TARGET_FMA may run now.
+bool mk_has_fma(void);
 
 // A loop written once and compiled per level, inside functions that bear a target attribute.
 #define MK_INLINE static inline __attribute__((always_inline))

@@ -71,10 +71,14 @@ public struct Tensor: Sendable {
     self.count = count
   }
 
-  /// A contiguous tensor in memory of its own whose bytes `initialize` fills; zeros without it.
+  /// A contiguous tensor of zeros in memory of its own.
+  public init(_ dtype: DType, _ shape: [Int]) throws {
+    try self.init(dtype, shape) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
+  }
+
+  /// A contiguous tensor in memory of its own whose bytes `initialize` fills.
   public init(
-    _ dtype: DType, _ shape: [Int],
-    initialize: ((UnsafeMutableRawBufferPointer) throws -> Void)? = nil
+    _ dtype: DType, _ shape: [Int], initialize: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")

@@ -1,67 +1,64 @@
-/// PyTorch's CPU generator: the Mersenne Twister MT19937 with torch's ways of making numbers of its 32-bit draws.
-public struct TorchGenerator: Sendable {
-  private var state: [UInt32]
-  private var position: Int
+import CKernels
 
-  private static let size = 624
-  private static let shift = 397
+/// PyTorch's CPU generator, bit for bit: the Mersenne Twister MT19937 with torch's ways of making numbers of its draws.
+///
+/// A tensor is filled in row-major order. What torch draws differently for a tensor that is not contiguous is not imitated.
+public struct TorchGenerator: Sendable, Equatable {
+  /// What the generator was seeded with (`torch.initial_seed()`).
+  public let seed: UInt64
+  var twister: MersenneTwister
+  /// Nothing was drawn since seeding: torch's saved state tells that apart.
+  var isFresh = true
+  /// The second of a pair of normal numbers, kept for the next draw.
+  var nextNormal: Double?
+  /// Kept for a saved state alone: nothing on a CPU draws it.
+  var nextFloatNormal: Float?
 
   /// As `torch.manual_seed`: only the low 32 bits count.
   public init(seed: UInt64) {
-    state = [UInt32](repeating: 0, count: Self.size)
-    state[0] = UInt32(truncatingIfNeeded: seed)
-    for index in 1..<Self.size {
-      let previous = state[index - 1]
-      state[index] = 1_812_433_253 &* (previous ^ (previous >> 30)) &+ UInt32(index)
-    }
-    position = Self.size
+    self.seed = seed
+    twister = MersenneTwister(seed: UInt32(truncatingIfNeeded: seed))
+  }
+
+  init(seed: UInt64, twister: MersenneTwister) {
+    (self.seed, self.twister) = (seed, twister)
   }
 
   /// The next 32 random bits.
   public mutating func next32() -> UInt32 {
-    if position == Self.size { refill() }
-    var bits = state[position]
-    position += 1
-    bits ^= bits >> 11
-    bits ^= (bits << 7) & 0x9d2c_5680
-    bits ^= (bits << 15) & 0xefc6_0000
-    return bits ^ (bits >> 18)
-  }
-
-  private mutating func refill() {
-    for index in 0..<Self.size {
-      let mixed =
-        (state[index] & 0x8000_0000) | (state[(index + 1) % Self.size] & 0x7fff_ffff)
-      let twist: UInt32 = mixed & 1 == 0 ? 0 : 0x9908_b0df
-      state[index] = state[(index + Self.shift) % Self.size] ^ (mixed >> 1) ^ twist
-    }
-    position = 0
+    isFresh = false
+    return twister.next32()
   }
 
   /// `torch.rand` in float32: a multiple of 2^-24 in [0, 1).
   public mutating func uniformFloat32() -> Float {
     Float(next32() & 0xff_ffff) * 0x1p-24
   }
-}
 
-extension TorchGenerator {
   /// `torch.rand` in float64: a multiple of 2^-53 in [0, 1), from two draws.
   public mutating func uniformFloat64() -> Double {
-    let first = UInt64(next32())
-    let bits = first << 32 | UInt64(next32())
-    return Double(bits & (1 << 53 - 1)) * 0x1p-53
+    isFresh = false
+    return Double(twister.next64() & (1 << 53 - 1)) * 0x1p-53
   }
 
-  /// `torch.rand` in any floating type, widened to double. In half precision a draw that rounds to 1 becomes 0.
-  /// - Throws: `ModelError` for a type that torch does not draw.
-  public mutating func uniform(_ dtype: DType, _ count: Int) throws -> [Double] {
-    switch dtype {
-    case .float64: return (0..<count).map { _ in uniformFloat64() }
-    case .float32: return (0..<count).map { _ in Double(uniformFloat32()) }
-    case .float16, .bfloat16:
-      let draws = try Tensor((0..<count).map { _ in uniformFloat32() })
-      return try draws.converted(to: dtype).doubles().map { $0 == 1 ? 0 : $0 }
-    default: throw ModelError("\(dtype.rawValue) numbers cannot be drawn")
+  /// `torch.randn` of one number in float64, by Box and Muller's method: cosine first, the sine is kept for the next call.
+  public mutating func normalFloat64() -> Double {
+    if let kept = nextNormal {
+      nextNormal = nil
+      return kept
     }
+    let (first, second) = (uniformFloat64(), uniformFloat64())
+    let radius = (-2 * logOnePlus(-second)).squareRoot()
+    let angle = 2 * Double.pi * first
+    nextNormal = radius * sine(angle)
+    return radius * cosine(angle)
+  }
+
+  /// Lets a loop of the kernels draw.
+  mutating func draw(_ body: (UnsafeMutablePointer<mk_twister>) -> Void) {
+    guard isFresh else { return twister.draw(body) }
+    let before = twister
+    twister.draw(body)
+    isFresh = twister == before
   }
 }
