@@ -1,3 +1,4 @@
+import Logging
 import ModelCore
 import SystemPackage
 
@@ -39,6 +40,7 @@ public struct Checkpoint: Sendable {
   public init(_ file: FileBytes, path: FilePath? = nil, key: String? = nil) throws {
     do {
       try self.init(reading: file, path: path, key: key)
+      ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(models.keys.joined(separator: "', '"))'")
     } catch let error as ModelError {
       throw error.inFile(file.name)
     }

@@ -21,7 +21,7 @@ extension SafeTensors {
   static func written(_ state: StateDict, to path: FilePath) throws -> AtomicFile {
     do {
       let layout = try Layout(state)
-      let file = try AtomicFile(replacing: path)
+      let file = try AtomicFile(replacing: path, expectedSize: layout.byteCount)
       try file.write(layout.header)
       let items = layout.items.filter { $0.tensor.byteCount > 0 }
       try ReadAhead.forEach(items, byteCount: \.tensor.byteCount) { item in
