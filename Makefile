@@ -3,6 +3,7 @@
 # make install   the command with its man page and completions, under PREFIX
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make interop   the originals judge the command's output (needs PYTHON)
+# make mpi       the ranks of a real mpirun (needs Open MPI and a PYTHON with pytest)
 
 SWIFT  ?= swift
 PREFIX ?= /usr/local
@@ -11,8 +12,9 @@ PYTHON ?= /tmp/reference/bin/python
 
 MUTILS := .build/release/mutils
 STATIC := .build-static
+WITH_MPI := .build-mpi
 
-.PHONY: run build test lint interop bench install uninstall clean deps
+.PHONY: run build test lint interop mpi bench install uninstall clean deps
 
 run: build
 	$(MUTILS) info
@@ -32,6 +34,12 @@ lint:
 interop: build
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q Tests/Interop
+
+mpi: deps
+	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product mutils
+	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product ranks
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
+	BUILD=$(abspath $(WITH_MPI))/debug $(PYTHON) -m pytest -q Tests/MPI
 
 bench: build
 	$(SWIFT) build -c release --product benchmark
@@ -57,7 +65,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
 
 clean:
-	rm -rf .build $(STATIC) Tests/Consumer/.build
+	rm -rf .build $(STATIC) $(WITH_MPI) Tests/Consumer/.build
 
 # The headers of zlib, libpng and libjpeg, where they are missing.
 deps:

@@ -17,6 +17,14 @@ let ground: [Target] = [
   .systemLibrary(
     name: "CJPEG", path: "\(library)/CSystem/CJPEG", pkgConfig: "libjpeg",
     providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
+  // Open MPI, with the trait MPI alone.
+  .systemLibrary(
+    name: "COpenMPI", path: "\(library)/CSystem/COpenMPI", pkgConfig: "ompi-c",
+    providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
+  .target(
+    name: "CMPI", dependencies: [.target(name: "COpenMPI", condition: .when(traits: ["MPI"]))], path: "\(library)/CMPI",
+    cSettings: [.define("MODELUTILS_MPI", .when(traits: ["MPI"]))]),
+  .target(name: "CRuntime", path: "\(library)/CRuntime"),
   .target(name: "CKernels", path: "\(library)/CKernels"),
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
@@ -33,14 +41,25 @@ let floors: [Target] = [
     name: "ModelCore",
     dependencies: [
       "CKernels",
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "OrderedCollections", package: "swift-collections"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Core"),
   .target(
+    name: "ModelRuntime",
+    dependencies: [
+      "ModelCore", "CKernels", "CCodecs", "CRuntime", "CZlib",
+      .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+      .product(name: "Logging", package: "swift-log"),
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Runtime"),
+  .target(
     name: "ModelCheckpoints",
     dependencies: [
       "ModelCore", "CKernels", "CResources", "CZlib",
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
@@ -61,13 +80,13 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging",
-      "ModelSurgery",
+      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelInspection",
+      "ModelAveraging", "ModelSurgery",
     ],
     path: library,
     exclude: [
-      "Architectures", "Averaging", "CCodecs", "CKernels", "CSystem", "Checkpoints", "Core", "Images", "Inspection",
-      "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CKernels", "CMPI", "CRuntime", "CSystem", "Checkpoints", "Core",
+      "Images", "Inspection", "Runtime", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -80,6 +99,7 @@ let tools: [Target] = [
     dependencies: [
       "ModelUtils",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "Sources/Tools")
@@ -90,12 +110,15 @@ let tools: [Target] = [
 let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"]),
+  .testTarget(
+    name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
   .executableTarget(
     name: "benchmark",
@@ -112,9 +135,13 @@ let package = Package(
     .library(name: "ModelUtils", targets: ["ModelUtils"]),
     .executable(name: "mutils", targets: ["mutils"]),
   ],
+  traits: [
+    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils zero-first, withRankZeroFirst")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: ground + floors + tools + tests,

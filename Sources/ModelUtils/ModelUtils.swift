@@ -5,7 +5,5 @@
 @_exported import ModelCore
 @_exported import ModelImages
 @_exported import ModelInspection
+@_exported import ModelRuntime
 @_exported import ModelSurgery
-
-/// The version of the library and of the command.
-public let modelUtilsVersion = "0.1.0"

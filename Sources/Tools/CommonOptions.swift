@@ -101,32 +101,6 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
-/// How a subcommand reports.
-struct ReportOptions: ParsableArguments {
-  @Flag(help: "Print one JSON object and nothing else on standard output.")
-  var json = false
-
-  @Flag(name: .shortAndLong, help: "No notes and no progress.")
-  var quiet = false
-
-  @Option(help: ArgumentHelp("How many threads to use. Default: all processors.", valueName: "n"))
-  var threads: Int?
-
-  func validate() throws {
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes a number from 1 to 1024") }
-  }
-
-  func note(_ text: String) {
-    if !quiet { Terminal.note(text) }
-  }
-
-  /// Runs `body` with the number of threads asked for.
-  func withThreads<R>(_ body: () throws -> R) rethrows -> R {
-    guard let threads else { return try body() }
-    return try Parallel.$threadCount.withValue(threads, operation: body)
-  }
-}
-
 /// A number of bytes, written `2GB`, `500MB`, `1GiB` or plainly.
 struct ByteSize: ExpressibleByArgument {
   let bytes: Int

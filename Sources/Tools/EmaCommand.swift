@@ -66,11 +66,13 @@ struct Ema: ParsableCommand {
       average.skipsNonFinite = skipNonFinite
       let before = average.updates
       let rest = checkpoints.dropFirst(resume == nil ? 1 : 0)
-      for (index, checkpoint) in rest.enumerated() {
-        Terminal.progress(index, of: rest.count, isShown: !report.quiet)
+      let progress = report.progress("checkpoints", of: rest.count)
+      defer { progress.finish() }
+      for checkpoint in rest {
         try update(&average, with: checkpoint, &result)
+        progress.step()
       }
-      Terminal.progress(rest.count, of: rest.count, isShown: !report.quiet)
+      progress.finish()
       result.updates = try state.updates() + average.updates - before
       state.setUpdates(result.updates)
       try write(average.average, state, in: &file, to: path)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import ModelUtils
 
 #if canImport(Glibc)
@@ -28,13 +27,14 @@ struct Mutils: ParsableCommand {
       CommandGroup(name: "Operate", subcommands: [Fuse.self, Prune.self, Intersect.self, Init.self, Ema.self, Strip.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
+      CommandGroup(name: "Machine", subcommands: [Devices.self, Env.self, ZeroFirst.self]),
     ])
 }
 
 @main
 enum Main {
   static func main() {
-    discardPartialFilesOnSignals()
+    Signals.install()
     do {
       var command = try Mutils.parseAsRoot()
       try command.run()
@@ -46,22 +46,4 @@ enum Main {
       Mutils.exit(withError: error)
     }
   }
-
-  /// A run that is interrupted leaves no partial output behind.
-  private static func discardPartialFilesOnSignals() {
-    for number in [SIGINT, SIGTERM, SIGHUP] {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        AtomicFile.discardUnfinished()
-        signal(number, SIG_DFL)
-        raise(number)
-      }
-      source.activate()
-      signalSources.append(source)
-    }
-    signal(SIGPIPE, SIG_DFL)
-  }
-
-  nonisolated(unsafe) private static var signalSources: [any DispatchSourceSignal] = []
 }

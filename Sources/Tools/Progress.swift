@@ -1,41 +1,94 @@
+import ModelUtils
 import Synchronization
-import SystemPackage
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
-/// A bar on standard error that grows as steps are done, on a terminal alone.
+/// How far a long run has come, on standard error: a bar with rate and time left on a terminal, elsewhere a line now and then.
 final class Progress: Sendable {
-  private let count: Int
-  private let isShown: Bool
-  private let done = Mutex(0)
-  private static let width = 30
+  enum Unit { case items, bytes }
 
-  init(of count: Int, isShown: Bool) {
-    self.count = count
-    self.isShown = isShown && count > 0 && isatty(STDERR_FILENO) == 1
+  private struct State {
+    var done = 0
+    var total: Int
+    var lastShown: Double
+    var isOnScreen = false
   }
 
-  /// Any thread may say that a step is done.
-  func step() {
+  private let what: String
+  private let unit: Unit
+  private let isShown: Bool
+  private let isTerminal = Terminal.isTerminal
+  private let start = Terminal.seconds()
+  private let state: Mutex<State>
+
+  /// In seconds, on a terminal and elsewhere: a short run says nothing there.
+  private static let (redrawing, lines) = (0.1, 10.0)
+
+  /// - Parameters:
+  ///   - what: of what the steps are, such as `pictures`.
+  ///   - total: how many; 0 where it is not known.
+  init(_ what: String, of total: Int, in unit: Unit = .items, isShown: Bool) {
+    self.what = what
+    self.unit = unit
+    self.isShown = isShown
+    state = Mutex(State(total: total, lastShown: start))
+  }
+
+  /// Any thread may say that steps are done.
+  func step(_ count: Int = 1) {
     guard isShown else { return }
-    done.withLock { done in
-      done += 1
-      let filled = Self.width * done / count
-      let bar = String(repeating: "#", count: filled) + String(repeating: " ", count: Self.width - filled)
-      write("\r[\(bar)] \(done)/\(count)")
+    state.withLock { state in
+      state.done += count
+      show(&state)
     }
   }
 
-  /// Clears the line.
-  func finish() {
-    if isShown { write("\r\u{1b}[K") }
+  /// Any thread may say how many are done of how many.
+  func reach(_ done: Int, of total: Int) {
+    guard isShown else { return }
+    state.withLock { state in
+      (state.done, state.total) = (done, total)
+      show(&state)
+    }
   }
 
-  private func write(_ text: String) { _ = try? FileDescriptor.standardError.writeAll(text.utf8) }
+  /// Clears the bar.
+  func finish() {
+    state.withLock { state in
+      if state.isOnScreen { Terminal.writeProgress("\r\u{1b}[K") }
+      state.isOnScreen = false
+    }
+  }
+
+  private func show(_ state: inout State) {
+    let now = Terminal.seconds()
+    guard now - state.lastShown >= (isTerminal ? Self.redrawing : Self.lines) else { return }
+    state.lastShown = now
+    let line = ProgressLine(done: state.done, total: state.total, seconds: now - start, what: what, unit: unit)
+    if isTerminal {
+      Terminal.writeProgress("\r\(line.bar(width: Terminal.width - 1))\u{1b}[K")
+      state.isOnScreen = true
+    } else {
+      Terminal.writeProgress("mutils: \(line.text)\n")
+    }
+  }
+}
+
+/// How far the writing of files has come, of one after the other.
+final class FileProgress: Sendable {
+  private let isShown: Bool
+  private let current = Mutex<(file: String, progress: Progress)?>(nil)
+
+  init(isShown: Bool) { self.isShown = isShown }
+
+  @Sendable func show(_ writing: WritingProgress) {
+    let progress = current.withLock { current in
+      if let current, current.file == writing.file { return current.progress }
+      current?.progress.finish()
+      let progress = Progress("writing", of: 0, in: .bytes, isShown: isShown)
+      current = (writing.file, progress)
+      return progress
+    }
+    progress.reach(writing.written, of: writing.expected ?? 0)
+  }
+
+  func finish() { current.withLock { $0?.progress.finish() } }
 }

@@ -70,12 +70,14 @@ struct Scale: ParsableCommand {
   /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several errors the
   /// first picture's is thrown.
   private func scaleAll(_ jobs: [ScaleJob]) throws -> [ScaleResult] {
-    let progress = Progress(of: jobs.count, isShown: !report.quiet && jobs.count > 1)
+    let progress = report.progress("pictures", of: jobs.count)
     defer { progress.finish() }
     guard jobs.count > 1 else { return try jobs.map(scale) }
     let results = Mutex<[Int: Result<ScaleResult, any Error>]>([:])
     Parallel.forEach(jobs.count) { index in
-      let result = Parallel.$threadCount.withValue(1) { Result { try scale(jobs[index]) } }
+      let result = Parallel.$threadCount.withValue(1) {
+        WritingProgress.$handler.withValue(nil) { Result { try scale(jobs[index]) } }
+      }
       results.withLock { $0[index] = result }
       progress.step()
     }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Logging
 import ModelUtils
 import Synchronization
 import SystemPackage
@@ -24,11 +25,33 @@ enum Terminal {
 
   private static let notes = Mutex<[String]>([])
 
-  /// A count on one line, on a terminal only; it is wiped when all is done.
-  static func progress(_ done: Int, of total: Int, isShown: Bool) {
-    guard isShown, total > 1, isatty(2) != 0 else { return }
-    write(done < total ? "\r\(done)/\(total)" : "\r\u{1b}[K", to: .standardError)
+  /// Whether standard error is a terminal that a line can be drawn on again and again.
+  static var isTerminal: Bool {
+    isatty(STDERR_FILENO) == 1 && getenv("TERM").map { String(cString: $0) } != "dumb"
   }
+
+  /// How many characters a line of the terminal has.
+  static var width: Int {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  /// On a monotonic clock.
+  static func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  /// Writes every level to standard error.
+  static var logger: Logger {
+    var logger = Logger(label: "mutils") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = .trace
+    return logger
+  }
+
+  static func writeProgress(_ text: String) { write(text, to: .standardError) }
 
   static func error(_ text: String) { write("mutils: error: \(text)\n", to: .standardError) }
 

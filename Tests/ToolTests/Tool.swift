@@ -36,11 +36,15 @@ enum Tool {
     try run(arguments, in: folder)
   }
 
-  static func run(_ arguments: [String], in folder: URL? = nil) throws -> Result {
+  /// - Parameter environment: variables to add to this process's, or to take away where they are nil.
+  static func run(
+    _ arguments: [String], in folder: URL? = nil, environment: [String: String?] = [:]
+  ) throws -> Result {
     let process = Process()
     process.executableURL = url
     process.arguments = arguments
     process.currentDirectoryURL = folder
+    process.environment = environment.reduce(into: ProcessInfo.processInfo.environment) { $0[$1.key] = $1.value }
     // Files instead of pipes: nothing can fill up and block.
     let scratch = try Folder()
     let (output, error) = (scratch.url("stdout"), scratch.url("stderr"))

@@ -26,11 +26,16 @@ public final class AtomicFile {
   /// How many bytes the file has, and how many of them the system was asked to begin to write to the disk.
   private var (inFile, started) = (0, 0)
 
+  private let expectedSize: Int?
+  private let reportProgress = WritingProgress.handler
+
   private static let unfinished = Mutex<Set<String>>([])
 
   /// Starts to write what will stand at `path`. A symbolic link there is followed; an existing file keeps its permissions.
+  /// - Parameter expectedSize: how many bytes it will have, where that is known, for `WritingProgress`.
   /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another process.
-  public init(replacing path: FilePath) throws {
+  public init(replacing path: FilePath, expectedSize: Int? = nil) throws {
+    self.expectedSize = expectedSize
     var target = path
     var mode: mode_t?
     var status = stat()
@@ -117,6 +122,7 @@ public final class AtomicFile {
         inFile += try descriptor.writeAll(part)
         rest = rest.dropFirst(part.count)
         startWriteback()
+        reportProgress?(WritingProgress(file: target.string, written: inFile, expected: expectedSize))
       }
     } catch let error as Errno {
       throw ModelError("cannot be written: \(error)", file: target.string)

@@ -42,4 +42,14 @@ void mc_free(void *memory);
 // The orientation in the body of an EXIF segment (from its TIFF header on), 1 where there is none that makes sense.
 int mc_exif_orientation(const uint8_t *data, size_t size);
 
+// The versions of a library: of the header that this was compiled with, and of what is loaded now.
+typedef struct mc_version {
+  const char *header;
+  const char *loaded;
+} mc_version;
+
+mc_version mc_png_version(void);
+// Loaded, libjpeg tells of the interface that it has alone, which is 6b for libjpeg-turbo of any version.
+mc_version mc_jpeg_version(void);
+
 #endif

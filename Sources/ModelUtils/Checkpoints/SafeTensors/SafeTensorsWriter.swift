@@ -14,7 +14,7 @@ extension SafeTensors {
   public static func write(_ state: StateDict, to path: FilePath) throws -> Int {
     do {
       let layout = try Layout(state)
-      let file = try AtomicFile(replacing: path)
+      let file = try AtomicFile(replacing: path, expectedSize: layout.byteCount)
       try file.write(layout.header)
       let items = layout.items.filter { $0.tensor.byteCount > 0 }
       try ReadAhead.forEach(items, byteCount: \.tensor.byteCount) { item in

@@ -11,7 +11,9 @@ package enum TorchWriter {
       storages[identifier] = storage
       return storages.count - 1
     }
-    let file = try AtomicFile(replacing: path)
+    // Headers and padding are small beside these.
+    let size = storages.values.reduce(pickle.count) { $0.addingReportingOverflow($1.byteCount).partialValue }
+    let file = try AtomicFile(replacing: path, expectedSize: size)
     var zip = ZipWriter(file)
     let folder = path.stem ?? "archive"
     try zip.add("\(folder)/data.pkl", pickle)

@@ -1,0 +1,16 @@
+import ArgumentParser
+import ModelUtils
+
+struct Env: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tells versions, the machine and its devices, for a report of a fault.",
+    discussion: "Example: mutils env --json")
+
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    let environment = try report.withThreads { try RuntimeEnvironment.current() }
+    if report.json { return try Terminal.print(json: environment) }
+    Terminal.print(environment.description)
+  }
+}

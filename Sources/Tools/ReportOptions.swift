@@ -1,0 +1,38 @@
+import ArgumentParser
+import ModelUtils
+
+/// How a subcommand reports.
+struct ReportOptions: ParsableArguments {
+  @Flag(help: "Print one JSON object and nothing else on standard output.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "No notes and no progress.")
+  var quiet = false
+
+  @Flag(help: "Log what is recognised and found, on standard error.")
+  var verbose = false
+
+  @Option(help: ArgumentHelp("How many threads to use. Default: all processors.", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes a number from 1 to 1024") }
+  }
+
+  func note(_ text: String) {
+    if !quiet { Terminal.note(text) }
+  }
+
+  func progress(_ what: String, of total: Int) -> Progress { Progress(what, of: total, isShown: !quiet) }
+
+  /// Runs `body` with the number of threads asked for, and tells of what it writes and logs.
+  func withThreads<R>(_ body: () throws -> R) rethrows -> R {
+    try Parallel.$threadCount.withValue(threads ?? Parallel.threadCount) {
+      try ModelLog.$logger.withValue(verbose ? Terminal.logger : ModelLog.logger) {
+        let progress = FileProgress(isShown: !quiet)
+        defer { progress.finish() }
+        return try WritingProgress.$handler.withValue(progress.show, operation: body)
+      }
+    }
+  }
+}

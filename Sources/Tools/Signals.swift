@@ -1,0 +1,47 @@
+import Dispatch
+import ModelUtils
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What happens when the command is told to end.
+enum Signals {
+  private static let child = Mutex<pid_t?>(nil)
+  nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
+
+  /// A run that is interrupted leaves no partial output behind, and hands the signal on to the program that it waits
+  /// for.
+  static func install() {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        let isForwarded = child.withLock { child in child.map { kill($0, number) } != nil }
+        if isForwarded { return }
+        AtomicFile.discardUnfinished()
+        signal(number, SIG_DFL)
+        raise(number)
+      }
+      source.activate()
+      sources.append(source)
+    }
+    signal(SIGPIPE, SIG_DFL)
+  }
+
+  /// Runs a program, which gets the signals meanwhile.
+  /// - Returns: as `ChildProcess.wait`.
+  static func run(_ arguments: [String]) throws(ChildProcess.Failure) -> Int32 {
+    let process = try child.withLock { child throws(ChildProcess.Failure) in
+      let process = try ChildProcess(arguments)
+      child = process.id
+      return process
+    }
+    return process.wait { child.withLock { $0 = nil } }
+  }
+}
