@@ -113,6 +113,7 @@ let tests: [Target] = [
   .testTarget(
     name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),

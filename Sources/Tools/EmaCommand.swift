@@ -13,6 +13,8 @@ struct Ema: ParsableCommand {
       Examples:
         mutils ema runs/epoch*.pt --decay 0.9999 -o ema.safetensors
         mutils ema more/epoch*.pt --resume ema.safetensors -o ema.safetensors --force
+
+      --resume also takes the state of torch.optim.swa_utils.AveragedModel.
       """)
 
   @Argument(help: "The checkpoints, in order.", completion: .file())
@@ -39,6 +41,11 @@ struct Ema: ParsableCommand {
   var stateDict = false
 
   @Option(
+    help: ArgumentHelp(
+      "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
+  var maxShardSize: ByteSize?
+
+  @Option(
     help: ArgumentHelp("Which object in each checkpoint is the model, such as 'model' or 'a.b'.", valueName: "key"))
   var key: String?
 
@@ -51,9 +58,9 @@ struct Ema: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let path = FilePath(output)
-      try OutputOptions.check(path, force: force)
+      try OutputOptions.check(path, force: force, isSharded: maxShardSize != nil)
       var file = try Checkpoint(contentsOf: FilePath(resume ?? checkpoints[0]), key: resume == nil ? key : nil)
-      var state = try start(file)
+      var state = try start(&file)
       if file.models.count > 1 {
         report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
       }
@@ -83,8 +90,13 @@ struct Ema: ParsableCommand {
   }
 
   /// The variant and its parameters: what was asked for, else what the average to resume from says.
-  private func start(_ file: Checkpoint) throws -> EmaState {
-    let resumed = resume == nil ? [:] : Self.state(in: file)
+  private func start(_ file: inout Checkpoint) throws -> EmaState {
+    var resumed = resume == nil ? [:] : Self.state(in: file)
+    if resume != nil, let (average, count) = AveragedModel.state(in: file.preferred) {
+      guard count > 0 else { throw ModelError("its n_averaged is 0, so it is no average yet", file: file.name) }
+      resumed.merge(["variant": EmaVariant.swa.rawValue, "updates": String(count - 1)]) { old, _ in old }
+      file = Checkpoint(average, name: file.name)
+    }
     let known = resumed["variant"].flatMap { EmaVariant(rawValue: $0) }
     if let known, let variant, known != variant {
       throw ModelError("holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
@@ -142,7 +154,11 @@ struct Ema: ParsableCommand {
       var metadata = tensors.metadata ?? [:]
       for (key, value) in values { metadata["ema.\(key)"] = value }
       tensors.metadata = metadata
-      try SafeTensors.write(tensors, to: path)
+      if let maxShardSize {
+        try SafeTensors.writeSharded(tensors, to: path, maxShardSize: maxShardSize.bytes)
+      } else {
+        try SafeTensors.write(tensors, to: path)
+      }
       return
     }
     if stateDict { file = Checkpoint(average.stateDict, name: file.name) }

@@ -24,9 +24,9 @@ struct Find: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
-      guard let module = checkpoint.preferred.module else {
+      guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict.recognized()?.module else {
         throw ModelError(
-          "is a bare state dict, which does not say what its modules are", file: checkpoint.name,
+          "is a bare state dict of no known architecture, which does not say what its modules are", file: checkpoint.name,
           advice: "use a file that holds the whole module")
       }
       let found = module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })

@@ -72,22 +72,31 @@ struct Fuse: ParsableCommand {
   }
 
   private func fuse(_ state: inout StateDict) throws -> FusionReport {
+    if !keepPrefix {
+      let prefix = state.removeWrapperPrefixes()
+      if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
+    }
+    if pair.isEmpty, !reparameterize, var known = state.recognized() {
+      guard eps == nil else {
+        throw ModelError("is \(known.architecture.name), whose eps is known", advice: "leave out --eps, or name the pairs with --pair")
+      }
+      report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
+      let result = try known.module.fuse()
+      state = known.stateDict(like: state)
+      return result
+    }
     guard !reparameterize else {
       throw ModelError(
         "is a bare state dict, which does not say what its branches are", advice: "leave out --reparameterize")
     }
     guard !pair.isEmpty else {
       throw ModelError(
-        "is a bare state dict, which does not say what follows what",
+        "is a bare state dict of no known architecture, which does not say what follows what",
         advice: "name the pairs with --pair 'CONV=BN' and give --eps")
     }
     guard let eps else {
       throw ModelError(
         "eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
-    }
-    if !keepPrefix {
-      let prefix = state.removeWrapperPrefixes()
-      if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
     }
     return try state.fuse(try pair.map(PairPattern.init), eps: eps)
   }

@@ -35,7 +35,9 @@ struct Info: ParsableCommand {
       }
       Terminal.print(info.summary(convention))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())") }
-      if case .stateDict = checkpoint.preferred {
+      if let architecture = info.architecture {
+        report.note("a bare state dict, recognised as \(architecture)")
+      } else if case .stateDict = checkpoint.preferred {
         report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
       }
       if detailed { Terminal.print(try checkpoint.preferred.parameterTable().description) }

@@ -28,6 +28,7 @@ struct Mutils: ParsableCommand {
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Machine", subcommands: [Devices.self, Env.self, ZeroFirst.self]),
+      CommandGroup(name: "Random numbers", subcommands: [Seed.self]),
     ])
 }
 

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import large
+import weights
 from processes import median, run
 from table import Row, render
 
@@ -34,7 +35,7 @@ def note(text):
 
 
 def in_memory(options, folder):
-    """Rows for prune, fuse and sparsity of models in memory, and what the peers are."""
+    """Rows for prune, fuse, sparsity and averages of models in memory, and what the peers are."""
     paths = [folder / "resnet101.pt", folder / "yolov5s.pt"]
     ours, theirs = [], []
     for round in range(options.rounds):
@@ -56,11 +57,16 @@ def in_memory(options, folder):
             ("fuse", "fuse YOLOv5", "YOLOv5 fuse_conv_and_bn", "update", 25),
             ("fuse", "fuse PyTorch", "torch.nn.utils.fusion", "update", 1),
             ("sparsity", "sparsity", "YOLOv5 sparsity", "read", 3),
+            ("average", "average YOLOv5", "YOLOv5 ModelEMA.update", "average", 2),
+            ("average", "average PyTorch", "torch._foreach_lerp_", "average", 1),
         ]:
             row = Row(f"{ours_name} {title}", time(ours, "operations", ours_name))
             row.compare(label, time(theirs, "operations", peer_name))
             row.above(f"C {floor}", time(ours, "floors", floor))
-            if index == 0:
+            if index == 0 and ours_name == "average":
+                met = row.ratio >= target and row.floor_ratio <= 1.25
+                row.require(f"{f'>= {target}x' if target > 1 else 'faster'}, <= 1.25x C", met)
+            elif index == 0:
                 row.require(f">= {target}x" if target > 1 else "faster", row.ratio >= target)
             rows.append(row)
         rows.append(Row(f"memcpy {title}", time(ours, "floors", "copy"), remark=f"{mine['bytes'] / 1e6:.0f} MB"))
@@ -178,6 +184,7 @@ def main():
         load = os.getloadavg()[0]
         rows, versions, machine = in_memory(options, folder)
         rows += whole_processes(options, folder)
+        rows += weights.rows(options, folder)
         if not options.no_large:
             rows += large_file(options, folder)
     machine = {"processor": processor(), "cores": os.cpu_count(), **machine, "loadBefore": load}

@@ -3,7 +3,7 @@
     python models.py FOLDER
 
 resnet101.pt and yolov5s.pt are whole modules; training.pt is what YOLOv5's train.py writes: model and ema in half precision, the
-optimizer's state in full.
+optimizer's state in full; epoch0.safetensors to epoch9.safetensors are ten checkpoints of a ResNet-101, 179 MB each.
 """
 
 import copy
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Fixtures"))
 import nets  # noqa: E402
@@ -49,7 +50,12 @@ def training_checkpoint(model):
 
 def main(folder):
     torch.manual_seed(0)
-    torch.save(nets.lively(torchvision.models.resnet101()).eval(), folder / "resnet101.pt")
+    resnet = nets.lively(torchvision.models.resnet101()).eval()
+    torch.save(resnet, folder / "resnet101.pt")
+    for epoch in range(10):
+        for p in resnet.parameters():
+            p.data += 0.01 * torch.randn_like(p)
+        save_file(resnet.state_dict(), folder / f"epoch{epoch}.safetensors")
     model = yolov5s()
     torch.save(copy.deepcopy(model).eval(), folder / "yolov5s.pt")
     torch.save(training_checkpoint(model.train()), folder / "training.pt")

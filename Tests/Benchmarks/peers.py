@@ -23,7 +23,7 @@ import nets  # noqa: E402
 
 yolov5 = nets.import_yolov5()
 from yolov5.models.common import Conv  # noqa: E402
-from yolov5.utils.torch_utils import fuse_conv_and_bn, sparsity  # noqa: E402
+from yolov5.utils.torch_utils import ModelEMA, fuse_conv_and_bn, sparsity  # noqa: E402
 
 
 def prune_convolutions(model):
@@ -67,6 +67,10 @@ def main(repetitions, paths):
     for path in paths:
         model = torch.load(path, weights_only=False).eval()
         result = {"file": path, "operations": {}}
+        average = ModelEMA(model)
+        averages, weights = (
+            [v for v in m.state_dict().values() if v.is_floating_point()] for m in (average.ema, copy.deepcopy(model))
+        )
 
         def measure(name, function, model, counted):
             start = time.perf_counter()
@@ -85,6 +89,8 @@ def main(repetitions, paths):
             result["fusedPairs"] = measure(
                 "fuse YOLOv5", lambda m: fuse(m, fuse_conv_and_bn), copy.deepcopy(model), counted
             )
+            measure("average YOLOv5", average.update, copy.deepcopy(model), counted)
+            measure("average PyTorch", lambda m: torch._foreach_lerp_(averages, weights, weight=0.1), None, counted)
             measure("fuse PyTorch", lambda m: fuse(m, fuse_conv_bn_eval), copy.deepcopy(model), counted)
         models.append(result)
     versions = {"torch": torch.__version__, "torchvision": version("torchvision"), "yolov5": version("yolov5")}

@@ -18,8 +18,8 @@ class Run:
     output: str = ""
 
 
-def run(*argv, environment=None, watch=False):
-    """Runs a command at a quiet moment; it must exit 0. `watch` polls its private memory 200 times a second."""
+def run(*argv, environment=None, watch=False, expected=0):
+    """Runs a command at a quiet moment; it must exit as expected. `watch` polls its private memory 200 times a second."""
     wait_until_idle()
     start = time.perf_counter()
     child = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, env={**os.environ, **(environment or {})})
@@ -33,7 +33,7 @@ def run(*argv, environment=None, watch=False):
     seconds = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)
     child.stdout.close()
-    if child.returncode != 0:
+    if child.returncode != expected:
         raise SystemExit(f"exit {child.returncode}: {' '.join(map(str, argv))}")
     return Run(seconds, usage.ru_maxrss * 1024, private, output)
 

@@ -82,13 +82,14 @@ extension Kernels {
         let result = atEveryLevel("\(count) elements") {
           let average = Memory(format.write(a), offset: 1)
           let model = Memory(format.write(m), offset: 2)
+          let hasNonFinite: Bool
           switch method {
-          case .mix: mk_average_mix(average.pointer, type, model.pointer, type, count, 0.875, 0.3)
-          case .lerpBelow: mk_average_lerp(average.pointer, type, model.pointer, type, count, 0.3)
-          case .lerpAbove: mk_average_lerp(average.pointer, type, model.pointer, type, count, 0.7)
-          case .running: mk_average_running(average.pointer, type, model.pointer, type, count, 3)
+          case .mix: hasNonFinite = mk_average_mix(average.pointer, type, model.pointer, type, count, 0.875, 0.3)
+          case .lerpBelow: hasNonFinite = mk_average_lerp(average.pointer, type, model.pointer, type, count, 0.3)
+          case .lerpAbove: hasNonFinite = mk_average_lerp(average.pointer, type, model.pointer, type, count, 0.7)
+          case .running: hasNonFinite = mk_average_running(average.pointer, type, model.pointer, type, count, 3)
           }
-          #expect(average.isFenced && model.isFenced)
+          #expect(average.isFenced && model.isFenced && !hasNonFinite)
           return average.bytes
         }
         let expected = zip(a, m).map { old, new -> UInt64 in
@@ -96,6 +97,28 @@ extension Kernels {
           return format.nearest(Double(one(Float(format.value(old)), Float(format.value(new)), method)))
         }
         #expect(result == format.write(expected), "\(count) elements")
+      }
+    }
+
+    /// One element that is not finite is seen wherever it stands.
+    @Test(arguments: [MK_FLOAT64, MK_FLOAT32, MK_FLOAT16, MK_BFLOAT16, MK_FLOAT8_E5M2])
+    func nonFiniteElements(type: mk_float) {
+      let format = Format(type)
+      for count in [1, 7, 17, 33, 1025] {
+        for (place, value) in [(0, Double.nan), (count / 2, .infinity), (count - 1, -.infinity)] {
+          var elements = [UInt64](repeating: format.nearest(1), count: count)
+          elements[place] = value.isNaN ? format.nearest(.infinity) | 1 : format.nearest(value)
+          let found = atEveryLevel("\(value) at \(place) of \(count)") {
+            let average = Memory(format.write([UInt64](repeating: format.nearest(1), count: count)), offset: 1)
+            let model = Memory(format.write(elements), offset: 3)
+            return [
+              mk_average_mix(average.pointer, type, model.pointer, type, count, 0.5, 0.5),
+              mk_average_lerp(average.pointer, type, model.pointer, type, count, 0.1),
+              mk_average_running(average.pointer, type, model.pointer, type, count, 3),
+            ]
+          }
+          #expect(found == [true, true, true])
+        }
       }
     }
 

@@ -8,9 +8,13 @@ extension Kernels {
     }
 
     @Test func levelCanBeRestricted() {
-      mk_force_scalar(true)
+      let own = String(cString: mk_simd_level())
+      mk_limit_simd(MK_SCALAR)
       #expect(String(cString: mk_simd_level()) == "scalar")
-      mk_force_scalar(false)
+      mk_limit_simd(MK_AVX2)
+      #expect(String(cString: mk_simd_level()) == (own == "avx512" ? "avx2" : own))
+      mk_limit_simd(MK_AVX512)
+      #expect(String(cString: mk_simd_level()) == own)
     }
   }
 }

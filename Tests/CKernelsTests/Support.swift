@@ -49,15 +49,16 @@ final class Memory {
   deinit { whole.deallocate() }
 }
 
-/// What `body` gives at the machine's own level, after checking that plain C gives the same.
+/// What `body` gives at the machine's own level, after checking that plain C and the level between give the same.
 func atEveryLevel<Result: Equatable>(
   _ comment: @autoclosure () -> Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation, _ body: () -> Result
 ) -> Result {
   let fast = body()
-  mk_force_scalar(true)
-  let plain = body()
-  mk_force_scalar(false)
-  if fast != plain { Issue.record(comment() ?? "the levels differ", sourceLocation: sourceLocation) }
+  defer { mk_limit_simd(MK_AVX512) }
+  for level in [MK_SCALAR, MK_AVX2] {
+    mk_limit_simd(level)
+    if body() != fast { Issue.record(comment() ?? "the levels differ", sourceLocation: sourceLocation) }
+  }
   return fast
 }
 

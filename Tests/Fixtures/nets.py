@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from collections import OrderedDict
 
 warnings.filterwarnings("ignore")
 os.environ.setdefault("YOLOv5_VERBOSE", "false")
@@ -12,6 +13,22 @@ os.environ.setdefault("YOLOv5_VERBOSE", "false")
 import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
+
+
+def small_state(seed=0):
+    """The state dict of a convolution and its batch norm."""
+    g = torch.Generator().manual_seed(seed)
+    return OrderedDict(
+        [
+            ("conv.weight", torch.randn(4, 3, 3, 3, generator=g)),
+            ("conv.bias", torch.randn(4, generator=g)),
+            ("bn.weight", torch.rand(4, generator=g) + 0.5),
+            ("bn.bias", torch.randn(4, generator=g)),
+            ("bn.running_mean", torch.randn(4, generator=g)),
+            ("bn.running_var", torch.rand(4, generator=g) + 0.5),
+            ("bn.num_batches_tracked", torch.tensor(17)),
+        ]
+    )
 
 
 def lively(module, seed=0):

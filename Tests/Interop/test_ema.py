@@ -228,3 +228,84 @@ def test_refusals(tmp_path):
     assert not (tmp_path / "o.pt").exists()
     report("ema", tmp_path / "a.pt", "--variant", "swa", *out)
     fails("ema", tmp_path / "a.pt", "--resume", tmp_path / "o.pt", "--variant", "yolo", *out, "-f", naming="swa")
+
+
+class Cached(nn.Module):
+    """A net with buffers that its state dict leaves out."""
+
+    def __init__(self, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.linear = nn.Linear(3, 2)
+        self.register_buffer("table", torch.randn(5))
+        self.register_buffer("cache", torch.randn(7), persistent=False)
+        self.inner = nn.Sequential(nn.BatchNorm1d(4))
+        self.inner[0].register_buffer("count", torch.tensor([seed * 3]), persistent=False)
+
+
+@pytest.mark.parametrize(
+    "variant, options, arguments",
+    [*CASES, ("timm-v3", {"exclude_buffers": True, "decay": 0.4}, ["--exclude-buffers", "--decay", "0.4"])],
+)
+def test_buffers_that_are_not_persistent(tmp_path, variant, options, arguments, monkeypatch):
+    """Where the original goes by buffers() they are as its own, else as the first model's."""
+    import custom_nets
+
+    monkeypatch.setattr(custom_nets, "Cached", Cached, raising=False)
+    monkeypatch.setattr(Cached, "__module__", "custom_nets")
+    models = [Cached(seed) for seed in range(4)]
+    expected = dict(original(variant, models, options).named_buffers())
+    if variant == "mmyolo" and not options.get("update_buffers"):  # by the formula above: of the state dict's only
+        expected |= {k: v for k, v in models[-1].named_buffers() if k.endswith(("cache", "count"))}
+    files = [tmp_path / f"{i}.pt" for i in range(4)]
+    for model, file in zip(models, files):
+        torch.save(model, file)
+    report("ema", *files, "--variant", variant, *arguments, "-o", tmp_path / "ema.pt")
+    ours = dict(load(tmp_path / "ema.pt")["ema"].named_buffers())
+    assert {k: same_bits(ours[k], v) for k, v in expected.items()} == dict.fromkeys(expected, True)
+
+
+def test_a_state_dict_learns_from_modules_what_is_a_buffer(tmp_path):
+    """SWA copies buffers: of a resumed state dict's the name alone does not tell."""
+    models = [net(seed) for seed in range(4)]
+    for seed, model in enumerate(models):
+        model.register_buffer("anchors", torch.full((3,), float(seed)))
+        torch.save(model, tmp_path / f"{seed}.pt")
+    report("ema", tmp_path / "0.pt", tmp_path / "1.pt", "--variant", "swa", "-o", tmp_path / "half.safetensors")
+    report("ema", tmp_path / "2.pt", tmp_path / "3.pt", "--resume", tmp_path / "half.safetensors",
+           "-o", tmp_path / "whole.safetensors")  # fmt: skip
+    ours = load_file(tmp_path / "whole.safetensors")
+    assert all(same_bits(ours[k], v) for k, v in original("swa", models, {}).state_dict().items())
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("kind", ["safetensors", "pt"])
+def test_averaged_models_own_state_resumes(tmp_path, whole, kind):
+    models = [net(seed) for seed in range(5)]
+    swa = AveragedModel(models[0])
+    for model in models[:3]:
+        swa.update_parameters(model)
+    torch.save(swa if whole else swa.state_dict(), tmp_path / "swa.pt")
+    for i, model in enumerate(models[3:]):
+        swa.update_parameters(model)
+        torch.save(model.state_dict(), tmp_path / f"{i}.pt")
+    answer = report("ema", tmp_path / "0.pt", tmp_path / "1.pt", "--resume", tmp_path / "swa.pt",
+                    "-o", tmp_path / f"o.{kind}")  # fmt: skip
+    assert answer["variant"] == "swa" and answer["updates"] == swa.n_averaged - 1
+    ours = load_file(tmp_path / "o.safetensors") if kind == "safetensors" else load(tmp_path / "o.pt")["ema"]
+    expected = swa.module.state_dict()
+    assert set(ours) == set(expected) and all(same_bits(ours[k], v) for k, v in expected.items())
+
+
+def test_shards(tmp_path):
+    for seed in range(2):
+        torch.save(net(seed).state_dict(), tmp_path / f"{seed}.pt")
+    files = [tmp_path / "0.pt", tmp_path / "1.pt"]
+    report("ema", *files, "-o", tmp_path / "one.safetensors")
+    report("ema", *files, "-o", tmp_path / "e.safetensors", "--max-shard-size", "200KB")
+    assert len(list(tmp_path.glob("e-*-of-*.safetensors"))) > 1
+    assert report("diff", tmp_path / "one.safetensors", tmp_path / "e.safetensors.index.json")["equal"]
+    # Its state stands in the index.
+    resumed = report("ema", files[1], "--resume", tmp_path / "e.safetensors.index.json", "-o", tmp_path / "f.safetensors")
+    assert resumed["updates"] == 2 and resumed["variant"] == "yolo"
+    fails("ema", *files, "-o", tmp_path / "g.pt", "--max-shard-size", "1GB", naming="safetensors")

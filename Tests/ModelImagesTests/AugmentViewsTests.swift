@@ -4,6 +4,37 @@ import Testing
 
 extension Images {
   @Suite struct AugmentViewsTests {
+    struct Golden: Decodable {
+      struct View: Decodable {
+        let shape: [Int]
+        let values: [Float]
+      }
+      let shape: [Int]
+      let stride: Int
+      let views: [View]
+      let raw: [[Float]]
+      let descaled: [[Float]]
+    }
+
+    /// Views within the arithmetic of scaleImage, predictions to the bit.
+    @Test func againstYOLOv5() throws {
+      for golden in try goldens("views.json", of: Golden.self) {
+        let count = golden.shape.reduce(1, *)
+        let image = try Tensor((0..<count).map { Float(($0 * 7919 + 13) % 256) / 255 }, golden.shape)
+        let views = try forwardAugmentViews(image, stride: golden.stride)
+        #expect(views.count == golden.views.count)
+        for (index, view) in views.enumerated() {
+          let name: Comment = "\(golden.shape), view \(index)"
+          #expect(view.image.shape == golden.views[index].shape, name)
+          let found = try atEveryLevel(name) { try forwardAugmentViews(image, stride: golden.stride)[index].image }
+          let error = zip(try found.floats(), golden.views[index].values).map { abs($0 - $1) }.max() ?? 9
+          #expect(error < 5e-7, name)
+          let raw = try Tensor(golden.raw[index], [golden.shape[0], 5, 6])
+          #expect(try view.descaled(raw).floats() == golden.descaled[index], name)
+        }
+      }
+    }
+
     @Test(arguments: [DType.float32, .float16, .uint8]) func views(dtype: DType) throws {
       let pixels: [UInt8] = (0..<3600).map { UInt8($0 * 31 % 256) }
       let shape = [2, 3, 20, 30]

@@ -26,15 +26,6 @@ extension Images {
       try byteTensor((0..<height * width * 3).map { UInt8($0 * 40503 % 65536 / 256) }, [height, width, 3])
     }
 
-    func checksum(_ bytes: [UInt8]) -> UInt32 {
-      var crc = UInt32.max
-      for byte in bytes {
-        crc ^= UInt32(byte)
-        for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xedb8_8320 : 0) }
-      }
-      return ~crc
-    }
-
     /// To the bit: pixels and boxes.
     @Test func againstYOLOv5() throws {
       for golden in try goldens("letterbox.json", of: Golden.self) {

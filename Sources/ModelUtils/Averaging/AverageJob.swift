@@ -10,8 +10,8 @@ struct AverageJob: Sendable {
   var average: Tensor
   var isNonFinite = false
 
-  /// Elements that are averaged at a time: both sides fit into a cache, where the look for NaN costs little.
-  private static let chunk = 1 << 15
+  /// Elements that one thread takes at a time.
+  private static let chunk = 1 << 17
 
   /// Whether it is divided among threads rather than being one job among others.
   var isLarge: Bool { source.count > 1 << 20 }
@@ -48,13 +48,13 @@ struct AverageJob: Sendable {
           let first = index * chunk
           let length = min(chunk, count - first)
           let (p, q) = (start + first * toWidth, model + first * fromWidth)
-          flags[index] = mk_has_nonfinite(q, length, from)
-          switch rule {
-          case .keep, .copy: break
-          case .mix(let keep, let weight): mk_average_mix(p, to, q, from, length, keep, weight)
-          case .lerp(let weight): mk_average_lerp(p, to, q, from, length, weight)
-          case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
-          }
+          flags[index] =
+            switch rule {
+            case .keep, .copy: false
+            case .mix(let keep, let weight): mk_average_mix(p, to, q, from, length, keep, weight)
+            case .lerp(let weight): mk_average_lerp(p, to, q, from, length, weight)
+            case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
+            }
         }
         if isLarge { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
       }

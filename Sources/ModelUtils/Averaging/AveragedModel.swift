@@ -17,13 +17,28 @@ public struct AveragedModel: ModelAverage {
 
   public var average: Model { weights.model }
 
+  /// What the original keeps of itself: the model under `module`, and `n_averaged`.
+  /// - Parameter model: such a state dict, or the pickled object.
+  /// - Returns: the averaged tensors and their number of models; nil for anything else.
+  public static func state(in model: Model) -> (average: StateDict, count: Int)? {
+    var state = model.stateDict
+    let counter = "n_averaged"
+    guard let tensor = state[counter], tensor.shape.isEmpty, tensor.dtype == .int64, let values = try? tensor.doubles(),
+      let count = Int(exactly: values[0]), count >= 0, count < 1 << 53
+    else { return nil }
+    state.tensors[counter] = nil
+    guard state.count > 0, state.names.allSatisfy({ $0.hasPrefix("module.") }) else { return nil }
+    state.removeWrapperPrefixes()
+    return (state, count)
+  }
+
   @discardableResult
   public mutating func update(_ model: some Averageable) throws -> AverageUpdate {
     let (count, useBuffers) = (updates, useBuffers)
     let result = try weights.update(
       model.averageable, by: .names, decay: Double(count) / Double(count + 1), skipsNonFinite: skipsNonFinite
-    ) { _, isParameter in
-      count == 0 || !(isParameter || useBuffers) ? .copy : .running(divisor: Double(count + 1))
+    ) { _, role in
+      count == 0 || !(role == .parameter || useBuffers) ? .copy : .running(divisor: Double(count + 1))
     }
     if !result.isSkipped { updates += 1 }
     return result

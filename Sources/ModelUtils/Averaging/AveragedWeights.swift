@@ -14,6 +14,8 @@ struct AveragedWeights: Sendable {
     case running(divisor: Double)
   }
 
+  enum Role: Sendable { case parameter, buffer, nonPersistentBuffer }
+
   /// Which tensor of the model belongs to which of the average.
   enum Matching: Sendable { case names, order }
 
@@ -21,6 +23,8 @@ struct AveragedWeights: Sendable {
   var skeleton: Module?
   private var metadata: [String: String]?
   private var places: OrderedDictionary<String, Int> = [:]
+  /// The buffers that a state dict leaves out; a module's only.
+  private var nonPersistent: OrderedDictionary<String, Int> = [:]
   private var slots: [Tensor] = []
   /// The names of parameters; the others are buffers.
   private var parameters: Set<String> = []
@@ -42,6 +46,10 @@ struct AveragedWeights: Sendable {
     }
     switch model {
     case .module(var module):
+      for (name, tensor) in module.nonPersistentTensors() where known[tensor.identity] == nil {
+        nonPersistent[name] = slots.count
+        do { slots.append(try tensor.materialized()) } catch let error as ModelError { throw error.about(name) }
+      }
       module.updateModules { path, module in
         module.isTraining = false
         for (index, name) in module.parameters.keys.enumerated() {
@@ -64,16 +72,19 @@ struct AveragedWeights: Sendable {
 
   var model: Model {
     guard var module = skeleton else { return .stateDict(stateDict) }
-    module.setTensors { name in places[name].map { slots[$0] } }
+    module.setTensors(includesNonPersistent: true) { name in
+      (places[name] ?? nonPersistent[name]).map { slots[$0] }
+    }
     return .module(module)
   }
 
-  /// - Parameter rule: for each entry, by its type and whether it is a parameter (and no buffer).
+  /// - Parameter rule: for each tensor, by its type and what it is. Buffers that a state dict leaves out are asked about where both
+  ///   sides are modules.
   mutating func update(
     _ model: Model, by matching: Matching, decay: Double, skipsNonFinite: Bool,
-    _ rule: (_ tensor: Tensor, _ isParameter: Bool) -> Rule
+    _ rule: (_ tensor: Tensor, _ role: Role) -> Rule
   ) throws -> AverageUpdate {
-    var jobs = try jobs(for: model.stateDict, matching, rule)
+    var jobs = try jobs(for: model, matching, rule)
     if skipsNonFinite {
       try Parallel.update(&jobs) { $0.isNonFinite = try $0.source.hasNonFinite() }
       let names = jobs.filter(\.isNonFinite).map(\.name)
@@ -93,29 +104,55 @@ struct AveragedWeights: Sendable {
   }
 
   private func jobs(
-    for state: StateDict, _ matching: Matching, _ rule: (Tensor, Bool) -> Rule
+    for model: Model, _ matching: Matching, _ rule: (Tensor, Role) -> Rule
   ) throws -> [AverageJob] {
     var jobs: [AverageJob] = []
     var taken: Set<Int> = []
-    let sources = try sources(in: state, matching)
+    let sources = try sources(in: model.stateDict, matching)
+    let known = skeleton == nil ? model.module.map(Self.parameters) : nil
     for (index, (name, slot)) in places.enumerated() where taken.insert(slot).inserted {
-      let average = slots[slot]
-      guard let source = sources[index] else {
-        throw ModelError("the model of this update lacks this tensor", subject: name)
-      }
-      guard source.shape == average.shape else {
-        throw ModelError("has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
-      }
-      let rule = rule(average, parameters.contains(name))
+      guard let source = sources[index] else { throw Self.missing(name) }
+      let isParameter = known?.contains(source.identity) ?? parameters.contains(name)
+      let rule = rule(slots[slot], isParameter ? .parameter : .buffer)
+      if let job = try job(name, slot, source, rule) { jobs.append(job) }
+    }
+    guard let module = model.module else { return jobs }
+    let others = module.nonPersistentTensors()
+    let isByName = others.count != nonPersistent.count || nonPersistent.keys.allSatisfy { others[$0] != nil }
+    for (index, (name, slot)) in nonPersistent.enumerated() {
+      let rule = rule(slots[slot], .nonPersistentBuffer)
       if case .keep = rule { continue }
-      let isComputed = average.dtype.kernelFormat != nil
-      if case .copy = rule {
-      } else if average.dtype.isFloatingPoint, !isComputed {
-        throw ModelError("\(average.dtype.rawValue) cannot be averaged", subject: name)
-      }
-      jobs.append(AverageJob(name: name, slot: slot, source: source, rule: rule, average: placeholder))
+      guard let source = isByName ? others[name] : others.values[index] else { throw Self.missing(name) }
+      if let job = try job(name, slot, source, rule) { jobs.append(job) }
     }
     return jobs
+  }
+
+  private func job(_ name: String, _ slot: Int, _ source: Tensor, _ rule: Rule) throws -> AverageJob? {
+    let average = slots[slot]
+    guard source.shape == average.shape else {
+      throw ModelError("has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
+    }
+    switch rule {
+    case .keep: return nil
+    case .copy: break
+    case .mix, .lerp, .running:
+      guard !average.dtype.isFloatingPoint || average.dtype.kernelFormat != nil else {
+        throw ModelError("\(average.dtype.rawValue) cannot be averaged", subject: name)
+      }
+    }
+    return AverageJob(name: name, slot: slot, source: source, rule: rule, average: placeholder)
+  }
+
+  private static func missing(_ name: String) -> ModelError {
+    ModelError("the model of this update lacks this tensor", subject: name)
+  }
+
+  /// A module's parameters: an average that is a bare state dict does not know which of its tensors are some.
+  private static func parameters(of module: Module) -> Set<Tensor.Identity> {
+    var parameters: Set<Tensor.Identity> = []
+    module.forEachParameter { _, parameter in parameters.insert(parameter.tensor.identity) }
+    return parameters
   }
 
   private func sources(in state: StateDict, _ matching: Matching) throws -> [Tensor?] {

@@ -52,8 +52,9 @@ public struct ExpMomentumEMA: ModelAverage {
     let updateBuffers = updateBuffers
     let result = try weights.update(
       model.averageable, by: .names, decay: 1 - weight, skipsNonFinite: skipsNonFinite
-    ) { tensor, isParameter in
-      if isCopy || !(isParameter || updateBuffers) { return .copy }
+    ) { tensor, role in
+      if role == .nonPersistentBuffer { return updateBuffers ? .keep : .copy }
+      if isCopy || !(role == .parameter || updateBuffers) { return .copy }
       return isDue && tensor.dtype.isFloatingPoint ? .lerp(weight: weight) : .keep
     }
     if !result.isSkipped { steps += 1 }

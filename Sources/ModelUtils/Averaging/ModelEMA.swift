@@ -38,7 +38,9 @@ public struct ModelEMA: ModelAverage {
     let d = decay(at: updates + 1)
     let result = try weights.update(
       model.averageable, by: .names, decay: d, skipsNonFinite: skipsNonFinite
-    ) { tensor, _ in tensor.dtype.isFloatingPoint ? .mix(keep: d, weight: 1 - d) : .keep }
+    ) { tensor, role in
+      tensor.dtype.isFloatingPoint && role != .nonPersistentBuffer ? .mix(keep: d, weight: 1 - d) : .keep
+    }
     if !result.isSkipped { updates += 1 }
     return result
   }

@@ -57,8 +57,9 @@ public struct ModelEmaV3: ModelAverage {
     let excludeBuffers = excludeBuffers
     let result = try weights.update(
       model.averageable, by: .order, decay: decay, skipsNonFinite: skipsNonFinite
-    ) { tensor, isParameter in
-      guard tensor.dtype.isFloatingPoint, decay != 0, isParameter || !excludeBuffers else { return .copy }
+    ) { tensor, role in
+      if role == .nonPersistentBuffer, !excludeBuffers { return .keep }
+      guard tensor.dtype.isFloatingPoint, decay != 0, role == .parameter || !excludeBuffers else { return .copy }
       return .lerp(weight: 1 - decay)
     }
     if !result.isSkipped { updates += 1 }
@@ -67,6 +68,8 @@ public struct ModelEmaV3: ModelAverage {
 
   /// Makes the average a copy of the model.
   public mutating func set(_ model: some Averageable) throws {
-    _ = try weights.update(model.averageable, by: .order, decay: 0, skipsNonFinite: false) { _, _ in .copy }
+    _ = try weights.update(model.averageable, by: .order, decay: 0, skipsNonFinite: false) { _, role in
+      role == .nonPersistentBuffer ? .keep : .copy
+    }
   }
 }

@@ -22,7 +22,9 @@ public struct ModelEma: ModelAverage {
     let decay = decay
     let result = try weights.update(
       model.averageable, by: .names, decay: decay, skipsNonFinite: skipsNonFinite
-    ) { _, _ in .mix(keep: decay, weight: 1 - decay) }
+    ) { _, role in
+      role == .nonPersistentBuffer ? .keep : .mix(keep: decay, weight: 1 - decay)
+    }
     if !result.isSkipped { updates += 1 }
     return result
   }
@@ -48,13 +50,17 @@ public struct ModelEmaV2: ModelAverage {
     let decay = decay
     let result = try weights.update(
       model.averageable, by: .order, decay: decay, skipsNonFinite: skipsNonFinite
-    ) { _, _ in .mix(keep: decay, weight: 1 - decay) }
+    ) { _, role in
+      role == .nonPersistentBuffer ? .keep : .mix(keep: decay, weight: 1 - decay)
+    }
     if !result.isSkipped { updates += 1 }
     return result
   }
 
   /// Makes the average a copy of the model.
   public mutating func set(_ model: some Averageable) throws {
-    _ = try weights.update(model.averageable, by: .order, decay: 0, skipsNonFinite: false) { _, _ in .copy }
+    _ = try weights.update(model.averageable, by: .order, decay: 0, skipsNonFinite: false) { _, role in
+      role == .nonPersistentBuffer ? .keep : .copy
+    }
   }
 }

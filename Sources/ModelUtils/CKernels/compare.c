@@ -12,7 +12,7 @@ typedef struct lanes {
   double product[LANES], first[LANES], second[LANES];
 } lanes;
 
-MK_INLINE void compare_one(lanes *sums, size_t lane, double a, double b) {
+MK_INLINE void measure_one(lanes *sums, size_t lane, double a, double b) {
   double distance = __builtin_fabs(a - b);
   double x = __builtin_fabs(a), y = __builtin_fabs(b);
   double greater = x > y ? x : y;
@@ -24,17 +24,32 @@ MK_INLINE void compare_one(lanes *sums, size_t lane, double a, double b) {
   sums->nonfinite[lane] += (same | finite) ? 0 : 1;
   sums->absolute[lane] = distance > sums->absolute[lane] ? distance : sums->absolute[lane];
   sums->relative[lane] = relative > sums->relative[lane] ? relative : sums->relative[lane];
+}
+
+MK_INLINE void multiply_one(lanes *sums, size_t lane, double a, double b) {
+  int finite = __builtin_fabs(a - b) <= DBL_MAX;
   sums->product[lane] += finite ? a * b : 0;
   sums->first[lane] += finite ? a * a : 0;
   sums->second[lane] += finite ? b * b : 0;
 }
 
+// Two loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their own, since
+// those behind the pointer would be written at every step.
 #define COMPARE(number, name)                                                                                          \
-  MK_INLINE void name(lanes *sums, const number *a, const number *b, size_t count) {                                   \
-    size_t i = 0;                                                                                                      \
-    for (; i + LANES <= count; i += LANES)                                                                             \
-      for (size_t l = 0; l < LANES; ++l) compare_one(sums, l, (double)a[i + l], (double)b[i + l]);                     \
-    for (size_t l = 0; i + l < count; ++l) compare_one(sums, l, (double)a[i + l], (double)b[i + l]);                   \
+  MK_INLINE void name(lanes *total, const number *a, const number *b, size_t count) {                                  \
+    lanes sums = *total;                                                                                               \
+    size_t length;                                                                                                     \
+    for (; count > 0; a += length, b += length, count -= length) {                                                     \
+      length = count < MK_BLOCK ? count : MK_BLOCK;                                                                    \
+      size_t i = 0, j = 0;                                                                                             \
+      for (; i + LANES <= length; i += LANES)                                                                          \
+        for (size_t l = 0; l < LANES; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l]);                  \
+      for (size_t l = 0; i + l < length; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l]);               \
+      for (; j + LANES <= length; j += LANES)                                                                          \
+        for (size_t l = 0; l < LANES; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);                 \
+      for (size_t l = 0; j + l < length; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);              \
+    }                                                                                                                  \
+    *total = sums;                                                                                                     \
   }
 
 COMPARE(mk_f32, compare_floats)
@@ -77,16 +92,25 @@ MK_TARGET_AVX2 static void compare_avx2(
   lanes *sums, const void *a, mk_float a_type, const void *b, mk_float b_type, size_t count) {
   compare_any(MK_AVX2, sums, a, a_type, b, b_type, count);
 }
+
+MK_TARGET_AVX512 static void compare_avx512(
+  lanes *sums, const void *a, mk_float a_type, const void *b, mk_float b_type, size_t count) {
+  compare_any(MK_AVX2, sums, a, a_type, b, b_type, count);
+}
 #endif
 
 void mk_compare(
   mk_comparison *result, const void *a, mk_float a_type, const void *b, mk_float b_type, size_t count) {
   lanes sums = {0};
 #if MK_X86
-  if (mk_current_level() != MK_SCALAR) compare_avx2(&sums, a, a_type, b, b_type, count);
-  else
+  switch (mk_current_level()) {
+  case MK_SCALAR: compare_scalar(&sums, a, a_type, b, b_type, count); break;
+  case MK_AVX2: compare_avx2(&sums, a, a_type, b, b_type, count); break;
+  case MK_AVX512: compare_avx512(&sums, a, a_type, b, b_type, count); break;
+  }
+#else
+  compare_scalar(&sums, a, a_type, b, b_type, count);
 #endif
-    compare_scalar(&sums, a, a_type, b, b_type, count);
   *result = (mk_comparison){0};
   for (size_t l = 0; l < LANES; ++l) {
     result->different += (size_t)sums.different[l];

@@ -1,15 +1,16 @@
 // torch's normal numbers in blocks of 16: the first eight uniforms give the radii, the others the angles.
 
+#include "normal.h"
 #include "twister.h"
 
 #include <math.h>
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { PAIRS = 8, BLOCK = 2 * PAIRS, BUFFER = 64 * BLOCK };
+enum { PAIRS = MK_NORMAL_BLOCK / 2, BUFFER = 64 * MK_NORMAL_BLOCK };
 
-// The logarithm, sine and cosine of the Cephes library in single precision, with the multiplications fused into the additions that
-// torch's compiler fuses. All results are torch's own for every uniform float.
+// The logarithm, sine and cosine of the Cephes library in single precision, with those multiplications and additions fused that torch's
+// compiler fuses: for each of the 2^24 uniform numbers, as radius and as angle, the bits are torch's.
 
 MK_INLINE float logarithm(float x) {
   uint32_t bits = mk_bits(x);
@@ -58,39 +59,32 @@ MK_INLINE sine_cosine sines(float x) {
   odd = odd * z;
   odd = __builtin_fmaf(odd, x, x);
   bool swapped = octant & 2;
-  uint32_t sine_sign = (uint32_t)(octant & 4) << 29, cosine_sign = (uint32_t)(~(octant - 2) & 4) << 29;
+  uint32_t sine_sign = (uint32_t)(octant & 4) << 29, cosine_sign = (uint32_t)(octant + 2 & 4) << 29;
   sine_cosine result;
   result.sine = mk_as_float(mk_bits(swapped ? even : odd) ^ sine_sign);
   result.cosine = mk_as_float(mk_bits(swapped ? odd : even) ^ cosine_sign);
   return result;
 }
 
-#define NORMAL_FLOATS                                                                                                  \
-  for (size_t block = 0; block < count; block += BLOCK) {                                                              \
-    float *radii = data + block, *angles = radii + PAIRS;                                                              \
-    _Pragma("clang loop vectorize(enable) interleave(disable)") for (size_t i = 0; i < PAIRS; ++i) {                   \
-      float radius = __builtin_sqrtf(-2.0f * logarithm(1.0f - radii[i]));                                              \
-      sine_cosine of = sines(6.283185307179586f * angles[i]);                                                          \
-      radii[i] = __builtin_fmaf(radius * of.cosine, deviation, mean);                                                  \
-      angles[i] = __builtin_fmaf(radius * of.sine, deviation, mean);                                                   \
-    }                                                                                                                  \
-  }
-
-static void normal_scalar(float *data, size_t count, float mean, float deviation) { NORMAL_FLOATS }
-
-#if MK_X86
-MK_TARGET_FMA static void normal_fma(float *data, size_t count, float mean, float deviation) { NORMAL_FLOATS }
-#endif
+static void normal_scalar(float *data, size_t count, float mean, float deviation) {
+  for (size_t block = 0; block < count; block += MK_NORMAL_BLOCK)
+    for (float *radius = data + block, *angle = radius + PAIRS; radius < data + block + PAIRS; ++radius, ++angle) {
+      float r = __builtin_sqrtf(-2.0f * logarithm(1.0f - *radius));
+      sine_cosine of = sines(6.283185307179586f * *angle);
+      *radius = __builtin_fmaf(r * of.cosine, deviation, mean);
+      *angle = __builtin_fmaf(r * of.sine, deviation, mean);
+    }
+}
 
 static void normal_floats(float *data, size_t count, float mean, float deviation) {
 #if MK_X86
-  if (mk_has_fma()) return normal_fma(data, count, mean, deviation);
+  if (mk_has_fma()) return mk_normal_floats_fma(data, count, mean, deviation);
 #endif
   normal_scalar(data, count, mean, deviation);
 }
 
 static void normal_doubles(double *data, size_t count, double mean, double deviation) {
-  for (size_t block = 0; block < count; block += BLOCK)
+  for (size_t block = 0; block < count; block += MK_NORMAL_BLOCK)
     for (double *radius = data + block, *angle = radius + PAIRS; radius < data + block + PAIRS; ++radius, ++angle) {
       double r = sqrt(-2 * log(1 - *radius)), theta = 6.283185307179586 * *angle;
       *radius = fma(r * cos(theta), deviation, mean);
@@ -117,13 +111,13 @@ static void fill(mk_twister *twister, void *dst, size_t count, mk_float type, do
 }
 
 void mk_torch_normal(mk_twister *twister, void *dst, size_t count, mk_float type, double mean, double deviation) {
-  size_t whole = count / BLOCK * BLOCK, size = mk_size(type);
+  size_t whole = count / MK_NORMAL_BLOCK * MK_NORMAL_BLOCK, size = mk_size(type);
   fill(twister, dst, whole, type, mean, deviation);
   if (whole == count) return;
   // The uniforms of the incomplete block are drawn before they are thrown away, but for the half formats.
   if (size > 2) {
-    uint32_t unused[2 * BLOCK];
+    uint32_t unused[2 * MK_NORMAL_BLOCK];
     mk_twister_draw(twister, unused, (count - whole) * (size / 4));
   }
-  fill(twister, (char *)dst + (count - BLOCK) * size, BLOCK, type, mean, deviation);
+  fill(twister, (char *)dst + (count - MK_NORMAL_BLOCK) * size, MK_NORMAL_BLOCK, type, mean, deviation);
 }

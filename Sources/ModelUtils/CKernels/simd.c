@@ -2,7 +2,7 @@
 
 #include <stdatomic.h>
 
-static atomic_bool force_scalar;
+static atomic_int limit = MK_AVX512;
 
 #if MK_X86
 static mk_level detect(void) {
@@ -18,13 +18,14 @@ static mk_level detect(void) {
 
 mk_level mk_current_level(void) {
   static atomic_int known = -1;
-  if (atomic_load_explicit(&force_scalar, memory_order_relaxed)) return MK_SCALAR;
+  int most = atomic_load_explicit(&limit, memory_order_relaxed);
+  if (most == MK_SCALAR) return MK_SCALAR;
   int level = atomic_load_explicit(&known, memory_order_relaxed);
   if (level < 0) {
     level = detect();
     atomic_store_explicit(&known, level, memory_order_relaxed);
   }
-  return (mk_level)level;
+  return (mk_level)(level < most ? level : most);
 }
 #else
 mk_level mk_current_level(void) { return MK_SCALAR; }
@@ -46,9 +47,9 @@ const char *mk_simd_level(void) {
   }
 #if defined(__aarch64__)
   // There the plain C is vectorised by the compiler, for NEON, which every such processor has.
-  if (!atomic_load_explicit(&force_scalar, memory_order_relaxed)) return "neon";
+  if (atomic_load_explicit(&limit, memory_order_relaxed) != MK_SCALAR) return "neon";
 #endif
   return "scalar";
 }
 
-void mk_force_scalar(bool scalar) { atomic_store_explicit(&force_scalar, scalar, memory_order_relaxed); }
+void mk_limit_simd(mk_simd most) { atomic_store_explicit(&limit, (int)most, memory_order_relaxed); }

@@ -5,7 +5,7 @@
 
 #include "CKernels.h"
 
-typedef enum mk_level { MK_SCALAR, MK_AVX2, MK_AVX512 } mk_level;
+typedef mk_simd mk_level;
 
 // The level to use now. Kernels ask once per call.
 mk_level mk_current_level(void);

@@ -5,13 +5,6 @@
 // A buffer of draws stands between the generator and each loop over numbers, so that both are vectorised.
 enum { DRAWS = 624 };
 
-void mk_uniform53(mk_twister *twister, double *dst, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t a = mk_twister_next(twister) >> 5, b = mk_twister_next(twister) >> 6;
-    dst[i] = ((double)a * 67108864.0 + (double)b) / 9007199254740992.0;
-  }
-}
-
 #define UNIFORM_FLOATS                                                                                                 \
   for (size_t i = 0; i < count; ++i)                                                                                   \
     dst[i] = __builtin_fmaf((float)(int32_t)(draws[i] & 0xffffff) * 0x1p-24f, span, from);

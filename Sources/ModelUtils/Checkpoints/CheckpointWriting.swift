@@ -26,7 +26,8 @@ extension Checkpoint {
   /// with `stateDictOnly`, the preferred model's tensors alone are written.
   /// - Parameter maxShardSize: the most bytes of a shard, for safetensors; nil writes one file.
   /// - Returns: the number of bytes written.
-  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or code.
+  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would call what is not known to make
+  ///   data and nothing else.
   @discardableResult
   public func write(to path: FilePath, stateDictOnly: Bool = false, maxShardSize: Int? = nil) throws -> Int {
     switch try OutputFormat(of: path) {
@@ -36,9 +37,9 @@ extension Checkpoint {
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.stateDict.writeTorch(to: path) }
       let graph = Self.updatedGraph(torch, models)
-      if let function = graph.dangerousFunction() {
+      if let effect = graph.unknownEffect() {
         throw ModelError(
-          "loading it in Python would call \(function), so it is not written again", file: name,
+          "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,
           advice: "write the tensors alone, with --state-dict or as .safetensors")
       }
       return try TorchWriter.write(graph, to: path)

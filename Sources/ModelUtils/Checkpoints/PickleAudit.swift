@@ -119,7 +119,11 @@ public struct PickleAudit: Sendable, Codable {
         add(verdict, place, global.isCalled ? "Python would call \(name)" : "names \(name), which Python would import")
       }
     }
-    if graph.callsResults { add(.suspicious, place, "Python would call what another call returned") }
+    if graph.callsResults { add(.dangerous, place, "Python would call what another call returned") }
+    for call in graph.calls {
+      guard let method = graph.smuggledMethod(call) else { continue }
+      add(.dangerous, place, "Python would call the \(method) that an object of the file brings along")
+    }
   }
 }
 

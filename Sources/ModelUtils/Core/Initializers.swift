@@ -71,8 +71,7 @@ extension Tensor {
 
   /// torch's `constant_`. Any floating or integer type.
   public mutating func constant(_ value: Double) throws {
-    let one = try Tensor(.float64, [1]) { $0.storeBytes(of: value, as: Double.self) }.cast(to: dtype)
-    let pattern = try one.withContiguousBytes { Array($0) }
+    let pattern = try dtype.pattern(of: value)
     try updateBytes { bytes in
       guard pattern.contains(where: { $0 != 0 }) else {
         bytes.initializeMemory(as: UInt8.self, repeating: 0)

@@ -27,7 +27,8 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     var parts: [String] = []
     if let file { parts.append(file.printable()) }
     if let offset { parts.append("byte \(offset)") }
-    if let subject { parts.append(subject.printable()) }
+    // The root module has an empty path.
+    if let subject, !subject.isEmpty { parts.append(subject.printable()) }
     parts.append(reason.printable(limit: 600))
     var line = parts.joined(separator: ": ")
     if let advice { line += "; \(advice.printable(limit: 600))" }

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The memory that tensors view: part of a mapped file, memory of our own, or bytes computed when they are read.
 ///
 /// Tensors that hold the same `Storage` object share their memory, and stay tied when they are written.
@@ -11,13 +19,31 @@ public final class Storage: @unchecked Sendable {
   public let byteCount: Int
   private let backing: Backing
 
+  private static let memorySize: Int = {
+    let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
+    return pages > 0 && size > 0 ? pages.multipliedReportingOverflow(by: size).partialValue : Int.max
+  }()
+
+  /// - Throws: `ModelError` when so many elements are more than this machine's memory holds.
+  package static func checkMemory(_ count: Int, elementSize: Int) throws {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: elementSize)
+    guard !overflow, bytes <= memorySize else {
+      throw ModelError("\(count) elements of \(elementSize) bytes do not fit in this machine's memory")
+    }
+  }
+
   /// Memory of our own, zeroed.
+  /// - Throws: `ModelError` when it would be larger than this machine's.
   public convenience init(byteCount: Int) throws {
     try self.init(byteCount: byteCount) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
   }
 
   /// Memory of our own that `initialize` fills.
+  /// - Throws: `ModelError` when it would be larger than this machine's, and what `initialize` throws.
   public init(byteCount: Int, initialize: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+    guard byteCount <= Self.memorySize else {
+      throw ModelError("\(byteCount) bytes do not fit in this machine's memory")
+    }
     self.byteCount = byteCount
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
     backing = .owned(memory)

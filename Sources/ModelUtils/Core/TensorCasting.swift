@@ -40,10 +40,60 @@ extension Tensor {
     }
   }
 
+  /// A tensor of an integer type or bool of the given values, which it must hold.
+  package init(integers values: [Int], _ dtype: DType, _ shape: [Int]) throws {
+    guard let size = dtype.byteWidth, !dtype.isFloatingPoint, Self.elementCount(shape) == values.count else {
+      throw ModelError("\(values.count) integers do not fill \(dtype.rawValue) \(shape)")
+    }
+    try self.init(dtype, shape) { bytes in
+      for (index, value) in values.enumerated() {
+        withUnsafeBytes(of: value.littleEndian) { value in
+          UnsafeMutableRawBufferPointer(rebasing: bytes[index * size..<(index + 1) * size])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: value[..<size]))
+        }
+      }
+    }
+  }
+
+  /// The elements of an integer type or bool in row-major order; values of uint64 beyond `Int` are refused.
+  /// - Throws: `ModelError` for another type.
+  package func integers() throws -> [Int] {
+    func load<T: FixedWidthInteger & BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, _ type: T.Type) throws -> [Int] {
+      try stride(from: 0, to: bytes.count, by: MemoryLayout<T>.size).map { start in
+        guard let value = Int(exactly: bytes.loadUnaligned(fromByteOffset: start, as: T.self)) else {
+          throw ModelError("\(dtype.rawValue) values beyond \(Int.max) cannot be read")
+        }
+        return value
+      }
+    }
+    return try withContiguousBytes { bytes in
+      switch dtype {
+      case .bool, .uint8: try load(bytes, UInt8.self)
+      case .int8: try load(bytes, Int8.self)
+      case .int16: try load(bytes, Int16.self)
+      case .int32: try load(bytes, Int32.self)
+      case .int64: try load(bytes, Int64.self)
+      case .uint16: try load(bytes, UInt16.self)
+      case .uint32: try load(bytes, UInt32.self)
+      case .uint64: try load(bytes, UInt64.self)
+      default: throw ModelError("\(dtype.rawValue) values are no integers")
+      }
+    }
+  }
+
   private static func integer<T: FixedWidthInteger>(_ value: Double) -> T {
     if value.isNaN { return 0 }
     if value >= Double(T.max) { return .max }
     if value <= Double(T.min) { return .min }
     return T(value)
+  }
+}
+
+extension DType {
+  /// The bytes of one element of the given value.
+  /// - Throws: as `Tensor.cast`.
+  func pattern(of value: Double) throws -> [UInt8] {
+    try Tensor(.float64, [1]) { $0.storeBytes(of: value, as: Double.self) }.cast(to: self)
+      .withContiguousBytes { Array($0) }
   }
 }

@@ -33,32 +33,31 @@ extension TorchGenerator {
     }
   }
 
-  /// `torch.randint`: integers in [low, high), of an integer type or bool.
+  /// `torch.randint`: integers in [low, high), of an integer type, bool or a floating type.
   ///
   /// From a range of 2^28 on torch draws 64 bits for each; the remainder is taken without rejection.
-  /// - Throws: `ModelError` for another type, an empty range, a range beyond the type, or a bad shape.
+  /// - Throws: `ModelError` for another type, an empty range, one beyond the integers that the type holds exactly, or a bad shape.
   public mutating func integers(
     _ shape: [Int], dtype: DType = .int64, from low: Int = 0, below high: Int
   ) throws -> Tensor {
-    guard let bounds = dtype.integerBounds, let size = dtype.byteWidth else {
-      throw ModelError("\(dtype.rawValue) integers cannot be drawn")
-    }
-    guard low < high else { throw ModelError("the range from \(low) to below \(high) is empty") }
-    guard low >= bounds.lowerBound, high - 1 <= bounds.upperBound else {
-      throw ModelError("the range from \(low) to below \(high) goes beyond \(dtype.rawValue)")
-    }
+    try dtype.checkIntegers(from: low, below: high)
     let range = UInt64(bitPattern: Int64(high)) &- UInt64(bitPattern: Int64(low))
-    return try Tensor(dtype, shape) { bytes in
+    let drawn = dtype.isFloatingPoint ? DType.int64 : dtype
+    let size = drawn.bitWidth / 8
+    if drawn != dtype { try Self.checkCasting(Tensor.elementCount(shape) ?? .max) }
+    return try Tensor(drawn, shape) { bytes in
       draw { mk_torch_integers($0, bytes.baseAddress, bytes.count / size, size, range, Int64(low)) }
-    }
+    }.cast(to: dtype)
   }
 
-  /// `torch.randperm`: the numbers from 0 to below `count` in random order, int64.
-  /// - Throws: `ModelError` for a negative count.
-  public mutating func permutation(_ count: Int) throws -> Tensor {
-    try Tensor(.int64, [count]) { bytes in
+  /// `torch.randperm`: the numbers from 0 to below `count` in random order.
+  /// - Throws: `ModelError` for a negative count, or a type that does not hold all the numbers.
+  public mutating func permutation(_ count: Int, dtype: DType = .int64) throws -> Tensor {
+    if count > 0 { try dtype.checkIntegers(from: 0, below: count) }
+    if dtype != .int64 { try Self.checkCasting(count) }
+    return try Tensor(.int64, [count]) { bytes in
       draw { mk_torch_permutation($0, bytes.bindMemory(to: Int64.self).baseAddress, count) }
-    }
+    }.cast(to: dtype)
   }
 
   /// `Tensor.bernoulli_(p)`: 1 with the given probability, else 0, of any floating or integer type.
@@ -67,10 +66,8 @@ extension TorchGenerator {
   /// - Throws: `ModelError` for another type, a probability that is not 0 to 1, or a bad shape.
   public mutating func bernoulli(_ shape: [Int], dtype: DType = .float32, p: Double) throws -> Tensor {
     try Self.checkProbability(p)
-    try Self.checkTarget(dtype)
-    return try Tensor(.bool, shape) { bytes in
-      draw { mk_torch_bernoulli($0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, p) }
-    }.cast(to: dtype)
+    guard dtype.exactIntegers != nil else { throw ModelError("\(dtype.rawValue) numbers cannot be drawn") }
+    return try zerosAndOnes(dtype, shape) { twister, bytes, count in mk_torch_bernoulli(twister, bytes, count, p) }
   }
 
   /// `torch.bernoulli`: 1 with each element's probability, else 0; the shape and the type are those of `probabilities`.
@@ -78,14 +75,30 @@ extension TorchGenerator {
   public mutating func bernoulli(_ probabilities: Tensor) throws -> Tensor {
     let format = try Self.drawnFormat(probabilities.dtype)
     for p in try probabilities.doubles() { try Self.checkProbability(p) }
-    return try Tensor(.bool, probabilities.shape) { bytes in
-      try probabilities.withContiguousBytes { p in
-        draw {
-          mk_torch_bernoulli_each(
-            $0, bytes.bindMemory(to: UInt8.self).baseAddress, p.baseAddress, bytes.count, format)
-        }
+    return try probabilities.withContiguousBytes { p in
+      try zerosAndOnes(probabilities.dtype, probabilities.shape) { twister, bytes, count in
+        mk_torch_bernoulli_each(twister, bytes, p.baseAddress, count, format)
       }
-    }.cast(to: probabilities.dtype)
+    }
+  }
+
+  /// A tensor in which 1 stands where `draw` writes a byte 1.
+  private mutating func zerosAndOnes(
+    _ dtype: DType, _ shape: [Int],
+    _ draw: (UnsafeMutablePointer<mk_twister>, UnsafeMutablePointer<UInt8>, Int) -> Void
+  ) throws -> Tensor {
+    let one = try dtype.pattern(of: 1)
+    return try Tensor(dtype, shape) { bytes in
+      let count = bytes.count / one.count
+      guard count > 0, let start = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+      // The bytes stand at the end of the elements' memory, so that none is overwritten before it is read.
+      let drawn = start + (bytes.count - count)
+      self.draw { draw($0, drawn, count) }
+      for index in 0..<count {
+        let isOne = drawn[index] == 1
+        for (place, byte) in one.enumerated() { start[index * one.count + place] = isOne ? byte : 0 }
+      }
+    }
   }
 }
 
@@ -136,20 +149,20 @@ extension TorchGenerator {
     guard standardDeviation >= 0 else { throw ModelError("the standard deviation \(standardDeviation) is negative") }
   }
 
-  private static func checkProbability(_ p: Double) throws {
-    guard p >= 0, p <= 1 else { throw ModelError("the probability \(p) is not 0 to 1") }
+  /// - Throws: `ModelError` when the memory does not hold the drawn integers, their doubles and the result.
+  private static func checkCasting(_ count: Int) throws {
+    try Storage.checkMemory(count, elementSize: 3 * MemoryLayout<Int64>.size)
   }
 
-  private static func checkTarget(_ dtype: DType) throws {
-    guard dtype.integerBounds != nil || [.float64, .float32, .float16, .bfloat16].contains(dtype) else {
-      throw ModelError("\(dtype.rawValue) numbers cannot be drawn")
-    }
+  private static func checkProbability(_ p: Double) throws {
+    guard p >= 0, p <= 1 else { throw ModelError("the probability \(p) is not 0 to 1") }
   }
 }
 
 extension DType {
-  /// The values of an integer type or bool, as far as an `Int` goes; nil for another type.
-  var integerBounds: ClosedRange<Int>? {
+  /// The integers that a type holds exactly, without a gap and as far as an `Int` goes: of the integer types, bool and the floating types
+  /// that are drawn; nil for another.
+  var exactIntegers: ClosedRange<Int>? {
     switch self {
     case .bool: 0...1
     case .uint8: 0...Int(UInt8.max)
@@ -160,7 +173,20 @@ extension DType {
     case .uint32: 0...Int(UInt32.max)
     case .int64: Int.min...Int.max
     case .uint64: 0...Int.max
+    case .float64: -1 << 53...1 << 53
+    case .float32: -1 << 24...1 << 24
+    case .float16: -1 << 11...1 << 11
+    case .bfloat16: -1 << 8...1 << 8
     default: nil
+    }
+  }
+
+  /// - Throws: `ModelError` unless the type holds the integers in [low, high), which must be some.
+  func checkIntegers(from low: Int, below high: Int) throws {
+    guard let integers = exactIntegers else { throw ModelError("\(rawValue) integers cannot be drawn") }
+    guard low < high else { throw ModelError("the range from \(low) to below \(high) is empty") }
+    guard integers.contains(low), integers.contains(high - 1) else {
+      throw ModelError("the range from \(low) to below \(high) goes beyond \(rawValue)")
     }
   }
 }

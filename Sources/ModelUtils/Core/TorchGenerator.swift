@@ -56,7 +56,9 @@ public struct TorchGenerator: Sendable, Equatable {
 
   /// Lets a loop of the kernels draw.
   mutating func draw(_ body: (UnsafeMutablePointer<mk_twister>) -> Void) {
-    isFresh = false
+    guard isFresh else { return twister.draw(body) }
+    let before = twister
     twister.draw(body)
+    isFresh = twister == before
   }
 }

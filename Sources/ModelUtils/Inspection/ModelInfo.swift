@@ -26,6 +26,8 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   /// The elements of all buffers, such as running statistics.
   public let buffers: Int
   public internal(set) var modules: [ModuleRow]
+  /// The built-in architecture that a bare state dict was recognised as.
+  public internal(set) var architecture: String?
   public internal(set) var gflops: GFlops?
   /// Why there are no FLOPs; nil where there are.
   public internal(set) var gflopsReason: String?
@@ -79,8 +81,16 @@ extension Module {
 }
 
 extension StateDict {
-  /// Counts what a bare state dict tells: parameters are its floating entries that are no running statistics.
-  public func modelInfo() -> ModelInfo {
+  /// Counts as for a module where the state dict is that of a built-in architecture. Otherwise what the names tell: parameters are the
+  /// floating entries that are no running statistics, and there are no FLOPs.
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
+    guard let known = recognized() else { return counts() }
+    var info = known.module.modelInfo(imageSize: imageSize)
+    info.architecture = known.architecture.name
+    return info
+  }
+
+  private func counts() -> ModelInfo {
     var own: OrderedDictionary<String, Int> = ["": 0]
     var (parameters, buffers) = (0, 0)
     var seen: Set<Tensor.Identity> = []
@@ -127,7 +137,7 @@ extension ModelInfo {
 
 extension ModelInfo: Encodable {
   private enum Key: String, CodingKey {
-    case layers, parameters, gradients, buffers, modules, gflops, gflopsReason
+    case layers, parameters, gradients, buffers, modules, architecture, gflops, gflopsReason
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -137,6 +147,7 @@ extension ModelInfo: Encodable {
     try container.encode(gradients, forKey: .gradients)
     try container.encode(buffers, forKey: .buffers)
     try container.encode(modules, forKey: .modules)
+    try container.encodeIfPresent(architecture, forKey: .architecture)
     try container.encode(gflops, forKey: .gflops)
     try container.encodeIfPresent(gflopsReason, forKey: .gflopsReason)
   }
@@ -147,7 +158,7 @@ extension Model {
   public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
     switch self {
     case .module(let module): module.modelInfo(imageSize: imageSize)
-    case .stateDict(let state): state.modelInfo()
+    case .stateDict(let state): state.modelInfo(imageSize: imageSize)
     }
   }
 }

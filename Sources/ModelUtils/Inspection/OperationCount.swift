@@ -67,10 +67,10 @@ extension Layer {
   fileprivate func products(_ inputs: [[Int]], _ output: [Int]) -> Double {
     switch self {
     case .convolution(let convolution):
-      let kernel = count(convolution.kernelSize) / Double(max(convolution.groups, 1))
-      return convolution.isTransposed
-        ? count(inputs[0]) * Double(convolution.outChannels) * kernel
-        : count(output) * Double(convolution.inChannels) * kernel
+      // Whole numbers: products of quotients would round.
+      let channels = convolution.isTransposed ? convolution.outChannels : convolution.inChannels
+      let kernel = count(convolution.kernelSize) * Double(channels / max(convolution.groups, 1))
+      return count(convolution.isTransposed ? inputs[0] : output) * kernel
     case .linear(let linear): return count(output) * Double(linear.inFeatures)
     case .multiheadAttention(let attention): return attention.products(inputs)
     default: return 0

@@ -7,6 +7,14 @@ void floor_update(float *values, size_t count, float factor) {
   for (size_t i = 0; i < count; ++i) values[i] *= factor;
 }
 
+void floor_average(float *restrict average, const float *restrict model, size_t count, float decay) {
+  float rest = 1 - decay;
+  for (size_t i = 0; i < count; ++i) {
+    float value = average[i] * decay;
+    average[i] = value + rest * model[i];
+  }
+}
+
 float floor_read(const float *values, size_t count) {
   uint32_t bits = 0;
   for (size_t i = 0; i < count; ++i) {

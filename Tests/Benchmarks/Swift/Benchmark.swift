@@ -3,7 +3,7 @@ import FoundationEssentials
 import ModelUtils
 import SystemPackage
 
-/// Measures prune, fuse and sparsity of models in memory, and what the machine allows. `bench.py` runs it beside its peers.
+/// Measures prune, fuse, sparsity and averages of models in memory, and what the machine allows. `bench.py` runs it beside its peers.
 ///
 ///     benchmark REPETITIONS MODEL.pt...
 ///

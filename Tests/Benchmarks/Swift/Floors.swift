@@ -29,6 +29,11 @@ final class Floors {
     forEachChunk { _, target, count in floor_update(target, count, 0.5) }
   }
 
+  /// Two read, one of them averaged in place.
+  func average() {
+    forEachChunk { source, target, count in floor_average(target, source, count, 0.9) }
+  }
+
   /// Read only.
   func read() {
     forEachChunk { source, _, count in _ = floor_read(source, count) }

@@ -24,6 +24,7 @@ struct Measurement: Encodable {
     let floors = Floors(byteCount: bytes)
     var sparsity = 0.0
     var (pruned, fused) = (PruneReport?.none, FusionReport?.none)
+    var average = try ModelEMA(module)
     // The first repetition warms up.
     for repetition in 0...repetitions {
       let isCounted = repetition > 0
@@ -32,8 +33,11 @@ struct Measurement: Encodable {
       try time("sparsity", in: \.operations, isCounted) { sparsity = try copy.sparsity().sparsity }
       copy = try module.materialized()
       try time("fuse", in: \.operations, isCounted) { fused = try copy.fuse() }
+      copy = try module.materialized()
+      try time("average", in: \.operations, isCounted) { try average.update(copy) }
       time("copy", in: \.floors, isCounted) { floors.copy() }
       time("update", in: \.floors, isCounted) { floors.update() }
+      time("average", in: \.floors, isCounted) { floors.average() }
       time("read", in: \.floors, isCounted) { floors.read() }
     }
     (prunedWeights, fusedPairs) = (pruned?.layers.count ?? 0, fused?.fused.count ?? 0)

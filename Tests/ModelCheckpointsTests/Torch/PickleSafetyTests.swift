@@ -76,11 +76,45 @@ import Testing
     arguments: [
       "collections.OrderedDict", "builtins.set", "builtins.complex", "numpy.core.multiarray._reconstruct",
       "numpy.dtype",
-      "pathlib.PosixPath", "argparse.Namespace", "models.yolo.DetectionModel", "operator.add", "osmium.system_of_rocks",
-      "mysubprocess.Popen", "torch.device", "_codecs.encode", "copyreg._reconstructor", "datetime.datetime",
+      "pathlib.PosixPath", "argparse.Namespace", "models.yolo.DetectionModel", "osmium.SystemOfRocks",
+      "functools.partial",
+      "re._compile", "a.B._C", "torch.device", "torchvision.transforms.functional.InterpolationMode", "_codecs.encode",
+      "copyreg._reconstructor", "datetime.datetime",
     ])
   func functionsThatMakeData(path: String) throws {
     #expect(try writing(try checkpoint(Pickled.call(path, [Pickled.text("x")]))) == nil, "\(path)")
+  }
+
+  /// Not known to do harm, but not known to do nothing either.
+  @Test(
+    arguments: [
+      "operator.add", "zipfile.ZipFile", "pathlib.Path.touch", "osmium.system_of_rocks", "torch.from_file",
+      "torch.utils.tensorboard.SummaryWriter", "numpy.memmap", "json.dump", "some.Thing.method", "mysubprocess.Popen",
+      "logging.handlers.SocketHandler", "uuid.getnode", "tempfile.mkdtemp", "platform.popen", "io.open_code",
+    ])
+  func unknownFunctions(path: String) throws {
+    let message = try writing(try checkpoint(Pickled.call(path, [Pickled.text("x")])))
+    #expect(message?.contains("would call \(path), so") == true, "\(path): \(message ?? "written")")
+  }
+
+  /// A method that was looked up is called, by a call or by what Python does to fill an object.
+  @Test func calledMethods() throws {
+    let path = Pickled.call("copyreg._reconstructor", [Pickled.global("pathlib.PosixPath"), Pickled.none])
+    let method = Pickled.call("builtins.getattr", [path, Pickled.text("unlink")])
+    #expect(try writing(try checkpoint(method)) == nil)
+    #expect(try writing(try checkpoint(method + Pickled.tuple([]) + [0x52]))?.contains("what another call") == true)
+    for name in ["__setstate__", "append"] {
+      let object = Pickled.object("some.Thing", [(name, method)])
+      let filled = name == "append" ? object + Pickled.text("x") + [0x61] : object
+      #expect(try writing(try checkpoint(filled))?.contains("the \(name) that an object") == true, "\(name)")
+    }
+    #expect(try writing(try checkpoint(Pickled.object("some.Thing", [("append", method)]))) == nil)
+    // Functions that call what they are given.
+    let rebuilt = Pickled.call("torch._tensor._rebuild_from_type_v2", [Pickled.global("some.function"), Pickled.none])
+    #expect(try writing(try checkpoint(rebuilt))?.contains("some.function") == true)
+    let zip = Pickled.global("zipfile.ZipFile")
+    let made = Pickled.call("copyreg._reconstructor", [zip, zip])
+    #expect(try writing(try checkpoint(made))?.contains("zipfile.ZipFile") == true)
   }
 
   /// YOLO's own fused files hold `getattr(module, 'forward_fuse')`: a method of an object of the file.

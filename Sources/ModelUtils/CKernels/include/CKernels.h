@@ -29,8 +29,10 @@ typedef struct mk_span {
 
 // The instruction set that the kernels chose at run time: "avx512", "avx2", "neon" or "scalar".
 const char *mk_simd_level(void);
-// Restricts the kernels to plain C (for tests and benchmarks), or lifts that again.
-void mk_force_scalar(bool scalar);
+// The levels, the plain C first.
+typedef enum mk_simd { MK_SCALAR, MK_AVX2, MK_AVX512 } mk_simd;
+// Restricts the kernels to at most this level (for tests and benchmarks); the last one lifts that again.
+void mk_limit_simd(mk_simd most);
 
 // Zeros
 
@@ -158,15 +160,16 @@ typedef struct mk_census {
 mk_census mk_take_census(const void *data, size_t count, mk_float type, mk_float target);
 
 // Averages. float64 averages are computed in double, all others in float32 and rounded once. `average` and `model` must not overlap.
+// They return whether an element of the model is NaN or infinite, or was no finite float32 where it had to become one.
 
 // average = average · keep + weight · model, each product and the sum rounded.
-void mk_average_mix(
+bool mk_average_mix(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double keep, double weight);
 // PyTorch's lerp: fma(weight, model - average, average) below a weight of 0.5, else model - (model - average) · (1 - weight), fused.
-void mk_average_lerp(
+bool mk_average_lerp(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double weight);
 // average + (model - average) / divisor, each step rounded.
-void mk_average_running(
+bool mk_average_running(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double divisor);
 
 // Random numbers
@@ -187,9 +190,6 @@ void mk_twister_refill(uint32_t *words);
 // The next draws. dst is aligned.
 void mk_twister_draw(mk_twister *twister, uint32_t *dst, size_t count);
 
-// NumPy's and Python's doubles in [0, 1): 53 bits of two draws.
-void mk_uniform53(mk_twister *twister, double *dst, size_t count);
-
 // The numbers that torch's CPU generator makes. `type` is float64, float32, float16 or bfloat16.
 
 // Uniform in [from, to): from + u · (to - from), fused, in float32 (float64 in double); in half precision what rounds to `to` becomes `from`.
@@ -199,11 +199,15 @@ void mk_torch_uniform(mk_twister *twister, void *dst, size_t count, mk_float typ
 void mk_torch_normal(mk_twister *twister, void *dst, size_t count, mk_float type, double mean, double deviation);
 // base + draw % range, as integers of `size` bytes (1, 2, 4, 8); range 0 stands for 2^64. From 2^28 on a draw has 64 bits.
 void mk_torch_integers(mk_twister *twister, void *dst, size_t count, size_t size, uint64_t range, int64_t base);
-// A permutation of 0 ..< count.
+// A permutation of 0 ..< count. From 2^32 / 20 on a draw has 64 bits and the shuffle runs the other way.
 void mk_torch_permutation(mk_twister *twister, int64_t *dst, size_t count);
 // Bytes: 1 where a uniform double is below p.
 void mk_torch_bernoulli(mk_twister *twister, uint8_t *dst, size_t count, double p);
 // The same with a probability for each: of float64 by a uniform double, of another type by a uniform float32.
 void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, size_t count, mk_float type);
+
+// Puts src's element in place of each of dst's that is below `low` or above `high`; returns how many of the results still are.
+// Without src it only counts.
+size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
 #endif

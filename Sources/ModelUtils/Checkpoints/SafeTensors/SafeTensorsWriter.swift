@@ -12,6 +12,13 @@ extension SafeTensors {
   ///   that stood at `path` is then untouched.
   @discardableResult
   public static func write(_ state: StateDict, to path: FilePath) throws -> Int {
+    let file = try written(state, to: path)
+    try file.commit()
+    return file.position
+  }
+
+  /// The whole file beside its place, which `commit` puts it into.
+  static func written(_ state: StateDict, to path: FilePath) throws -> AtomicFile {
     do {
       let layout = try Layout(state)
       let file = try AtomicFile(replacing: path, expectedSize: layout.byteCount)
@@ -27,8 +34,7 @@ extension SafeTensors {
       guard file.position == layout.byteCount else {
         throw ModelError("\(file.position) bytes were written where \(layout.byteCount) were planned")
       }
-      try file.commit()
-      return file.position
+      return file
     } catch let error as ModelError {
       throw error.inFile(path.string)
     }

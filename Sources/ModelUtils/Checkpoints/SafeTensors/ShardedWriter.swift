@@ -1,21 +1,40 @@
 import ModelCore
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 extension SafeTensors {
   /// Writes a state dict as shards of at most `maxShardSize` bytes of tensors each, with an index: `model-00001-of-00003.safetensors`, … and
   /// `model.safetensors.index.json` for the path `model.safetensors`. A tensor that is larger has a shard of its own. What fits into one
   /// shard is written as one plain file at the path.
   ///
-  /// Tensors keep their order; tied ones go into one shard. The index is written last, so that it never names a shard that is not there.
+  /// Tensors keep their order; tied ones go into one shard. All shards are written beside their places before the first is put there, and
+  /// an index that stood there goes first: at no time does an index name a shard that is missing or is another's. Of an earlier output at the
+  /// path what is not replaced is removed: the one plain file, and those shards that its index names and that are named as here.
   /// - Returns: the number of bytes written, index included.
   /// - Throws: `ModelError` as `write`.
   @discardableResult
   public static func writeSharded(_ state: StateDict, to path: FilePath, maxShardSize: Int) throws -> Int {
     let shards = shards(of: state, maxShardSize: maxShardSize)
-    guard shards.count > 1 else { return try write(state, to: path) }
     let folder = path.removingLastComponent()
     let stem = path.stem ?? "model"
-    var written = 0
+    let indexPath = indexPath(for: path)
+    let earlier = earlierShards(of: stem, index: indexPath)
+    guard shards.count > 1 else {
+      let written = try write(state, to: path)
+      if let earlier {
+        try remove(indexPath)
+        for shard in earlier { try remove(folder.appending(shard)) }
+      }
+      return written
+    }
+    var files: [(name: String, file: AtomicFile)] = []
     var total = 0
     var weights: [(name: String, file: String)] = []
     for (index, shard) in shards.enumerated() {
@@ -25,7 +44,7 @@ extension SafeTensors {
         weights.append((item.name, file))
         total += item.tensor.byteCount
       }
-      written += try write(shard, to: folder.appending(file))
+      files.append((file, try written(shard, to: folder.appending(file))))
     }
     var json = JSONWriter()
     json.open()
@@ -47,10 +66,34 @@ extension SafeTensors {
     }
     json.close()
     json.close()
-    let index = try AtomicFile(replacing: indexPath(for: path))
+    let index = try AtomicFile(replacing: indexPath)
     try index.write(json.bytes)
+    if earlier != nil { try remove(indexPath) }
+    for (_, file) in files { try file.commit() }
     try index.commit()
-    return written + json.bytes.count
+    let new = Set(files.map(\.name))
+    for shard in earlier ?? [] where !new.contains(shard) { try remove(folder.appending(shard)) }
+    try remove(path)
+    return files.reduce(json.bytes.count) { $0 + $1.file.position }
+  }
+
+  /// The shards of an earlier output: those that its index names and that bear the names this writer gives. Nil where there is no index.
+  private static func earlierShards(of stem: String, index: FilePath) -> [String]? {
+    guard let file = try? FileBytes(mapping: index), let map = try? ShardIndex(file) else { return nil }
+    return map.shards.filter { name in
+      let (prefix, suffix) = ("\(stem)-", ".safetensors")
+      guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return false }
+      let numbers = name.dropFirst(prefix.count).dropLast(suffix.count).split(
+        separator: "-of-", omittingEmptySubsequences: false)
+      return numbers.count == 2 && numbers.allSatisfy { $0.utf8.count >= 5 && $0.utf8.allSatisfy { 48...57 ~= $0 } }
+    }
+  }
+
+  /// Removes a file that is there.
+  private static func remove(_ path: FilePath) throws {
+    guard unlink(path.string) != 0, errno != ENOENT, errno != EISDIR else { return }
+    throw ModelError(
+      "belongs to what was there before, and cannot be removed: \(Errno(rawValue: errno))", file: path.string)
   }
 
   /// Where the index of a sharded checkpoint stands: `model.safetensors.index.json`.

@@ -275,4 +275,16 @@ extension PickleGraph {
       calls[index].entries = entries + calls[index].entries
     }
   }
+
+  /// A module that torch.compile wrapped is pickled as a call of `OptimizedModule` with the module and the compiler's own objects: the
+  /// graph holds the module itself, as `_orig_mod` is.
+  mutating func unwrapCompiledModules() {
+    for reference in nodes.indices {
+      guard let call = call(reference), case .reduce = call.kind,
+        className(call.callable) == ClassName("torch._dynamo.eval_frame", "OptimizedModule"),
+        let module = tuple(call.arguments)?.first, objectClass(module) != nil
+      else { continue }
+      nodes[reference] = nodes[module]
+    }
+  }
 }

@@ -20,6 +20,7 @@ package struct PickleReader {
     try reader.run()
     input = reader.input
     try reader.graph.normalizeOrderedDicts()
+    reader.graph.unwrapCompiledModules()
     return reader.graph
   }
 

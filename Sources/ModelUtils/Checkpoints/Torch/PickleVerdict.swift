@@ -55,6 +55,34 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     return name.module == "torch._utils" && name.name.hasPrefix("_rebuild_")
   }
 
+  /// Whether Python may call this when a file is written again.
+  ///
+  /// What every Python that loads checkpoints has, the standard library, PyTorch, torchvision and NumPy, is called where it is known to
+  /// make data and nothing else; PyTorch's, torchvision's and NumPy's objects are also made without arguments. Of other packages,
+  /// whose code nobody else's file can count on, objects are made, and classes called that are spelled as such; functions are not.
+  static func mayCall(_ name: ClassName, isNew: Bool, hasArguments: Bool) -> Bool {
+    let verdict = PickleVerdict(name)
+    guard verdict == .suspicious else { return verdict == .safe }
+    if harmlessWhenCalled[name.module]?.contains(name.name) == true { return true }
+    let top = String(name.module.prefix { $0 != "." })
+    // The builtins spelled as classes are exceptions.
+    if top == "builtins" || top == "exceptions" { return name.name.first?.isUppercase == true }
+    if standardLibrary.contains(top) { return false }
+    if ["torch", "torchvision", "numpy"].contains(top) { return isNew && !hasArguments }
+    return isNew || name.name.split(separator: ".").last?.first { $0 != "_" }?.isUppercase == true
+  }
+
+  /// Functions of which an audit has something to say, but whose calls have no effect.
+  private static let harmlessWhenCalled: [String: Set<String>] = [
+    "functools": ["partial"], "re": ["_compile"], "logging": ["getLogger"], "random": ["Random"],
+    "array": ["array", "_array_reconstructor"], "itertools": ["count", "repeat"], "time": ["struct_time"],
+    "collections": ["UserDict", "UserList", "UserString", "ChainMap"], "zoneinfo": ["ZoneInfo._unpickle"],
+    "builtins": ["enumerate", "reversed", "zip", "iter"], "__builtin__": ["enumerate", "reversed", "iter"],
+    "torchvision.transforms.functional": ["InterpolationMode"],
+    "numpy.random": ["__RandomState_ctor"], "numpy.random._pickle": ["__randomstate_ctor", "__generator_ctor"],
+    "numpy.core.numeric": ["_frombuffer"], "numpy._core.numeric": ["_frombuffer"],
+  ]
+
   private static let harmless: [String: Set<String>] = [
     "collections": ["OrderedDict", "defaultdict", "Counter", "deque"],
     "copyreg": ["_reconstructor", "__newobj__"], "copy_reg": ["_reconstructor", "__newobj__"],
@@ -75,7 +103,7 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   ]
   private static let harmlessBuiltins: Set<String> = [
     "set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray",
-    "object", "slice", "range", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
+    "object", "slice", "range", "xrange", "long", "unicode", "Ellipsis", "NotImplemented", "NoneType", "ellipsis",
   ]
   private static let dangerousBuiltins: Set<String> = [
     "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals",
@@ -91,6 +119,7 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     "telnetlib", "xmlrpc", "ssl", "doctest", "test", "unittest", "distutils", "setuptools", "lib2to3",
     "_osx_support", "_aix_support", "_pyrepl", "tempfile", "sqlite3", "shelve", "dbm", "zipimport", "site",
     "sysconfig", "platform", "cloudpickle", "dill", "joblib", "concurrent", "signal", "gc", "nturl2path",
+    "antigravity", "psutil", "pexpect", "ptyprocess", "paramiko", "fabric", "plumbum", "sh", "invoke",
   ]
   /// Packages within libraries that checkpoints name for good reasons otherwise.
   private static let dangerousPackages: [String] = [
@@ -112,6 +141,6 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   /// Modules and functions that other modules import, so that they can be reached as attributes of those.
   private static let dangerousNames: Set<Substring> = [
     "os", "posix", "nt", "subprocess", "sys", "runpy", "socket", "pty", "shutil", "importlib", "ctypes", "builtins",
-    "eval", "exec", "system", "popen", "spawn",
+    "eval", "exec", "system", "popen", "Popen", "spawn",
   ]
 }

@@ -1,0 +1,87 @@
+import ModelCore
+
+/// A bare state dict whose architecture is known: with it come the classes, the order of the layers, and the eps of the batch norms.
+public struct RecognizedModel: Sendable {
+  public let architecture: Architecture
+  public let classes: Int
+  /// The wrappers' prefix that every name in the state dict bears.
+  public let prefix: String
+  /// The architecture with the state dict's tensors in it.
+  public var module: Module
+
+  /// The module's tensors under the names that the state dict uses; entries that it did not have are left out.
+  public func stateDict(like original: StateDict) -> StateDict {
+    var tensors: OrderedDictionary<String, Tensor> = [:]
+    let hasCounts = original.names.contains { $0.hasSuffix(StateDict.batchCount) }
+    for (name, tensor) in module.stateDict().tensors where hasCounts || !name.hasSuffix(StateDict.batchCount) {
+      tensors[prefix + name] = tensor
+    }
+    return StateDict(tensors, metadata: original.metadata)
+  }
+}
+
+extension StateDict {
+  fileprivate static let batchCount = ".num_batches_tracked"
+
+  /// The built-in architecture whose names and shapes are exactly these, wrappers' prefixes taken off; nil where there is none.
+  ///
+  /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted their batches are
+  /// recognised as well.
+  public func recognized() -> RecognizedModel? {
+    for prefix in wrapperPrefixes {
+      let names = names.filter { !$0.hasSuffix(Self.batchCount) }
+      for name in Architecture.names(ofEntries: names.count) {
+        guard let architecture = try? Architecture(named: name),
+          let found = matched(architecture, names: names, prefix: prefix)
+        else { continue }
+        return found
+      }
+    }
+    return nil
+  }
+
+  /// The prefixes that every name bears: none, and the runs of wrappers' names.
+  private var wrapperPrefixes: [String] {
+    var prefixes = [""]
+    var prefix = ""
+    while prefixes.count < 7,
+      let next = ["module.", "_orig_mod.", "model.", "ema."].first(where: { wrapper in
+        !names.isEmpty && names.allSatisfy { $0.hasPrefix(prefix + wrapper) }
+      })
+    {
+      prefix += next
+      prefixes.append(prefix)
+    }
+    return prefixes
+  }
+
+  private func matched(_ architecture: Architecture, names: [String], prefix: String) -> RecognizedModel? {
+    guard let usual = try? architecture.module() else { return nil }
+    var shapes: OrderedDictionary<String, [Int]> = [:]
+    for (name, tensor) in usual.stateDict().tensors where !name.hasSuffix(Self.batchCount) {
+      shapes[name] = tensor.shape
+    }
+    guard shapes.count == names.count, shapes.keys.allSatisfy({ tensors[prefix + $0] != nil }) else { return nil }
+    var (module, classes) = (usual, architecture.defaultClasses)
+    if let other = shapes.first(where: { tensors[prefix + $0.key]?.shape != $0.value }) {
+      // Only the number of classes may differ: it follows from how this shape grows with it.
+      guard let wanted = tensors[prefix + other.key]?.shape, wanted.count == other.value.count,
+        let more = try? architecture.module(classes: classes + 1).stateDict()[other.key]?.shape,
+        let axis = wanted.indices.first(where: { more[$0] != other.value[$0] })
+      else { return nil }
+      let (step, gap) = (more[axis] - other.value[axis], wanted[axis] - other.value[axis])
+      guard gap % step == 0, let rebuilt = try? architecture.module(classes: classes + gap / step) else { return nil }
+      (module, classes) = (rebuilt, classes + gap / step)
+      guard rebuilt.stateDict().tensors.allSatisfy({ name, tensor in
+        name.hasSuffix(Self.batchCount) || tensors[prefix + name]?.shape == tensor.shape
+      }) else { return nil }
+    }
+    module.setTensors { tensors[prefix + $0] }
+    module.setEvaluating()
+    return RecognizedModel(architecture: architecture, classes: classes, prefix: prefix, module: module)
+  }
+}
+
+extension Module {
+  fileprivate mutating func setEvaluating() { updateModules { $1.isTraining = false } }
+}

@@ -1,0 +1,71 @@
+import ModelCore
+
+/// Modules as a pickle would hold them, without weights.
+enum Make {
+  static func module(
+    _ path: String, attributes: OrderedDictionary<String, Attribute> = [:],
+    _ children: OrderedDictionary<String, Module> = [:]
+  ) -> Module {
+    Module(className(path), children: children, attributes: attributes)
+  }
+
+  static func layer(_ path: String, _ layer: Layer, _ children: OrderedDictionary<String, Module> = [:]) -> Module {
+    Module(className(path), layer: layer, children: children)
+  }
+
+  private static func className(_ path: String) -> ClassName {
+    let names = path.split(separator: ".")
+    return ClassName(names.dropLast().joined(separator: "."), String(names[names.count - 1]))
+  }
+
+  static func conv(
+    _ inputs: Int, _ outputs: Int, _ kernel: Int = 1, stride: Int = 1, padding: Int = 0, groups: Int = 1
+  ) -> Module {
+    layer(
+      "torch.nn.modules.conv.Conv2d",
+      .convolution(
+        Convolution(
+          inChannels: inputs, outChannels: outputs, kernelSize: [kernel, kernel], stride: [stride, stride],
+          padding: [padding, padding], groups: groups)))
+  }
+
+  static func norm(_ channels: Int) -> Module {
+    layer("torch.nn.modules.batchnorm.BatchNorm2d", .batchNorm(BatchNorm(rank: 2, features: channels)))
+  }
+
+  static func linear(_ inputs: Int, _ outputs: Int) -> Module {
+    layer("torch.nn.modules.linear.Linear", .linear(Linear(inFeatures: inputs, outFeatures: outputs)))
+  }
+
+  static func activation(_ kind: Activation.Kind = .relu) -> Module {
+    layer("torch.nn.modules.activation.\(kind.rawValue)", .activation(Activation(kind)))
+  }
+
+  static func averagePool(_ size: Int = 1) -> Module {
+    layer(
+      "torch.nn.modules.pooling.AdaptiveAvgPool2d",
+      .adaptivePool(AdaptivePool(.average, outputSize: [size, size])))
+  }
+
+  static func sequential(_ children: Module...) -> Module {
+    layer(
+      "torch.nn.modules.container.Sequential", .sequential,
+      OrderedDictionary(uniqueKeysWithValues: children.enumerated().map { ("\($0)", $1) }))
+  }
+}
+
+extension Graph {
+  /// The shape of each output for one input.
+  func outputShapes(of input: [Int]) throws -> [[Int]] {
+    let shapes = try shapes(of: [input])
+    return outputs.map { shapes[$0.node] }
+  }
+
+  /// What is computed without a module, in order.
+  var functions: [Operation] {
+    nodes.compactMap { node in
+      if case .input = node.operation { return nil }
+      return node.module == nil ? node.operation : nil
+    }
+  }
+}

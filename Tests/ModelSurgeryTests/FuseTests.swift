@@ -1,0 +1,111 @@
+import FoundationEssentials
+import ModelCheckpoints
+import ModelCore
+import ModelSurgery
+import SystemPackage
+import Testing
+
+/// Module.fuse on whole modules that PyTorch and YOLOv5 wrote, against what folding in double gives.
+@Suite struct FuseTests {
+  struct Golden: Decodable {
+    struct Fuse: Decodable {
+      let fused: [FusionReport.Pair]
+      let tensors: [Record]?
+    }
+    struct Record: Decodable {
+      let name: String
+      let dtype: String
+      let shape: [Int]
+      let hex: String?
+    }
+    let fuse: Fuse
+  }
+
+  static let folder = FilePath(#filePath).removingLastComponent().removingLastComponent().appending("Fixtures")
+
+  func model(_ file: String) throws -> Module {
+    try #require(try Checkpoint(contentsOf: Self.folder.appending(file)).preferred.module)
+  }
+
+  @Test(
+    arguments: [
+      "conv_bn_small.pt", "yolov5_blocks.pt", "yolov5_tiny.pt", "training_checkpoint.pt", "trap_activation_between.pt",
+      "trap_bn_first.pt", "trap_bn_twice_after_relu.pt", "trap_channels_differ.pt", "trap_conv_twice.pt",
+      "trap_no_statistics.pt", "trap_pad_between.pt", "trap_pool_between.pt", "trap_weight_twice.pt",
+    ])
+  func againstTheOriginals(file: String) throws {
+    let json = try FileBytes(mapping: Self.folder.appending(file + ".json"))
+    let golden = try JSONDecoder().decode(Golden.self, from: Data(json.bytes)).fuse
+    var module = try model(file)
+    let before = module.stateDict()
+    let report = try module.fuse()
+    let after = module.stateDict()
+    #expect(Set(report.fused) == Set(golden.fused))
+    // The same, of memory of our own.
+    let copy = try model(file).fused().stateDict()
+    #expect(copy.names.elementsEqual(after.names))
+    var changed: Set<String> = []
+    for record in golden.tensors ?? [] {
+      let tensor = try #require(after[record.name], "\(record.name)")
+      #expect(tensor.shape == record.shape && tensor.dtype.rawValue == before[tensorLike: record.name]?.dtype.rawValue)
+      changed.insert(record.name)
+      #expect(try copy[record.name]?.doubles() == tensor.doubles())
+      guard record.dtype == "float32", tensor.dtype == .float32, let hex = record.hex else { continue }
+      let values = try tensor.floats()
+      let wanted = floats(hex)
+      let scale = wanted.map { abs($0) }.max() ?? 0
+      // Folded in float32: a few roundings of the product and the sum.
+      let error = zip(values, wanted).map { abs($0 - $1) }.max() ?? 0
+      #expect(values.count == wanted.count && error <= 1e-6 * scale, "\(record.name)")
+    }
+    // Everything else is as it was; the batch norms' entries are gone.
+    let gone = golden.fused.map { $0.bn + "." }
+    for (name, tensor) in before.tensors where !changed.contains(name) {
+      if gone.contains(where: { name.hasPrefix($0) }) {
+        #expect(after[name] == nil, "\(name)")
+      } else {
+        #expect(after[name]?.identity == tensor.identity, "\(name)")
+      }
+    }
+  }
+
+  @Test func fusedParametersNeedNoGradients() throws {
+    var module = try model("conv_bn_small.pt")
+    let report = try module.fuse()
+    for pair in report.fused {
+      let convolution = try #require(module[pair.conv])
+      #expect(Array(convolution.parameters.keys) == ["weight", "bias"])
+      #expect(convolution.parameters.values.allSatisfy { !$0.requiresGrad })
+      #expect(module[pair.bn]?.layer == .identity)
+    }
+    #expect(report.parametersAfter < report.parametersBefore)
+    // Nothing is left to do.
+    let again = try module.fuse()
+    #expect(again.fused.isEmpty && again.parametersBefore == report.parametersAfter)
+  }
+
+  @Test func yoloBlocksBecomeTheirFusedMethod() throws {
+    var module = try model("yolov5_blocks.pt")
+    for pair in try module.fuse().fused {
+      let block = try #require(module[String(pair.bn.dropLast(".bn".count))])
+      #expect(block.children["bn"] == nil && block.attributes["forward"] == .boundMethod("forward_fuse"))
+    }
+  }
+
+  /// float32, little-endian.
+  func floats(_ hex: String) -> [Float] {
+    let digits = Array(hex.utf8).map { UInt32($0 < 58 ? $0 - 48 : $0 - 87) }
+    return stride(from: 0, to: digits.count - 7, by: 8).map { start in
+      var bits: UInt32 = 0
+      for byte in (0..<4).reversed() { bits = bits << 8 | digits[start + 2 * byte] << 4 | digits[start + 2 * byte + 1] }
+      return Float(bitPattern: bits)
+    }
+  }
+}
+
+extension StateDict {
+  /// The weight beside which a fused weight or bias stands.
+  fileprivate subscript(tensorLike name: String) -> Tensor? {
+    self[name.split(separator: ".").dropLast().joined(separator: ".") + ".weight"]
+  }
+}
