@@ -33,7 +33,7 @@ let ground: [Target] = [
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
   .target(
     name: "CResources", path: "Resources",
-    exclude: ["default-model.pt", "make_default_model.py", "sample.jpg", "make_sample.py"]),
+    exclude: ["sample.jpg", "make_sample.py"]),
 ]
 
 // MARK: The library
@@ -60,7 +60,7 @@ let floors: [Target] = [
   .target(
     name: "ModelCheckpoints",
     dependencies: [
-      "ModelCore", "CKernels", "CResources", "CZlib",
+      "ModelCore", "CKernels", "CZlib",
       .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],

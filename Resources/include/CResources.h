@@ -5,9 +5,6 @@
 
 #include <stddef.h>
 
-// The small YOLOv5-shaped checkpoint that make_default_model.py made.
-const unsigned char *mu_default_model(void);
-size_t mu_default_model_size(void);
 // The small JPEG picture that make_sample.py drew.
 const unsigned char *mu_sample_picture(void);
 size_t mu_sample_picture_size(void);

@@ -19,8 +19,14 @@ struct ModelArguments: ParsableArguments {
   /// What is to be built rather than read: the default, a YAML or, where no file has that name, an architecture by name.
   func architecture() throws -> Architecture? {
     guard let model else { return try Architecture(named: Self.defaultArchitecture) }
-    if Self.exists(model) { return nil }
-    return Architecture.names.contains(model) ? try Architecture(named: model) : nil
+    guard Self.exists(model) else {
+      return Architecture.names.contains(model) ? try Architecture(named: model) : nil
+    }
+    let isNamed = ["yaml", "yml"].contains(FilePath(model).extension?.lowercased())
+    guard let file = try? FileBytes(mapping: FilePath(model)), isNamed || Architecture.recognizes(yaml: file) else {
+      return nil
+    }
+    return try Architecture(yaml: file)
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.

@@ -19,16 +19,29 @@ struct Info: ParsableCommand {
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
   var convention = FlopsConvention.thop
 
+  @Flag(
+    help: ArgumentHelp(
+      "Measure thop's FLOPs as YOLOv5 does: at one stride, times the area.",
+      discussion: "Exact for convolutions alone; too much where a layer's cost does not depend on the picture."))
+  var extrapolate = false
+
   @Flag(help: "Add torch_utils' table of parameters with their mean and deviation (reads all values).")
   var detailed = false
 
   @Flag(help: "Add a table of modules.")
   var modules = false
 
+  func validate() throws {
+    guard !extrapolate || convention == .thop else {
+      throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
+    }
+  }
+
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
-      let info = checkpoint.preferred.modelInfo(imageSize: (imageSize.height, imageSize.width))
+      let info = checkpoint.preferred.modelInfo(
+        imageSize: (imageSize.height, imageSize.width), extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
       if report.json {
         try Terminal.print(json: InfoResult(info: info, imageSize: imageSize, file: checkpoint))
         return

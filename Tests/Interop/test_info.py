@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from helpers import FIXTURES, REPOSITORY, report, succeeds
+from helpers import FIXTURES, report, succeeds
 from safetensors.torch import save_file
 from torch import nn
 
@@ -121,12 +121,12 @@ def test_frozen_parameters(tmp_path):
 
 def test_the_average_of_a_checkpoint():
     """A training checkpoint: its average is spoken of, and it requires no gradients."""
-    for path in (FIXTURES / "training_checkpoint.pt", REPOSITORY / "Resources/default-model.pt"):
-        nets.import_yolov5()
-        ema = torch.load(path, weights_only=False)["ema"]
-        n = counted(ema)
-        assert n["gradients"] == 0
-        first_line_is(succeeds("info", path).out, line(n))
+    path = FIXTURES / "training_checkpoint.pt"
+    nets.import_yolov5()
+    ema = torch.load(path, weights_only=False)["ema"]
+    n = counted(ema)
+    assert n["gradients"] == 0
+    first_line_is(succeeds("info", path).out, line(n))
 
 
 def test_legacy_whole_module(tmp_path):
@@ -212,12 +212,10 @@ def test_modules_table(tmp_path):
 
 
 def test_default_model_is_used_when_none_is_named():
-    """Without MODEL the embedded default is read, and a note on stderr says so."""
+    """Without MODEL YOLOv5n is built, and a note on stderr says so."""
     result = succeeds("info")
     assert result.err.strip()
-    nets.import_yolov5()
-    ema = torch.load(REPOSITORY / "Resources/default-model.pt", weights_only=False)["ema"]
-    first_line_is(result.out, line(counted(ema)))
+    first_line_is(result.out, line(counted(yolov5("yolov5n"))))
 
 
 def test_conv1d_linear_only_state_dict(tmp_path):

@@ -1,4 +1,4 @@
-import ModelCheckpoints
+import ModelArchitectures
 import ModelCore
 import ModelInspection
 import Testing
@@ -34,8 +34,8 @@ import Testing
     #expect(StateDict().modelInfo().layers == 1)
   }
 
-  @Test func theEmbeddedDefault() throws {
-    let info = try Checkpoint.embeddedDefault().preferred.modelInfo()
-    #expect(info.layers == 214 && info.parameters == 25232 && info.gradients == 0)
+  @Test func builtInArchitectures() throws {
+    let info = try Architecture(named: "yolov5n").module().modelInfo()
+    #expect(info.description == "Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs")
   }
 }

@@ -64,14 +64,14 @@ import Testing
   }
 
   @Test(arguments: ["info", "sparsity", "fuse", "prune"])
-  func theEmbeddedDefault(_ command: String) throws {
+  func theDefault(_ command: String) throws {
     let folder = try Folder()
     let result = try Tool.run(command, in: folder.url)
     #expect(result.status == 0)
-    #expect(result.error == "mutils: note: no model given: using the embedded default\n")
+    #expect(result.error == "mutils: note: no model given: using yolov5n, initialised with seed 0\n")
     let quiet = try Tool.run(command, "--quiet", "--threads", "1", in: folder.url)
     #expect(quiet.error.isEmpty && quiet.output == result.output)
-    #expect(try folder.names.isEmpty, "the embedded default writes nothing")
+    #expect(try folder.names.isEmpty, "the default writes nothing")
   }
 
   @Test func outputsAreNamedAfterTheInput() throws {

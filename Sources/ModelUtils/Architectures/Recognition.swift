@@ -29,7 +29,7 @@ extension StateDict {
   /// recognised as well.
   public func recognized() -> RecognizedModel? {
     for prefix in wrapperPrefixes {
-      let names = names.filter { !$0.hasSuffix(Self.batchCount) }
+      let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })
       for name in Architecture.names(ofEntries: names.count) {
         guard let architecture = try? Architecture(named: name),
           let found = matched(architecture, names: names, prefix: prefix)

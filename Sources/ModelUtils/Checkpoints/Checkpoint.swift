@@ -1,4 +1,3 @@
-import CResources
 import Logging
 import ModelCore
 import SystemPackage
@@ -108,12 +107,6 @@ public struct Checkpoint: Sendable {
       return "is a tar archive, as PyTorch wrote before 0.2; such files are not supported"
     }
     return nil
-  }
-
-  /// The small YOLOv5-shaped checkpoint that is compiled into the program.
-  public static func embeddedDefault() throws -> Checkpoint {
-    let bytes = UnsafeRawBufferPointer(start: mu_default_model(), count: mu_default_model_size())
-    return try Checkpoint(FileBytes(name: "embedded default model", permanent: bytes))
   }
 
   /// The key of the preferred model.

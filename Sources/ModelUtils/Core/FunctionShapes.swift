@@ -48,6 +48,22 @@ extension Function {
         throw ModelError("cannot take the size of another tensor")
       }
       return Array(input.prefix(2) + inputs[1].dropFirst(2))
+    case .largest(let axis, let count):
+      var output = input
+      let axis = try Shape.axis(axis, input.count)
+      guard count >= 0 else { throw ModelError("cannot choose \(count)") }
+      output[axis] = min(count, input[axis])
+      return output
+    case .gather(let axis):
+      guard inputs.count == 2 else { throw ModelError("takes a tensor and places") }
+      var output = input
+      output[try Shape.axis(axis, input.count)] = inputs[1][try Shape.axis(axis, inputs[1].count)]
+      return output
+    case .deformableAttention:
+      guard inputs.count == 3, input.count == 4, inputs[1].count == 5, inputs[2] == inputs[1].dropLast(),
+        inputs[2][0] == input[0], inputs[2][2] == input[2]
+      else { throw ModelError("attention takes values, locations and weights") }
+      return [input[0], inputs[2][1], input[2] * input[3]]
     }
   }
 

@@ -97,6 +97,13 @@ public enum Function: Sendable, Hashable {
   case reduce(String, axes: [Int], keepsAxes: Bool)
   /// The first input in the spatial size of the second.
   case resize(mode: String)
+  /// `topk`: the places of the largest elements along an axis, of all where there are fewer.
+  case largest(axis: Int, count: Int)
+  /// Elements of an axis of the first input, at the places that the second one names.
+  case gather(axis: Int)
+  /// Values [batch, positions, heads, features], sampled at locations [batch, queries, heads, points, 2] and summed with weights
+  /// [batch, queries, heads, points]: [batch, queries, heads · features].
+  case deformableAttention
 
   /// An axis of a reshaped tensor.
   public enum Extent: Sendable, Hashable {

@@ -19,6 +19,8 @@ public struct GFlops: Sendable, Codable, Hashable {
   public var ultralytics = 0.0
   public var readme = 0.0
   public var macs = 0.0
+  /// thop's figure as YOLOv5 and Ultralytics measured it, at one stride, times the area; nil unless it was asked for.
+  public var extrapolated: Double?
 
   public subscript(convention: FlopsConvention) -> Double {
     switch convention {

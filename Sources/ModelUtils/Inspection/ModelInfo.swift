@@ -36,19 +36,34 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   public var description: String { summary(.thop) }
 
   /// The first line of YOLOv5's report: `Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs`; the last part is
-  /// left out where FLOPs are not known.
+  /// left out where FLOPs are not known. thop's figure is the extrapolated one where that was asked for.
   public func summary(_ convention: FlopsConvention) -> String {
     let counts = "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients"
-    return gflops.map { CFormat.string("%s, %.1f GFLOPs", counts, $0[convention]) } ?? counts
+    guard let gflops else { return counts }
+    let figure = convention == .thop ? gflops.extrapolated ?? gflops.thop : gflops[convention]
+    return CFormat.string("%s, %.1f GFLOPs", counts, figure)
   }
 }
 
 extension Module {
   /// Counts layers, parameters, gradients and buffers, and FLOPs for one picture of a size. Reads no values.
-  /// - Parameter imageSize: height and width in pixels.
-  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
+  /// - Parameters:
+  ///   - imageSize: height and width in pixels.
+  ///   - stride: where it is given, thop's figure is measured at a square of this size too, and multiplied by the ratio of the areas. That
+  ///     overcounts layers whose cost does not depend on the picture.
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
+    -> ModelInfo
+  {
     var info = counts()
-    do { info.add(try flops(of: [[1, inputChannels, imageSize.height, imageSize.width]]), of: self) } catch {
+    do {
+      info.add(try flops(of: [[1, inputChannels, imageSize.height, imageSize.width]]), of: self)
+      if let stride {
+        let part = try flops(of: [[1, inputChannels, stride, stride]]).gflops.thop
+        let side = Double(stride)
+        info.gflops?.extrapolated = part * Double(imageSize.height) / side * Double(imageSize.width) / side
+      }
+    } catch {
+      info.gflops = nil
       info.gflopsReason = "\(error)"
     }
     return info
@@ -83,9 +98,11 @@ extension Module {
 extension StateDict {
   /// Counts as for a module where the state dict is that of a built-in architecture. Otherwise what the names tell: parameters are the
   /// floating entries that are no running statistics, and there are no FLOPs.
-  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
+    -> ModelInfo
+  {
     guard let known = recognized() else { return counts() }
-    var info = known.module.modelInfo(imageSize: imageSize)
+    var info = known.module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
     info.architecture = known.architecture.name
     return info
   }
@@ -155,10 +172,13 @@ extension ModelInfo: Encodable {
 
 extension Model {
   /// Counts layers, parameters, gradients and buffers, and a module's FLOPs. Reads no values.
-  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640)) -> ModelInfo {
+  /// - Parameters: as those of a module.
+  public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
+    -> ModelInfo
+  {
     switch self {
-    case .module(let module): module.modelInfo(imageSize: imageSize)
-    case .stateDict(let state): state.modelInfo(imageSize: imageSize)
+    case .module(let module): module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
+    case .stateDict(let state): state.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
     }
   }
 }

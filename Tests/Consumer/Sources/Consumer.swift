@@ -1,12 +1,13 @@
 import ModelUtils
 
-/// Opens a checkpoint (by default the embedded one), fuses and prunes its models, and says what became of them.
+/// Opens a checkpoint or builds YOLOv5n, fuses and prunes its models, and says what became of them.
 @main
 enum Consumer {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
     var checkpoint =
-      try arguments.first.map { try Checkpoint(contentsOf: .init($0)) } ?? Checkpoint.embeddedDefault()
+      try arguments.first.map { try Checkpoint(contentsOf: .init($0)) }
+      ?? Checkpoint(Architecture(named: "yolov5n").module(), name: "yolov5n")
     print(checkpoint.preferred.modelInfo())
 
     try checkpoint.updateModels { key, model in
@@ -16,7 +17,7 @@ enum Consumer {
       model = .module(module)
     }
     let sparsity = try checkpoint.preferred.sparsity().sparsity
-    guard sparsity > 0.25, sparsity < 0.3 else { throw ModelError("the sparsity is \(sparsity)") }
+    guard sparsity > 0.25, sparsity < 0.31 else { throw ModelError("the sparsity is \(sparsity)") }
 
     // One pair of a caller's own tensors.
     let one = try Tensor([1, 1])

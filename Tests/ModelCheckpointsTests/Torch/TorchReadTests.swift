@@ -77,13 +77,6 @@ import Testing
     #expect(try state["w"]?.doubles() == [2])
   }
 
-  @Test func embeddedDefault() throws {
-    let checkpoint = try Checkpoint.embeddedDefault()
-    #expect(checkpoint.name == "embedded default model")
-    #expect(checkpoint.preferred.module != nil)
-    #expect(checkpoint.preferred.stateDict.count > 0)
-  }
-
   @Test(
     arguments: [
       ([], "is empty"), (Array("hello".utf8), "is neither a PyTorch checkpoint nor a safetensors file"),

@@ -15,7 +15,7 @@ public struct Architecture: Sendable {
   }
 
   private static let all: [Architecture] =
-    AlexNet.architectures + ConvNeXt.architectures + DenseNet.architectures + EfficientNet.architectures
+    YOLOv5Family.architectures + AlexNet.architectures + ConvNeXt.architectures + DenseNet.architectures + EfficientNet.architectures
     + GoogLeNet.architectures + MNASNet.architectures + MobileNetV2.architectures + MobileNetV3.architectures
     + RegNet.architectures + ResNet.architectures + ShuffleNetV2.architectures + SqueezeNet.architectures
     + VGG.architectures
@@ -33,12 +33,33 @@ public struct Architecture: Sendable {
     self = found
   }
 
+  /// A detector or segmenter from its YOLOv5 description: `nc`, `depth_multiple`, `width_multiple`, `anchors`, `backbone`, `head` and, where
+  /// they are given, `ch`, `activation` and `inplace`.
+  ///
+  /// Its arguments are data: names that YOLOv5's parser knows (`nc`, `anchors`, `None`, `nn.SiLU()`) are understood, expressions are not
+  /// evaluated.
+  /// - Throws: `ModelError` with the file and the line.
+  public init(yaml file: FileBytes) throws {
+    do {
+      let configuration = try YOLOv5Configuration(yaml: file.bytes)
+      self.init(file.name, classes: configuration.classes) { make, classes in
+        var configuration = configuration
+        configuration.classes = classes
+        return YOLOv5Model(make, configuration).detector()
+      }
+    } catch let error as ModelError {
+      throw error.inFile(file.name)
+    }
+  }
+
+  /// Whether a file is a YOLOv5 description, as its content tells: text with the lines `backbone:` and `head:`.
+  public static func recognizes(yaml file: FileBytes) -> Bool { YOLOv5Configuration.recognizes(file.bytes) }
+
   /// The network, ready in a moment: its values are those of `torch.manual_seed(seed)` and are computed, all of them, when the first is read.
   /// - Parameter classes: the number of classes, `defaultClasses` when nil.
   /// - Throws: `ModelError` for a number of classes that is not from 1 to 1048576.
   public func module(classes: Int? = nil, seed: UInt64 = 0) throws -> Module {
-    let builder = ModuleBuilder()
-    return try builder.finish(try build(builder, classes), seed: seed)
+    try build(classes) { try $0.finish($1, seed: seed) }
   }
 
   /// The network with its values drawn from a generator, in memory of their own.
@@ -46,16 +67,20 @@ public struct Architecture: Sendable {
   /// They are what the original's constructor gives, tensor for tensor, and the generator goes on where it would.
   /// - Throws: as `module(classes:seed:)`.
   public func module(classes: Int? = nil, using generator: inout TorchGenerator) throws -> Module {
-    let builder = ModuleBuilder()
-    return try builder.finish(try build(builder, classes), using: &generator)
+    try build(classes) { try $0.finish($1, using: &generator) }
   }
 
-  private func build(_ builder: ModuleBuilder, _ classes: Int?) throws -> Module {
+  private func build(_ classes: Int?, _ finish: (ModuleBuilder, Module) throws -> Module) throws -> Module {
     let classes = classes ?? defaultClasses
-    guard (1...1 << 20).contains(classes) else {
-      throw ModelError("\(classes) classes: the number must be from 1 to \(1 << 20)", subject: name)
+    do {
+      guard (1...1 << 20).contains(classes) else {
+        throw ModelError("the number of classes must be from 1 to \(1 << 20), not \(classes)")
+      }
+      let builder = ModuleBuilder()
+      return try finish(builder, make(builder, classes))
+    } catch let error as ModelError {
+      throw error.inFile(name)
     }
-    return make(builder, classes)
   }
 }
 

@@ -86,6 +86,22 @@ extension ModuleBuilder {
       parameters: ["weight": parameter([features], .constant(1)), "bias": parameter([features], .constant(0))])
   }
 
+  /// Queries, keys and values of the same size: their projections by `xavier_uniform_`, the biases 0.
+  func multiheadAttention(_ size: Int, heads: Int) -> Module {
+    if size % heads != 0 { refuse("attention of \(size) features cannot have \(heads) heads") }
+    // The output's projection is drawn first; its bias becomes 0 afterwards.
+    let output = linear(size, size, ClassName("torch.nn.modules.linear", "NonDynamicallyQuantizableLinear"))
+    set(output.parameters["bias"], to: .constant(0))
+    let bound = 3.0.squareRoot() * (2 / Double(4 * size)).squareRoot()
+    return Module(
+      ClassName("torch.nn.modules.activation", "MultiheadAttention"),
+      layer: .multiheadAttention(MultiheadAttention(embeddingSize: size, heads: heads)), isTraining: true,
+      parameters: [
+        "in_proj_weight": parameter([3 * size, size], .uniform(bound: bound)),
+        "in_proj_bias": parameter([3 * size], .constant(0)),
+      ], children: ["out_proj": output])
+  }
+
   func activation(
     _ kind: Activation.Kind, inplace: Bool = false, attributes: OrderedDictionary<String, Attribute> = [:]
   ) -> Module {

@@ -13,9 +13,16 @@ final class ModuleBuilder {
   private var indices: [Identity: Int] = [:]
   private let deferred = DeferredValues()
 
+  /// Where in a description what is being built stands, for refusals.
+  var place: String?
+
   /// Notes why the model cannot be built; the first reason counts.
-  func refuse(_ reason: @autoclosure () -> String) {
-    if failure == nil { failure = ModelError(reason()) }
+  func refuse(_ reason: @autoclosure () -> String, advice: String? = nil) {
+    if failure == nil { failure = ModelError(reason(), subject: place, advice: advice) }
+  }
+
+  func refuse(_ error: any Error) {
+    if failure == nil { failure = error as? ModelError ?? ModelError("\(error)") }
   }
 
   // MARK: Modules

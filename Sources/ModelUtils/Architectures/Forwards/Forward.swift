@@ -59,6 +59,10 @@ extension Forward {
     known(className, method: method) != nil
   }
 
-  private static let all: [String: Forward] = (torchvision + [yolov5Blocks, yolov5Heads, yoloModels])
+  private static let all: [String: Forward] =
+    (torchvision + [
+      yolov5Blocks, yolov5Heads, yoloModels, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
+      ultralyticsTransformers, ultralyticsHeads, ultralyticsRTDETR, yolov6Blocks, yolov6Models, yolov7Blocks,
+    ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

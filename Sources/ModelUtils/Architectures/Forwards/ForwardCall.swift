@@ -17,9 +17,11 @@ struct ForwardCall {
   /// The dotted names of a container's children, as `m.0`, `m.1`, …
   func list(_ container: String) -> [String] { module[container]?.children.keys.map { "\(container).\($0)" } ?? [] }
 
-  /// - Throws: `ModelError` where the attribute is missing or no number.
+  /// - Throws: `ModelError` where the attribute is missing, no number, or so large that products of two could overflow.
   func int(_ attribute: String) throws -> Int {
-    guard let value = module.attributes[attribute]?.intValue else { throw missing(attribute) }
+    guard let value = module.attributes[attribute]?.intValue, (-1 << 30...1 << 30).contains(value) else {
+      throw missing(attribute)
+    }
     return value
   }
 
@@ -35,6 +37,9 @@ struct ForwardCall {
   func missing(_ attribute: String) -> ModelError {
     ModelError("\(module.className) has no usable attribute '\(attribute)'", subject: path)
   }
+
+  /// The dotted path of a child.
+  func path(of child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
 
   // MARK: Calling children
 
@@ -53,12 +58,12 @@ struct ForwardCall {
     guard let module = module[child] else {
       throw ModelError("\(self.module.className) has no child '\(child)'", subject: path)
     }
-    return try tracer.call(module, path.isEmpty ? child : "\(path).\(child)", inputs)
+    return try tracer.call(module, path(of: child), inputs)
   }
 
   private func single(_ values: [Value], _ child: String) throws -> Value {
     guard values.count == 1 else {
-      throw ModelError("returns \(values.count) tensors where one is expected", subject: "\(path).\(child)")
+      throw ModelError("returns \(values.count) tensors where one is expected", subject: path(of: child))
     }
     return values[0]
   }

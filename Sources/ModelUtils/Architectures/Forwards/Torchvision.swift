@@ -5,7 +5,7 @@ extension Forward {
   static let torchvision = [
     torchvisionOps, torchvisionResNet, torchvisionVGG, torchvisionSqueezeNet, torchvisionDenseNet,
     torchvisionMobileNet, torchvisionEfficientNet, torchvisionRegNet, torchvisionShuffleNet, torchvisionMNASNet,
-    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt,
+    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionOthers,
   ]
 
   /// `torchvision.ops`.

@@ -23,14 +23,16 @@ extension Forward {
 
 extension ForwardCall {
   /// For each level the head's convolution, [batch, anchors · outputs, height, width], as boxes [batch, anchors · height · width, outputs].
-  fileprivate func anchorPredictions(_ inputs: [Value]) throws -> [Value] {
+  /// - Parameter isImplicit: whether learned values are added before each convolution and multiplied after it, as YOLOv7 does.
+  func anchorPredictions(_ inputs: [Value], isImplicit: Bool = false) throws -> [Value] {
     let levels = list("m")
     guard inputs.count == levels.count else {
       throw ModelError("takes \(levels.count) tensors, not \(inputs.count)", subject: path)
     }
     let (anchors, outputs) = (try int("na"), try int("no"))
-    return try zip(levels, inputs).map { level, input in
-      let raw = try self(input, level)
+    return try zip(levels, inputs).enumerated().map { index, pair in
+      let (level, input) = pair
+      let raw = try chain(input, isImplicit ? ["ia.\(index)", level, "im.\(index)"] : [level])
       let boxes = try reshape(
         raw, [.of(input: 0, axis: 0), .fixed(anchors), .fixed(outputs), .of(input: 0, axis: 2), .of(input: 0, axis: 3)])
       let decoded = try map("decode", activate(.sigmoid, permute(boxes, [0, 1, 3, 4, 2])))

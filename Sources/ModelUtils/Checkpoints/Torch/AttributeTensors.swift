@@ -1,6 +1,18 @@
 import ModelCore
 
 extension Checkpoint {
+  /// A tensor that a module of the file holds as a plain attribute; nil where it has none of that name.
+  /// - Parameter identity: the module's.
+  /// - Throws: `ModelError` for a tensor that cannot be read.
+  public func attributeTensor(_ name: String, of identity: Identity) throws -> Tensor? {
+    guard let source = torch,
+      let reference = source.modules.first(where: { $0.value.identity == identity })?.key,
+      let state = source.graph.stateDictionary(reference),
+      let value = source.graph.dictionary(state)?[name], source.graph.isTensor(value)
+    else { return nil }
+    return try source.graph.tensor(value).tensor
+  }
+
   /// Converts tensors that a module of the file holds as plain attributes, alone or in a list: what `module.to(dtype)` passes over.
   /// - Parameters:
   ///   - names: the attributes; those that the module lacks are passed over.

@@ -1,0 +1,150 @@
+"""What the original tools count in a YOLO model, whose forward cannot be traced."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import thop
+import torch
+from helpers import CONVS, NORMS, report, tensors_in
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+# ultralytics-thop is a package of the same name: it stands beside the environment and runs in a process of its own.
+ULTRALYTICS_THOP = Path(os.environ.get("ULTRALYTICS_THOP", Path(sys.prefix) / "ultralytics-thop"))
+
+
+def hollow(model):
+    """The model with tensors of its shapes that take no room: one element each, seen everywhere."""
+    seen = {}
+
+    def empty(tensor):
+        if id(tensor) not in seen:
+            small = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+            if isinstance(tensor, nn.Parameter):
+                small = nn.Parameter(small, requires_grad=tensor.requires_grad)
+            seen[id(tensor)] = small
+        return seen[id(tensor)]
+
+    for module in list(model.modules()):
+        for tensors in (module._parameters, module._buffers):
+            tensors.update({name: empty(tensor) for name, tensor in tensors.items() if tensor is not None})
+    return model
+
+
+def abstract(model):
+    """The model on the meta device, where it computes shapes alone; its strides, of which grids are made, stay real."""
+    heads = [(module, module.stride) for module in model.modules() if isinstance(vars(module).get("stride"), torch.Tensor)]
+    model.to("meta")
+    for module, stride in heads:
+        module.stride = stride
+    return model
+
+
+@torch.no_grad()
+def judged(model, x):
+    """macs and thop's operations; outputs, the shape of each module's first output; biases, the additions of the fused model's biases."""
+    names = {module: name for name, module in model.named_modules()}
+    shapes, own, unnormalized, biases = {}, {}, {}, 0
+
+    def note(module, inputs, output):
+        nonlocal biases
+        output = tensors_in(output)[0]
+        shapes[names[module]] = list(output.shape)
+        if isinstance(module, (*CONVS, nn.Linear)):
+            if module.bias is not None:
+                biases += output.numel()
+            else:
+                unnormalized[id(output)] = output
+        elif isinstance(module, NORMS) and unnormalized.pop(id(inputs[0]), None) is not None:
+            biases += inputs[0].numel()
+
+    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    with FlopCounterMode(display=False) as counter:
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    root = type(model).__name__
+    for name, flops in counter.get_flop_counts().items():
+        if name != "Global":
+            own[name.removeprefix(root).removeprefix(".")] = sum(flops.values()) // 2
+    operations, _ = thop.profile(model, (x,), verbose=False)
+    return SimpleNamespace(
+        macs=counter.get_total_flops() // 2, macs_by_name=own, shapes=shapes, thop=operations, biases=biases
+    )
+
+
+_worker = None
+
+
+def ultralytics_thop(path, size, device):
+    """What ultralytics-thop counts for the whole module in a file, and Ultralytics' own figure in GFLOPs."""
+    global _worker
+    if _worker is None:
+        assert (ULTRALYTICS_THOP / "thop").is_dir(), f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
+        _worker = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
+        )
+    _worker.stdin.write(json.dumps([str(path), list(size), device]) + "\n")
+    _worker.stdin.flush()
+    return json.loads(_worker.stdout.readline())
+
+
+def work():
+    """The process that `ultralytics_thop` asks."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    assert ULTRALYTICS_THOP in Path(thop.__file__).parents
+    import nets
+    from ultralytics.utils.torch_utils import get_flops
+
+    nets.import_yolov5()
+    for line in sys.stdin:
+        path, size, device = json.loads(line)
+        model = torch.load(path, weights_only=False).eval()
+        if device == "meta":
+            abstract(model)
+        operations, _ = thop.profile(model, (torch.zeros(1, 3, *size, device=device),), verbose=False)
+        os.write(answers, (json.dumps([operations, get_flops(model, size)]) + "\n").encode())
+
+
+def check_flops(model, size, path, device="meta"):
+    """Saves the model and compares `info` with every judge, to the last operation. Gives the report and Ultralytics' own figure."""
+    model.eval()
+    torch.save(hollow(copy.deepcopy(model)), path)
+    expected = judged(abstract(model) if device == "meta" else model, torch.zeros(1, 3, *size, device=device))
+    result = report("info", path, "--image-size", f"{size[0]}x{size[1]}")
+    assert result["gflops"], result.get("gflopsReason")
+    assert result["layers"] == len(list(model.modules()))
+    assert result["parameters"] == sum(p.numel() for p in model.parameters())
+    counts = {convention: round(figure * 1e9) for convention, figure in result["gflops"].items()}
+    rows = result["modules"]
+    shapes = {row["name"]: row["outputShape"] for row in rows if row.get("outputShape")}
+    for name, shape in expected.shapes.items():
+        assert shapes.pop(name, None) == shape, name
+    assert not shapes
+    inclusive = {row["name"]: 0 for row in rows}
+    for row in rows:
+        parts = row["name"].split(".") if row["name"] else []
+        for depth in range(len(parts) + 1):
+            inclusive[".".join(parts[:depth])] += row.get("macs", 0)
+    for name, macs in expected.macs_by_name.items():
+        assert inclusive[name] == macs, name
+    assert counts["macs"] == expected.macs
+    assert counts["thop"] == 2 * expected.thop
+    assert counts["readme"] == 2 * (expected.macs + expected.biases)
+    operations, gflops = ultralytics_thop(path, size, device)
+    assert counts["ultralytics"] == 2 * operations
+    return result, gflops
+
+
+if __name__ == "__main__":
+    work()
