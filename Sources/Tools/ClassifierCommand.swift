@@ -7,11 +7,11 @@ struct Classifier: ParsableCommand {
     commandName: "classifier",
     abstract: "One of torchvision's pretrained networks with a new last layer.",
     discussion: """
-      As YOLOv5's load_classifier: the last layer (of any classifier, not of ResNets alone) is replaced by zeros for so many classes. The \
-      other weights come from torch.hub's cache ($TORCH_HOME/hub/checkpoints, else $XDG_CACHE_HOME/torch/hub/checkpoints, else \
-      ~/.cache/torch/hub/checkpoints), from a file, or from an address, whose file is kept in that cache. A download that broke off \
-      continues. A hash in the name of a file there, as in resnet50-11ad3fa6.pth, is checked. The result is a state dict; without --output \
-      nothing is written.
+      As YOLOv5's load_classifier: the last layer (of any classifier, not of ResNets alone) is replaced by zeros for so \
+      many classes. The other weights come from torch.hub's cache ($TORCH_HOME/hub/checkpoints, else \
+      $XDG_CACHE_HOME/torch/hub/checkpoints, else ~/.cache/torch/hub/checkpoints), from a file, or from an address, \
+      whose file is kept in that cache. A download that broke off continues. A hash in the name of a file there, as in \
+      resnet50-0676ba61.pth, is checked. The result is a state dict; without --output nothing is written.
 
       Examples:
         mutils classifier resnet50 --classes 10 -o resnet50-10.pt
@@ -27,14 +27,17 @@ struct Classifier: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Where the other weights come from: a file, an address of http or https, or 'none' for random ones. Default: torch.hub's cache.",
-      valueName: "path"), completion: .file())
+      """
+      Where the other weights come from: a file, an address of http or https, or 'none' for random ones. Default: \
+      torch.hub's cache.
+      """, valueName: "path"), completion: .file())
   var weights: String?
 
   @Option(help: "What the new layer starts with: zero, or init for what PyTorch draws.")
   var head = ClassifierHead.zero
 
-  @Option(help: "The seed of what is drawn, as torch.manual_seed takes it: with --weights none all weights, then those of --head init.")
+  @Option(
+    help: "The seed of what is drawn, as torch.manual_seed takes it: all weights with --weights none, then the head's.")
   var seed: UInt64 = 0
 
   @OptionGroup var output: OutputOptions
@@ -43,12 +46,7 @@ struct Classifier: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let destination = try destination()
-      let progress = Progress("downloading", of: 0, in: .bytes, isShown: !report.quiet)
-      defer { progress.finish() }
-      let classifier = try loadClassifier(name, classes: classes, weights: source, head: head, seed: seed) {
-        progress.reach($0.received, of: $0.expected ?? 0)
-      }
-      progress.finish()
+      let classifier = try load()
       classifier.notes.forEach(report.note)
       if let destination {
         try Checkpoint(classifier.module, name: name).write(to: destination, maxShardSize: output.maxShardSize?.bytes)
@@ -60,6 +58,14 @@ struct Classifier: ParsableCommand {
       Terminal.print(classifier.description)
       Terminal.print("Weights of \(classifier.weights.map { $0.string.printable() } ?? "seed \(seed)")")
       if let destination { Terminal.print("Saved \(destination.string)") }
+    }
+  }
+
+  private func load() throws -> LoadedClassifier {
+    let progress = Progress("downloading", of: 0, in: .bytes, isShown: !report.quiet)
+    defer { progress.finish() }
+    return try loadClassifier(name, classes: classes, weights: source, head: head, seed: seed) {
+      progress.reach($0.received, of: $0.expected ?? 0)
     }
   }
 

@@ -47,7 +47,9 @@ extension Kernels {
 
     @Test func levelsAgree() {
       var generator = Generator(7)
-      for count in 0...260 { _ = digest((0..<count).map { _ in .random(in: 0...255, using: &generator) }, offset: count % 5) }
+      for count in 0...260 {
+        _ = digest((0..<count).map { _ in .random(in: 0...255, using: &generator) }, offset: count % 5)
+      }
     }
   }
 }

@@ -19,19 +19,24 @@ import Testing
   private let body = (0..<100_003).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
 
   init() throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("mutils-test-\(UUID().uuidString)/hub/checkpoints")
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "mutils-test-\(UUID().uuidString)/hub/checkpoints")
   }
 
   private var path: FilePath { FilePath(folder.path) }
   private var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?.sorted() ?? [] }
-  private func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appendingPathComponent(name))) }
+  private func bytes(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: folder.appendingPathComponent(name)))
+  }
 
   private func write(_ bytes: some Collection<UInt8>, _ name: String) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try Data(bytes).write(to: folder.appendingPathComponent(name))
   }
 
-  private func remove() { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent().deletingLastPathComponent()) }
+  private func remove() {
+    try? FileManager.default.removeItem(at: folder.deletingLastPathComponent().deletingLastPathComponent())
+  }
 
   /// A file by its entity tag, in parts where they are asked for.
   private func parts(_ body: [UInt8], tag: String = "\"v1\"") -> @Sendable (Server.Request) -> Server.Answer {
@@ -150,7 +155,8 @@ import Testing
     try write("\"v1\"".utf8, "net.pt.part.etag")
     let server = try Server { [body] request in
       guard request.fields["range"] != nil else { return Server.Answer(body: body) }
-      return Server.Answer(status: "206 Partial Content", fields: ["Content-Range": "bytes 0-9/10"], body: Array(body[..<10]))
+      return Server.Answer(
+        status: "206 Partial Content", fields: ["Content-Range": "bytes 0-9/10"], body: Array(body[..<10]))
     }
     _ = try download(server.url("net.pt"), into: path)
     #expect(try bytes("net.pt") == body)
@@ -164,7 +170,9 @@ import Testing
     _ = try download(server.url("net-ba7816bf.pth"), into: path)
     #expect(names == ["net-ba7816bf.pth"])
     let text = failure { _ = try download(server.url("net-ba7816b0.pth"), into: path) }
-    #expect(text.hasSuffix("/net-ba7816b0.pth: what was downloaded is not what its name says: its SHA-256 begins with ba7816bf"))
+    #expect(
+      text.hasSuffix(
+        "/net-ba7816b0.pth: what was downloaded is not what its name says: its SHA-256 begins with ba7816bf"))
     #expect(names == ["net-ba7816bf.pth"])
     // Fewer than 8 digits, or others, are no hash.
     _ = try download(server.url("net-1234567.pth"), into: path)
@@ -205,7 +213,9 @@ import Testing
     _ = try download(server.url("net.pt"), into: path)
     #expect(try bytes("net.pt") == body)
     #expect(failure { _ = try download(server.url("loop.pt"), into: path) }.contains("redirects more than ten times"))
-    #expect(failure { _ = try download(server.url("file.pt"), into: path) }.contains("redirects to file:///etc/passwd, which is not followed"))
+    #expect(
+      failure { _ = try download(server.url("file.pt"), into: path) }.contains(
+        "redirects to file:///etc/passwd, which is not followed"))
     #expect(failure { _ = try download(server.url("nowhere.pt"), into: path) }.contains("redirects to nowhere"))
   }
 
@@ -225,7 +235,9 @@ import Testing
       #expect(failure { _ = try download(address, into: path) }.contains("names no file"))
     }
     #expect(failure { _ = try download("http://h/a b", into: path) }.contains("holds a space"))
-    #expect(failure { _ = try download("http://user:secret@127.0.0.1:1/n.pt", into: path) }.hasPrefix("http://127.0.0.1:1/n.pt: cannot be downloaded: "))
+    #expect(
+      failure { _ = try download("http://user:secret@127.0.0.1:1/n.pt", into: path) }.hasPrefix(
+        "http://127.0.0.1:1/n.pt: cannot be downloaded: "))
     #expect(names.allSatisfy { !$0.hasSuffix(".pt") })
   }
 
@@ -238,7 +250,9 @@ import Testing
         ? Server.Answer(body: body)
         : Server.Answer(fields: ["Content-Length": "99999999999999999999"], body: [1])
     }
-    #expect(failure { _ = try download(server.url("net.pt"), into: path, limits: limits) }.contains("is larger than 1000 bytes"))
+    #expect(
+      failure { _ = try download(server.url("net.pt"), into: path, limits: limits) }.contains(
+        "is larger than 1000 bytes"))
     #expect(!failure { _ = try download(server.url("huge.pt"), into: path, limits: limits) }.isEmpty)
     #expect(names.allSatisfy { !$0.hasSuffix(".pt") })
   }
@@ -258,7 +272,8 @@ import Testing
     try write([], "net.pt.part")
     let held = try FileDescriptor.open(path.appending("net.pt.part"), .readWrite)
     #expect(flock(held.rawValue, LOCK_EX) == 0)
-    #expect(failure { _ = try download(server.url("net.pt"), into: path) }.contains("is being downloaded by another process"))
+    #expect(
+      failure { _ = try download(server.url("net.pt"), into: path) }.contains("is being downloaded by another process"))
     try held.close()
     _ = try download(server.url("net.pt"), into: path)
     #expect(server.requests.count == 1)

@@ -17,8 +17,12 @@ import Testing
     #expect(choice("shufflenet_v2_x1_0", ["shufflenetv2_x1-5666bf0f80.pth"]) != nil)
     // Other networks, other files, no hashes.
     #expect(choice("vgg16", ["vgg16_bn-6c64b313.pth", "vgg16_features-amdegroot-88682ab5.pth"]) == nil)
-    #expect(choice("resnet50", ["resnet50.pth", "resnet50-0676ba61.pth.part", "resnet50-0676ba6.pth", "resnet50-0676ba61.pt"]) == nil)
-    #expect(choice("resnet50", ["resnet50-0676BA61.pth", "xresnet50-0676ba61.pth", "wide_resnet50_2-95faca4d.pth"]) == nil)
+    #expect(
+      choice(
+        "resnet50", ["resnet50.pth", "resnet50-0676ba61.pth.part", "resnet50-0676ba6.pth", "resnet50-0676ba61.pt"])
+        == nil)
+    #expect(
+      choice("resnet50", ["resnet50-0676BA61.pth", "xresnet50-0676ba61.pth", "wide_resnet50_2-95faca4d.pth"]) == nil)
     #expect(choice("unknown", ["unknown-00000000.pth"]) == nil)
   }
 }

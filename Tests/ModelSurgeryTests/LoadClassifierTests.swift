@@ -40,7 +40,9 @@ import Testing
     let weight = try #require(state["\(head).weight"])
     #expect(weight.shape == [7, features] + old["\(head).weight"]!.shape.dropFirst(2))
     #expect(state["\(head).bias"]?.shape == [7])
-    #expect(try bytes(weight)?.allSatisfy { $0 == 0 } == true && (try bytes(state["\(head).bias"])) == [UInt8](repeating: 0, count: 28))
+    #expect(
+      try bytes(weight)?.allSatisfy { $0 == 0 } == true
+        && (try bytes(state["\(head).bias"])) == [UInt8](repeating: 0, count: 28))
     for (name, tensor) in old.tensors where !name.hasPrefix("\(head).") { #expect(state[name]?.shape == tensor.shape) }
     #expect(module[head]?.parameters["weight"]?.requiresGrad == true)
     switch module[head]?.layer {
@@ -83,7 +85,8 @@ import Testing
     let path = try written(StateDict(tensors))
     defer { remove(path) }
     let classifier = try loadClassifier("resnet18", classes: 11, weights: .file(path))
-    #expect(classifier.head == "fc" && classifier.features == 512 && classifier.weights == path && classifier.notes.isEmpty)
+    #expect(
+      classifier.head == "fc" && classifier.features == 512 && classifier.weights == path && classifier.notes.isEmpty)
     #expect(classifier.parameters == 11_176_512 + 11 * 513)
     let state = classifier.module.stateDict()
     for (name, tensor) in tensors {
@@ -138,7 +141,8 @@ import Testing
     _ = try Architecture(named: "resnet18").module(using: &generator)
     let bound = 1 / 512.0.squareRoot()
     let weight = try generator.uniform([5, 512], from: -bound, to: bound)
-    let drawn = try loadClassifier("resnet18", classes: 5, weights: .random, head: .initialized, seed: 3).module.stateDict()
+    let drawn = try loadClassifier("resnet18", classes: 5, weights: .random, head: .initialized, seed: 3).module
+      .stateDict()
     #expect(try bytes(drawn["fc.weight"]) == bytes(weight))
   }
 
@@ -162,7 +166,8 @@ import Testing
         == "features.0.bias: does not fit squeezenet1_1: shape [3] against [64]")
     // The last layer is replaced anyway.
     #expect(try reason { $0.tensors["classifier.1.weight"] = nil } == "")
-    #expect(try reason { $0["classifier.1.weight"] = try Tensor(.float32, [0, 512, 1, 1]) }.contains("classifier.1.weight"))
+    #expect(
+      try reason { $0["classifier.1.weight"] = try Tensor(.float32, [0, 512, 1, 1]) }.contains("classifier.1.weight"))
     #expect(try reason { $0["classifier.1.weight"] = try Tensor(.float32, []) }.contains("classifier.1.weight"))
     #expect(try reason { $0 = StateDict(["a": state["features.0.bias"]!]) }.contains("so it is with"))
     let random = { try loadClassifier($0, classes: $1, weights: .random) }

@@ -10,7 +10,8 @@ import Testing
     let folder = try Folder()
     let bare = try run("squeezenet1_1", "--classes", "3", "--weights", "none", "--json", cache: folder).json
     #expect(bare["parameters"] as? Int == 724_035 && bare["output"] is NSNull && bare["weights"] is NSNull)
-    #expect(bare["head"] as? String == "classifier.1" && bare["features"] as? Int == 512 && bare["classes"] as? Int == 3)
+    #expect(
+      bare["head"] as? String == "classifier.1" && bare["features"] as? Int == 512 && bare["classes"] as? Int == 3)
     #expect(try folder.names.isEmpty)
     let file = folder.path("net.safetensors")
     let result = try run("squeezenet1_1", "--classes", "3", "--weights", "none", "-o", file, cache: folder)
@@ -22,10 +23,13 @@ import Testing
 
         """)
     #expect(result.error.isEmpty)
-    #expect(try run("squeezenet1_1", "--classes", "3", "--weights", "none", "-o", file, cache: folder).error.contains("exists already"))
+    #expect(
+      try run("squeezenet1_1", "--classes", "3", "--weights", "none", "-o", file, cache: folder).error.contains(
+        "exists already"))
     // From a file, with what PyTorch would draw; the rest stays.
     let other = folder.path("other.pt")
-    let again = try run("squeezenet1_1", "--classes", "5", "--weights", file, "--head", "init", "-o", other, "--json", cache: folder)
+    let again = try run(
+      "squeezenet1_1", "--classes", "5", "--weights", file, "--head", "init", "-o", other, "--json", cache: folder)
     #expect(try again.json["weights"] as? String == file)
     let difference = try Tool.run("diff", file, other, "--json").json
     let differing = (difference["differing"] as? [[String: Any]])?.compactMap { $0["name"] as? String }
@@ -61,7 +65,10 @@ import Testing
 
   @Test func wrongUsage() throws {
     let folder = try Folder()
-    for arguments in [["resnet18"], ["--classes", "3"], ["resnet18", "--classes", "x"], ["resnet18", "--classes", "3", "--head", "one"]] {
+    for arguments in [
+      ["resnet18"], ["--classes", "3"], ["resnet18", "--classes", "x"],
+      ["resnet18", "--classes", "3", "--head", "one"],
+    ] {
       #expect(try Tool.run(["classifier"] + arguments).status == 64)
     }
     for classes in ["0", "-1", "1048577"] {
@@ -69,7 +76,9 @@ import Testing
       #expect(result.status == 1 && result.error.contains("the number must be from 1 to 1048576"))
     }
     #expect(try run("resnet5", "--classes", "3", cache: folder).error.contains("the nearest are"))
-    #expect(try run("resnet18", "--classes", "3", "--weights", "missing.pt", cache: folder).error.contains("missing.pt: cannot be opened"))
+    #expect(
+      try run("resnet18", "--classes", "3", "--weights", "missing.pt", cache: folder).error.contains(
+        "missing.pt: cannot be opened"))
     #expect(try run("resnet18", "--classes", "3", "--weights", "none", "-o", "x.foo", cache: folder).status == 1)
   }
 }

@@ -20,10 +20,11 @@ public struct DownloadProgress: Sendable, Hashable {
 
 /// Downloads a file into a folder, under the name that ends its address: torch.hub's `download_url_to_file`.
 ///
-/// The file appears whole or not at all. Until then it is `NAME.part`, which a later run continues where the server still has the same
-/// version (its entity tag, else its date, else the hash in the name says so). Eight or more hexadecimal digits between the name's last `-`
-/// and its extension are the beginning of its SHA-256, and are checked. Redirects are followed, never from https to http and never to
-/// anything else. A file that is there is not downloaded again; its hash is checked.
+/// The file appears whole or not at all. Until then it is `NAME.part`, which a later run continues where the server
+/// still has the same version (its entity tag, else its date, else the hash in the name says so). Eight or more
+/// hexadecimal digits between the name's last `-` and its extension are the beginning of its SHA-256, and are checked.
+/// Redirects are followed, never from https to http and never to anything else. A file that is there is not downloaded
+/// again; its hash is checked.
 /// - Parameters:
 ///   - url: of http or https.
 ///   - folder: is made where it is missing.
@@ -52,7 +53,8 @@ public func download(
   while true {
     switch try follow(address, to: partial, limits: limits, progress: progress) {
     case .unusablePart where isContinued: break
-    case .unusablePart, .redirect: throw ModelError("the server sends a part that was not asked for", file: address.shown)
+    case .unusablePart, .redirect:
+      throw ModelError("the server sends a part that was not asked for", file: address.shown)
     case .complete:
       guard let fault = try FileHash.fault(of: partial.path, named: name) else {
         try partial.commit()

@@ -12,7 +12,8 @@ enum FileHash {
     return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
-  /// The digits between the last `-` of a file's name and its extension, where they are 8 to 64 hexadecimal ones; else nil.
+  /// The digits between the last `-` of a file's name and its extension, where they are 8 to 64 hexadecimal ones; else
+  /// nil.
   static func named(in name: String) -> String? {
     guard let hyphen = name.lastIndex(of: "-") else { return nil }
     let digits = name[name.index(after: hyphen)...].prefix { $0 != "." }

@@ -24,7 +24,8 @@ struct HTTPAnswer {
   /// How many bytes the body has; nil where that is not said.
   var length: Int? { fields["content-length"].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil } }
 
-  /// `bytes 17-99/100` or `bytes */100`: where the part begins, and how long the whole is; nil where it is not said or makes no sense.
+  /// `bytes 17-99/100` or `bytes */100`: where the part begins, and how long the whole is; nil where it is not said or
+  /// makes no sense.
   var range: (start: Int?, whole: Int?)? {
     guard let text = fields["content-range"], text.lowercased().hasPrefix("bytes ") else { return nil }
     let parts = text.dropFirst(6).split(separator: "/", omittingEmptySubsequences: false)

@@ -11,7 +11,8 @@ import SystemPackage
 
 /// The folder where torch.hub keeps the weights that it has downloaded.
 public enum HubCache {
-  /// `$TORCH_HOME/hub/checkpoints`, else `$XDG_CACHE_HOME/torch/hub/checkpoints`, else `~/.cache/torch/hub/checkpoints`.
+  /// `$TORCH_HOME/hub/checkpoints`, else `$XDG_CACHE_HOME/torch/hub/checkpoints`, else
+  /// `~/.cache/torch/hub/checkpoints`.
   ///
   /// **Ours**: an empty variable counts as none.
   /// - Throws: `ModelError` when there is no home folder either.
@@ -25,8 +26,9 @@ public enum HubCache {
     return torch.appending("hub").appending("checkpoints")
   }
 
-  /// The pretrained weights of one of torchvision's architectures in that folder: those that `pretrained=True` gives, else the
-  /// newer ones in their order, else ones that torchvision no longer names. The SHA-256 that begins in the file's name is checked.
+  /// The pretrained weights of one of torchvision's architectures in that folder: those that `pretrained=True` gives,
+  /// else the newer ones in their order, else ones that torchvision no longer names. The SHA-256 that begins in the
+  /// file's name is checked.
   /// - Returns: nil where there are none.
   /// - Throws: `ModelError` for a file whose hash is not what its name says.
   public static func weights(of architecture: String) throws -> FilePath? {

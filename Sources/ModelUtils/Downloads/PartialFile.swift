@@ -9,8 +9,8 @@ import SystemPackage
   import Darwin
 #endif
 
-/// A download that has not come to its end: `NAME.part` beside its target, which stays when a run breaks off, and what tells the version
-/// that it is of in `NAME.part.etag`. One process at a time holds it.
+/// A download that has not come to its end: `NAME.part` beside its target, which stays when a run breaks off, and what
+/// tells the version that it is of in `NAME.part.etag`. One process at a time holds it.
 final class PartialFile {
   let path: FilePath
   private let target: FilePath
@@ -33,7 +33,8 @@ final class PartialFile {
 
   deinit { try? descriptor.close() }
 
-  /// Between opening and locking another process may have finished, so that what was opened is now the target: then once more.
+  /// Between opening and locking another process may have finished, so that what was opened is now the target: then
+  /// once more.
   private static func openLocked(_ path: FilePath) throws -> (FileDescriptor, count: Int) {
     while true {
       let descriptor: FileDescriptor

@@ -15,8 +15,8 @@ enum PretrainedFiles {
     return file.lastIndex(of: "-").map { String(file[..<$0]) }
   }
 
-  /// Those of torchvision 0.28; none where it has none. The first is what `pretrained=True` stands for, which is not always what
-  /// torchvision's default is today.
+  /// Those of torchvision 0.28; none where it has none. The first is what `pretrained=True` stands for, which is not
+  /// always what torchvision's default is today.
   static func files(of architecture: String) -> [String] {
     (table[architecture] ?? "").split(separator: " ").map { "\($0).pth" }
   }

@@ -111,10 +111,12 @@ final class Transfer {
           isPartUnusable = true
           return false
         }
-        expected = range.whole ?? answer.length.flatMap { length in
-          let (sum, overflow) = length.addingReportingOverflow(partial.count)
-          return overflow ? nil : sum
-        }
+        expected =
+          range.whole
+          ?? answer.length.flatMap { length in
+            let (sum, overflow) = length.addingReportingOverflow(partial.count)
+            return overflow ? nil : sum
+          }
       case 416 where partial.count > 0:
         isBodyKept = false
         isPartUnusable = answer.range?.whole != partial.count

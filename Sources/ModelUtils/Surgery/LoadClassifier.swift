@@ -48,18 +48,21 @@ public struct LoadedClassifier: Sendable, CustomStringConvertible {
   }
 }
 
-/// A classifier of torchvision's with pretrained weights and a last layer of zeros for `classes` classes: YOLOv5's `load_classifier`.
+/// A classifier of torchvision's with pretrained weights and a last layer of zeros for `classes` classes: YOLOv5's
+/// `load_classifier`.
 ///
-/// **Ours**: any of torchvision's classifiers whose last layer is a Linear or a 1x1 Conv2d (the original knows `fc` alone), and weights
-/// from any file. GoogLeNet's auxiliary classifiers stay where the file has them, for as many classes as it has.
+/// **Ours**: any of torchvision's classifiers whose last layer is a Linear or a 1x1 Conv2d (the original knows `fc`
+/// alone), and weights from any file. GoogLeNet's auxiliary classifiers stay where the file has them, for as many
+/// classes as it has.
 /// - Parameters:
 ///   - name: the architecture's, such as `resnet50`.
-///   - weights: whole modules or a state dict, for any number of classes, wrappers' prefixes and all. Names and shapes must be the
-///     architecture's; only the last layer and the counts of batch norms may be missing. Values become float32.
+///   - weights: whole modules or a state dict, for any number of classes, wrappers' prefixes and all. Names and shapes
+///     must be the architecture's; only the last layer and the counts of batch norms may be missing. Values become
+///     float32.
 ///   - seed: of random weights and, after them, of a last layer that is drawn.
 ///   - progress: of a download.
-/// - Throws: `ModelError` for a name that is no classifier's, for weights that are not there or do not fit, and for a number of classes
-///   that is not from 1 to 1048576. It never takes random weights unless asked to.
+/// - Throws: `ModelError` for a name that is no classifier's, for weights that are not there or do not fit, and for a
+///   number of classes that is not from 1 to 1048576. It never takes random weights unless asked to.
 public func loadClassifier(
   _ name: String, classes: Int, weights: ClassifierWeights = .hubCache, head: ClassifierHead = .zero, seed: UInt64 = 0,
   progress: @escaping (DownloadProgress) -> Void = { _ in }
@@ -112,7 +115,8 @@ extension Architecture {
   /// The network with a file's tensors, for the number of classes that the file has.
   fileprivate func module(holding original: StateDict, head: String) throws -> Module {
     let state = original.withoutOlderNames()
-    let last = state.tensors.first { $0.key == "\(head).weight" || $0.key.hasSuffix(".\(head).weight") }?.value.shape.first
+    let last = state.tensors.first { $0.key == "\(head).weight" || $0.key.hasSuffix(".\(head).weight") }?.value.shape
+      .first
     var module = try module(classes: last.flatMap { (1...1 << 20).contains($0) ? $0 : nil })
     if module.children["aux1"] != nil, !state.names.contains(where: { $0.contains("aux1.") || $0.contains("aux2.") }) {
       module.removeAuxiliaryClassifiers()

@@ -1,7 +1,8 @@
 import ModelCore
 
 extension Module {
-  /// Where the layer stands that tells a torchvision classifier's classes apart: the last Linear or Conv2d. Nil for anything else.
+  /// Where the layer stands that tells a torchvision classifier's classes apart: the last Linear or Conv2d. Nil for
+  /// anything else.
   public var classifierHead: String? {
     guard className.description.hasPrefix("torchvision.models.") else { return nil }
     var last: String?
@@ -14,10 +15,13 @@ extension Module {
     return last
   }
 
-  /// Puts a layer of zeros for another number of classes in the place of the last one, as YOLOv5's `load_classifier` does.
+  /// Puts a layer of zeros for another number of classes in the place of the last one, as YOLOv5's `load_classifier`
+  /// does.
   ///
-  /// Whether its parameters require gradients stays as it was. **Ours**: any classifier's last layer; the original knows `fc` alone.
-  /// - Throws: `ModelError` for a module that is no torchvision classifier, and for a number of classes that is not from 1 to 1048576.
+  /// Whether its parameters require gradients stays as it was. **Ours**: any classifier's last layer; the original
+  /// knows `fc` alone.
+  /// - Throws: `ModelError` for a module that is no torchvision classifier, and for a number of classes that is not
+  ///   from 1 to 1048576.
   public mutating func replaceClassifier(classes: Int) throws {
     try replaceClassifier(classes: classes) { _, fresh in
       var head = fresh

@@ -16,8 +16,9 @@ typedef enum md_outcome {
   MD_FAILED,
 } md_outcome;
 
-// One GET, of http:// or https:// and nothing else. Redirects are not followed, certificates are checked, and the environment's
-// proxies are used. Connecting may take 30 seconds; a transfer that stands still for `stall_seconds` fails.
+// One GET, of http:// or https:// and nothing else. Redirects are not followed, certificates are checked, and the
+// environment's proxies are used. Connecting may take 30 seconds; a transfer that stands still for `stall_seconds`
+// fails.
 typedef struct md_request {
   const char *url;
   const char *user_agent;
@@ -26,7 +27,8 @@ typedef struct md_request {
   size_t header_count;
   long stall_seconds;
   void *context;
-  // A line of the answer's head without its end, the status line first; there may be several heads, the last of which counts.
+  // A line of the answer's head without its end, the status line first; there may be several heads, the last of which
+  // counts.
   bool (*head)(void *context, const char *line, size_t count);
   bool (*body)(void *context, const uint8_t *bytes, size_t count);
 } md_request;
