@@ -25,6 +25,8 @@ let ground: [Target] = [
     name: "CMPI", dependencies: [.target(name: "COpenMPI", condition: .when(traits: ["MPI"]))], path: "\(library)/CMPI",
     cSettings: [.define("MODELUTILS_MPI", .when(traits: ["MPI"]))]),
   .target(name: "CRuntime", path: "\(library)/CRuntime"),
+  // libcurl is loaded when something is downloaded; nothing of it is needed here.
+  .target(name: "CDownload", path: "\(library)/CDownload"),
   .target(name: "CKernels", path: "\(library)/CKernels"),
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
@@ -58,10 +60,17 @@ let floors: [Target] = [
   .target(
     name: "ModelCheckpoints",
     dependencies: [
-      "ModelCore", "CKernels", "CZlib", .product(name: "Logging", package: "swift-log"),
+      "ModelCore", "CKernels", "CZlib",
+      .product(name: "Logging", package: "swift-log"),
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Checkpoints"),
+  .target(
+    name: "ModelDownloads",
+    dependencies: [
+      "ModelCore", "CDownload", "CKernels", .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Downloads"),
   .target(name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
   .target(
     name: "ModelInspection", dependencies: ["ModelCore", "ModelArchitectures", "CKernels"],
@@ -74,18 +83,23 @@ let floors: [Target] = [
     ],
     path: "\(library)/Images"),
   .target(
-    name: "ModelSurgery", dependencies: ["ModelCore", "ModelCheckpoints", "ModelArchitectures", "CKernels"], path: "\(library)/Surgery"),
+    name: "ModelSurgery",
+    dependencies: [
+      "ModelCore", "ModelCheckpoints", "ModelArchitectures", "ModelDownloads", "CKernels",
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelInspection",
-      "ModelAveraging", "ModelSurgery",
+      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelDownloads", "ModelArchitectures", "ModelImages",
+      "ModelInspection", "ModelAveraging", "ModelSurgery",
     ],
     path: library,
     exclude: [
-      "Architectures", "Averaging", "CCodecs", "CKernels", "CMPI", "CRuntime", "CSystem", "Checkpoints", "Core",
-      "Images", "Inspection", "Runtime", "Surgery",
+      "Architectures", "Averaging", "CCodecs", "CDownload", "CKernels", "CMPI", "CRuntime", "CSystem", "Checkpoints",
+      "Core", "Downloads", "Images", "Inspection", "Runtime", "Surgery",
     ],
     sources: ["ModelUtils.swift"]),
 ]
@@ -113,6 +127,7 @@ let tests: [Target] = [
     name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
   .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures"]),
+  .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),

@@ -3,6 +3,7 @@
 @_exported import ModelAveraging
 @_exported import ModelCheckpoints
 @_exported import ModelCore
+@_exported import ModelDownloads
 @_exported import ModelImages
 @_exported import ModelInspection
 @_exported import ModelRuntime

@@ -24,7 +24,11 @@ struct Mutils: ParsableCommand {
     version: modelUtilsVersion,
     groupedSubcommands: [
       CommandGroup(name: "Inspect", subcommands: [Info.self, Find.self, SparsityCommand.self, Diff.self, Check.self]),
-      CommandGroup(name: "Operate", subcommands: [Fuse.self, Prune.self, Intersect.self, Init.self, Ema.self, Strip.self]),
+      CommandGroup(
+        name: "Operate",
+        subcommands: [
+          Fuse.self, Prune.self, Intersect.self, Init.self, Classifier.self, Ema.self, Strip.self,
+        ]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Random numbers", subcommands: [Seed.self]),

@@ -26,7 +26,7 @@ torch.set_num_threads(2)
 _spawner = None
 
 
-def mutils(*arguments, cwd=None, timeout=60, address_space=0):
+def mutils(*arguments, cwd=None, timeout=60, address_space=0, environment=None):
     """Runs the command. The result has code, out, err, timed_out, peak, seconds."""
     global _spawner
     if _spawner is None:
@@ -41,6 +41,7 @@ def mutils(*arguments, cwd=None, timeout=60, address_space=0):
         "cwd": str(cwd) if cwd else None,
         "timeout": timeout,
         "address_space": address_space,
+        "environment": {name: str(value) for name, value in (environment or {}).items()},
     }
     _spawner.stdin.write(json.dumps(request) + "\n")
     _spawner.stdin.flush()

@@ -1,6 +1,6 @@
 """Runs commands for the suite from a small process, so that memory figures are the command's own.
 
-One JSON object per line on stdin: argv, cwd, timeout (seconds), address_space (bytes, 0: unlimited).
+One JSON object per line on stdin: argv, cwd, timeout (seconds), address_space (bytes, 0: unlimited), environment (variables to add).
 One per line on stdout: code (negative: a signal), out, err, timed_out, peak (bytes), seconds.
 A child of the test process itself would count that process's memory as its own.
 """
@@ -21,11 +21,17 @@ def limits(address_space):
         resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
 
 
-def run(argv, cwd, timeout, address_space):
+def run(argv, cwd, timeout, address_space, environment):
     started = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
-            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, preexec_fn=lambda: limits(address_space)
+            argv,
+            cwd=cwd,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            preexec_fn=lambda: limits(address_space),
         )
         timed_out = False
         while True:

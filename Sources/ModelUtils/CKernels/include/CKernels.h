@@ -210,4 +210,9 @@ void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, s
 // Without src it only counts.
 size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
+// Digests
+
+// SHA-256 of the bytes.
+void mk_sha256(const void *data, size_t count, uint8_t digest[32]);
+
 #endif

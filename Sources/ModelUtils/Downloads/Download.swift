@@ -1,0 +1,97 @@
+import ModelCore
+import SystemPackage
+
+/// What a download may take.
+public struct DownloadLimits: Sendable {
+  public var maximumBytes = 16 << 30
+  /// For how many seconds it may stand still.
+  public var stallSeconds = 60
+
+  public init() {}
+}
+
+/// How far a download has come.
+public struct DownloadProgress: Sendable, Hashable {
+  /// In bytes, those of an earlier run included.
+  public let received: Int
+  /// How many it will be; nil where the server does not say.
+  public let expected: Int?
+}
+
+/// Downloads a file into a folder, under the name that ends its address: torch.hub's `download_url_to_file`.
+///
+/// The file appears whole or not at all. Until then it is `NAME.part`, which a later run continues where the server
+/// still has the same version (its entity tag, else its date, else the hash in the name says so). Eight or more
+/// hexadecimal digits between the name's last `-` and its extension are the beginning of its SHA-256, and are checked.
+/// Redirects are followed, never from https to http and never to anything else. A file that is there is not downloaded
+/// again; its hash is checked.
+/// - Parameters:
+///   - url: of http or https.
+///   - folder: is made where it is missing.
+///   - progress: is told often.
+/// - Returns: where the file is.
+/// - Throws: `ModelError` for what cannot be downloaded whole, for a hash that differs, and where there is no libcurl.
+public func download(
+  _ url: String, into folder: FilePath, limits: DownloadLimits = DownloadLimits(),
+  progress: @escaping (DownloadProgress) -> Void = { _ in }
+) throws -> FilePath {
+  let address = try WebAddress(url)
+  let name = try address.fileName()
+  let target = folder.appending(name)
+  if try isThere(target, named: name) { return target }
+  try FileFolder.make(folder)
+  let partial = try PartialFile(of: target)
+  // Another process may just have finished it.
+  if try isThere(target, named: name) {
+    partial.discard()
+    return target
+  }
+  if partial.count > 0, partial.validator == nil, FileHash.named(in: name) == nil {
+    try partial.restart(validator: nil)
+  }
+  var isContinued = partial.count > 0
+  while true {
+    switch try follow(address, to: partial, limits: limits, progress: progress) {
+    case .unusablePart where isContinued: break
+    case .unusablePart, .redirect:
+      throw ModelError("the server sends a part that was not asked for", file: address.shown)
+    case .complete:
+      guard let fault = try FileHash.fault(of: partial.path, named: name) else {
+        try partial.commit()
+        return target
+      }
+      guard isContinued else {
+        partial.discard()
+        throw ModelError("what was downloaded \(fault)", file: address.shown)
+      }
+    }
+    // What was there was of no use: once more, from the beginning.
+    try partial.restart(validator: nil)
+    isContinued = false
+  }
+}
+
+/// - Throws: `ModelError` for a file whose hash is not what its name says.
+private func isThere(_ path: FilePath, named name: String) throws -> Bool {
+  guard FileFolder.exists(path) else { return false }
+  if let fault = try FileHash.fault(of: path, named: name) {
+    throw ModelError(fault, file: path.string, advice: "delete it to download it again")
+  }
+  return true
+}
+
+private func follow(
+  _ address: WebAddress, to partial: PartialFile, limits: DownloadLimits,
+  progress: @escaping (DownloadProgress) -> Void
+) throws -> Transfer.Outcome {
+  var current = address
+  for _ in 0...10 {
+    let outcome = try Transfer(current, to: partial, limits: limits, progress: progress).run()
+    guard case .redirect(let location) = outcome else { return outcome }
+    guard let next = try? WebAddress(location), next.isSecure || !current.isSecure else {
+      throw ModelError("redirects to \(location), which is not followed", file: current.shown)
+    }
+    current = next
+  }
+  throw ModelError("redirects more than ten times", file: address.shown)
+}
