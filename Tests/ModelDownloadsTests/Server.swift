@@ -109,7 +109,7 @@ final class Server: Sendable {
   #if canImport(Darwin)
     private static let noSignal: Int32 = 0
   #else
-    private static let noSignal = Int32(MSG_NOSIGNAL.rawValue)
+    private static let noSignal = Int32(MSG_NOSIGNAL)
   #endif
 
   private final class Weak: @unchecked Sendable {
