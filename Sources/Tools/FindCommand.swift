@@ -26,7 +26,8 @@ struct Find: ParsableCommand {
       let checkpoint = try arguments.open(report)
       guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict.recognized()?.module else {
         throw ModelError(
-          "is a bare state dict of no known architecture, which does not say what its modules are", file: checkpoint.name,
+          "is a bare state dict of no known architecture, which does not say what its modules are",
+          file: checkpoint.name,
           advice: "use a file that holds the whole module")
       }
       let found = module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })

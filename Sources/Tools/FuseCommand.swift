@@ -78,7 +78,8 @@ struct Fuse: ParsableCommand {
     }
     if pair.isEmpty, !reparameterize, var known = state.recognized() {
       guard eps == nil else {
-        throw ModelError("is \(known.architecture.name), whose eps is known", advice: "leave out --eps, or name the pairs with --pair")
+        throw ModelError(
+          "is \(known.architecture.name), whose eps is known", advice: "leave out --eps, or name the pairs with --pair")
       }
       report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
       let result = try known.module.fuse()

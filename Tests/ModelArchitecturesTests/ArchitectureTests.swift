@@ -67,7 +67,7 @@ import Testing
     var generator = TorchGenerator(seed: 0)
     _ = try Architecture(named: "squeezenet1_1").module(classes: 10, using: &generator)
     // torch.manual_seed(0); squeezenet1_1(num_classes=10); torch.rand(3)
-    #expect((0..<3).map { _ in generator.uniformFloat32() } == [0.68927234, 0.33691221, 0.01961380])
+    #expect((0..<3).map { _ in generator.uniformFloat32() } == [0.68927234, 0.3369122, 0.019613802])
   }
 
   @Test func classes() throws {
@@ -94,7 +94,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("resnet51", "resnet50"), ("yolov5", "yolov5l"), ("RESNET18", "resnet18"), ("", "vgg"),
+    ("resnet51", "resnet50"), ("yolov5", "yolov5n, yolov5s, yolov5m"), ("RESNET18", "resnet18"), ("", "vgg"),
   ])
   func unknownNames(_ name: String, nearest: String) {
     #expect {

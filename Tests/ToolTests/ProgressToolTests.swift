@@ -37,7 +37,7 @@ import Testing
     let folder = try Folder()
     // Work for longer than the time between two drawings.
     let picture = folder.path("picture.png")
-    try #require(Tool.run("scale", "--ratio", "4", "-o", picture).status == 0)
+    try #require(Tool.run("scale", "--ratio", "16", "-o", picture).status == 0)
     let pictures = [String](repeating: picture, count: 30)
     let arguments =
       ["scale"] + pictures + ["--ratio", "0.1", "--batch", "-o", folder.path("out.safetensors"), "--force"]

@@ -5,7 +5,8 @@ import Testing
 @Suite struct SubcommandTests {
   @Test func info() throws {
     let result = try Tool.run("info", Tool.fixture("training_checkpoint.pt"))
-    #expect(result.output == "Model Summary: 28 layers, 694 parameters, 0 gradients, 0.2 GFLOPs\n" && result.error.isEmpty)
+    #expect(
+      result.output == "Model Summary: 28 layers, 694 parameters, 0 gradients, 0.2 GFLOPs\n" && result.error.isEmpty)
     let json = try Tool.run("info", Tool.fixture("training_checkpoint.pt"), "--json", "--image-size", "480x640").json
     #expect(json["layers"] as? Int == 28 && json["parameters"] as? Int == 694 && json["gradients"] as? Int == 0)
     let gflops = try #require(json["gflops"] as? [String: Double])
@@ -65,8 +66,8 @@ import Testing
     #expect(alone.status == 1)
     #expect(
       alone.error
-        == "mutils: error: \(input): is a bare state dict, which does not say what follows what; "
-        + "name the pairs with --pair 'CONV=BN' and give --eps\n")
+        == "mutils: error: \(input): is a bare state dict of no known architecture, which does not say "
+        + "what follows what; name the pairs with --pair 'CONV=BN' and give --eps\n")
     let pair = "conv=bn"
     let noEps = try Tool.run("fuse", input, "-o", folder.path("out.safetensors"), "--pair", pair)
     #expect(noEps.status == 1 && noEps.error.contains("eps is not in a state dict; give --eps"))

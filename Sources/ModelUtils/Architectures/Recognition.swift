@@ -72,9 +72,11 @@ extension StateDict {
       let (step, gap) = (more[axis] - other.value[axis], wanted[axis] - other.value[axis])
       guard gap % step == 0, let rebuilt = try? architecture.module(classes: classes + gap / step) else { return nil }
       (module, classes) = (rebuilt, classes + gap / step)
-      guard rebuilt.stateDict().tensors.allSatisfy({ name, tensor in
-        name.hasSuffix(Self.batchCount) || tensors[prefix + name]?.shape == tensor.shape
-      }) else { return nil }
+      guard
+        rebuilt.stateDict().tensors.allSatisfy({ name, tensor in
+          name.hasSuffix(Self.batchCount) || tensors[prefix + name]?.shape == tensor.shape
+        })
+      else { return nil }
     }
     module.setTensors { tensors[prefix + $0] }
     module.setEvaluating()

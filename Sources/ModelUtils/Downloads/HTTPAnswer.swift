@@ -1,3 +1,5 @@
+import ModelCore
+
 /// The head of an answer, line by line.
 struct HTTPAnswer {
   private(set) var status = 0
@@ -22,7 +24,14 @@ struct HTTPAnswer {
   var isRedirect: Bool { [301, 302, 303, 307, 308].contains(status) }
 
   /// How many bytes the body has; nil where that is not said.
-  var length: Int? { fields["content-length"].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil } }
+  /// - Throws: `ModelError` for a length that is no number or beyond any.
+  func length() throws -> Int? {
+    guard let text = fields["content-length"] else { return nil }
+    guard let length = Int(text), length >= 0 else {
+      throw ModelError("the server gives the length as \(text), which is none")
+    }
+    return length
+  }
 
   /// `bytes 17-99/100` or `bytes */100`: where the part begins, and how long the whole is; nil where it is not said or
   /// makes no sense.

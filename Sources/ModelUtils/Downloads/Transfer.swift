@@ -104,7 +104,7 @@ final class Transfer {
       case 200:
         try checkEncoding()
         try partial.restart(validator: answer.validator)
-        expected = answer.length
+        expected = try answer.length()
       case 206:
         try checkEncoding()
         guard let range = answer.range, range.start == partial.count, partial.count > 0 else {
@@ -112,8 +112,8 @@ final class Transfer {
           return false
         }
         expected =
-          range.whole
-          ?? answer.length.flatMap { length in
+          try range.whole
+          ?? answer.length().flatMap { length in
             let (sum, overflow) = length.addingReportingOverflow(partial.count)
             return overflow ? nil : sum
           }
@@ -126,7 +126,7 @@ final class Transfer {
       }
       if let expected, expected > limits.maximumBytes { throw tooLarge() }
     } catch {
-      failure = error
+      failure = (error as? ModelError)?.inFile(address.shown) ?? error
       return false
     }
     isBodyKept = true

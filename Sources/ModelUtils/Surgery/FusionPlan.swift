@@ -126,7 +126,9 @@ extension Graph {
     let previous = nodes[source]
     if previous.operation.isLinear {
       if users[source].count > 1 { return "the output of the convolution is used by something else as well" }
-      if outputs.contains(where: { $0.node == source }) { return "the output of the convolution is an output of the model" }
+      if outputs.contains(where: { $0.node == source }) {
+        return "the output of the convolution is an output of the model"
+      }
       return "the convolution or the batch norm runs several times, not always together"
     }
     if case .input = previous.operation {
@@ -154,9 +156,13 @@ extension Graph.Node {
     switch operation {
     case .input: "an input"
     case .layer(let layer):
-      if module != nil, let className { className.name } else if case .activation(let activation) = layer {
+      if module != nil, let className {
+        className.name
+      } else if case .activation(let activation) = layer {
         activation.kind.rawValue.lowercased()
-      } else { "a function of \(className?.name ?? "the model")" }
+      } else {
+        "a function of \(className?.name ?? "the model")"
+      }
     case .function(.elementwise(let name)): name
     case .function(.concatenate): "a concatenation"
     case .function: "a function of \(className?.name ?? "the model")"
