@@ -16,7 +16,8 @@ struct ModelArguments: ParsableArguments {
   /// The architecture that stands in for a model.
   static let defaultArchitecture = "yolov5n"
 
-  /// What is to be built rather than read: the default, a YAML or, where no file has that name, an architecture by name.
+  /// What is to be built rather than read: the default, a YAML or, where no file has that name, an architecture by
+  /// name.
   func architecture() throws -> Architecture? {
     guard let model else { return try Architecture(named: Self.defaultArchitecture) }
     guard Self.exists(model) else {

@@ -1,7 +1,8 @@
 import ModelUtils
 import Synchronization
 
-/// How far a long run has come, on standard error: a bar with rate and time left on a terminal, elsewhere a line now and then.
+/// How far a long run has come, on standard error: a bar with rate and time left on a terminal, elsewhere a line now
+/// and then.
 final class Progress: Sendable {
   enum Unit { case items, bytes }
 

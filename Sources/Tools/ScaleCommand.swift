@@ -67,8 +67,8 @@ struct Scale: ParsableCommand {
   /// Whether the arguments stand for a list of pictures, be it of one.
   private var isMany: Bool { images.count > 1 || images.contains { ScaleInput.isFolder(FilePath($0)) } }
 
-  /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several errors the
-  /// first picture's is thrown.
+  /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several
+  /// errors the first picture's is thrown.
   private func scaleAll(_ jobs: [ScaleJob]) throws -> [ScaleResult] {
     let progress = report.progress("pictures", of: jobs.count)
     defer { progress.finish() }

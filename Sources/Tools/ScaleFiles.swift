@@ -16,7 +16,8 @@ enum ScaleInput {
     return FileManager.default.fileExists(atPath: path.string, isDirectory: &isFolder) && isFolder
   }
 
-  /// The files that the arguments stand for; a folder's pictures in the order of their names. None for the embedded picture.
+  /// The files that the arguments stand for; a folder's pictures in the order of their names. None for the embedded
+  /// picture.
   static func all(_ arguments: [String]) throws -> [FilePath] {
     try arguments.flatMap { argument in
       let path = FilePath(argument)
@@ -103,8 +104,8 @@ enum ScaleInput {
 
 /// Pictures as tensors of one safetensors file.
 enum ScaleBatch {
-  /// Equal shapes are stacked in the order of the pictures: `images` [n, 3, h, w] where all are equal, else `images.HxW` for each
-  /// size. The metadata says which picture is which.
+  /// Equal shapes are stacked in the order of the pictures: `images` [n, 3, h, w] where all are equal, else
+  /// `images.HxW` for each size. The metadata says which picture is which.
   static func write(_ results: [ScaleResult], to path: FilePath) throws {
     var groups: [(shape: [Int], members: [Int])] = []
     for (index, result) in results.enumerated() {

@@ -2,8 +2,8 @@ import CKernels
 import Testing
 
 extension Kernels {
-  /// Pictures: every level gives the same bits, on odd sizes and unaligned starts, and writes nothing beyond its rows. What the
-  /// values are is compared with the originals in ModelImagesTests.
+  /// Pictures: every level gives the same bits, on odd sizes and unaligned starts, and writes nothing beyond its rows.
+  /// What the values are is compared with the originals in ModelImagesTests.
   @Suite struct PicturesTests {
     @Test(arguments: [MK_SAMPLE_UINT8, MK_SAMPLE_FLOAT16, MK_SAMPLE_BFLOAT16, MK_SAMPLE_FLOAT32])
     func resampling(type: mk_sample) {

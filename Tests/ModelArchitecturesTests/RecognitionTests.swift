@@ -4,7 +4,8 @@ import Testing
 
 /// Bare state dicts whose names and shapes are those of a built-in architecture.
 @Suite struct RecognitionTests {
-  /// Every architecture recognises its own state dict, or one that is the same: the table of entry counts holds them all.
+  /// Every architecture recognises its own state dict, or one that is the same: the table of entry counts holds them
+  /// all.
   @Test(arguments: Architecture.names) func itself(_ name: String) throws {
     let state = try Architecture(named: name).module().stateDict()
     let found = try #require(state.recognized())

@@ -2,7 +2,8 @@ import ModelArchitectures
 import ModelCore
 import Testing
 
-/// What PyTorch's classifiers compute between their modules. Whole models are compared with the originals' figures elsewhere.
+/// What PyTorch's classifiers compute between their modules. Whole models are compared with the originals' figures
+/// elsewhere.
 @Suite struct TorchvisionForwardsTests {
   private func refusal(_ module: Module, _ input: [Int] = [1, 4, 5, 5]) -> String? {
     do {

@@ -2,7 +2,8 @@ import ModelArchitectures
 import ModelCore
 import Testing
 
-/// What Ultralytics' blocks compute between their modules, and what they refuse. Whole models are compared with the originals' figures elsewhere.
+/// What Ultralytics' blocks compute between their modules, and what they refuse. Whole models are compared with the
+/// originals' figures elsewhere.
 @Suite struct UltralyticsForwardsTests {
   private func block(
     _ name: String, _ attributes: OrderedDictionary<String, Attribute> = [:],

@@ -51,7 +51,8 @@ import Testing
     #expect(try value.converted(to: dtype).identity == value.identity)
   }
 
-  /// Halfway cases go to even; what is too large becomes infinite, in E4M3FN, which has no infinity, the largest number.
+  /// Halfway cases go to even; what is too large becomes infinite, in E4M3FN, which has no infinity, the largest
+  /// number.
   @Test func conversionsRoundOnce() throws {
     let source = try Tensor([1.0009765625, 1.00048828125, 1.00146484375, 65519, 65520, 1e-8, -0.0])
     #expect(

@@ -1,7 +1,8 @@
 import ModelCore
 import Testing
 
-/// Numbers of `torch.Generator().manual_seed(seed)`; the raw draws are NumPy's `RandomState(seed).randint(0, 2**32, dtype=uint32)`.
+/// Numbers of `torch.Generator().manual_seed(seed)`; the raw draws are NumPy's `RandomState(seed).randint(0, 2**32,
+/// dtype=uint32)`.
 @Suite struct TorchGeneratorTests {
   @Test(
     arguments: [

@@ -23,8 +23,9 @@ func decode(_ bytes: some Collection<UInt8>, pixelLimit: Int = ImageFile.default
 
 extension Images {
   @Suite struct ImageFileTests {
-    /// PNG to the bit. JPEG's standard leaves the inverse transform's rounding and the interpolation of half-resolution colours to
-    /// the decoder: with libjpeg-turbo on both sides the pixels are the same; other decoders may differ by a few steps.
+    /// PNG to the bit. JPEG's standard leaves the inverse transform's rounding and the interpolation of half-resolution
+    /// colours to the decoder: with libjpeg-turbo on both sides the pixels are the same; other decoders may differ by a
+    /// few steps.
     @Test func againstPillow() throws {
       let cases = try PictureGolden.all.get()
       #expect(cases.count > 50)

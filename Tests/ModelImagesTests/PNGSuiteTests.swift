@@ -4,7 +4,8 @@ import ModelImages
 import Testing
 
 extension Images {
-  /// PngSuite's categories, by files of our own: sizes, backgrounds, transparency, gamma, palettes, ancillary chunks, compression, damage.
+  /// PngSuite's categories, by files of our own: sizes, backgrounds, transparency, gamma, palettes, ancillary chunks,
+  /// compression, damage.
   @Suite struct PNGSuiteTests {
     struct Golden: Decodable {
       let name: String

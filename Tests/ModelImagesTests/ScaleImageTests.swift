@@ -37,7 +37,8 @@ extension Images {
       }
     }
 
-    /// Larger pictures, against the formula in double, at every level, in every type, at sizes that leave rests of vectors.
+    /// Larger pictures, against the formula in double, at every level, in every type, at sizes that leave rests of
+    /// vectors.
     @Test(arguments: [0.11, 0.29, 0.5, 0.83, 0.999, 1.3, 2.9]) func againstFormula(ratio: Double) throws {
       for (height, width) in [(33, 65), (17, 129), (40, 40), (2, 300)] where Int(Double(height) * ratio) > 0 {
         let pixels = picture(height, width)

@@ -5,7 +5,8 @@ import ModelInspection
 import SystemPackage
 import Testing
 
-/// Operations of torchvision's classifiers, to the last one, as the tools count them: Fixtures/forwards/make_torchvision.py.
+/// Operations of torchvision's classifiers, to the last one, as the tools count them:
+/// Fixtures/forwards/make_torchvision.py.
 @Suite struct TorchvisionFlopsTests {
   private struct Golden: Decodable {
     struct Operations: Decodable, Equatable {

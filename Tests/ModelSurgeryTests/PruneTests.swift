@@ -68,8 +68,8 @@ struct Seeded: Sendable {
       try pruned([1, 4, 3, 2], PruneOptions(method: .pattern(keep: 2, group: 4)), shape: [1, 4, 1, 1]) == [0, 4, 3, 0])
   }
 
-  /// torch.manual_seed, then random_unstructured(amount=0.4) and random_structured(amount=2, dim=0) of weights [5, 4, 1, 1] and
-  /// [7, 1, 1, 1], one after the other: the indices of what goes.
+  /// torch.manual_seed, then random_unstructured(amount=0.4) and random_structured(amount=2, dim=0) of weights [5, 4,
+  /// 1, 1] and [7, 1, 1, 1], one after the other: the indices of what goes.
   @Test(arguments: Seeded.all) func seeds(_ golden: Seeded) throws {
     let state = StateDict([
       "a.weight": try Tensor((1...20).map { Float($0) }, [5, 4, 1, 1]),

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// `mutils scale`: lines, JSON, places of outputs, refusals. The pixels are compared with PyTorch's in ModelImagesTests and Interop.
+/// `mutils scale`: lines, JSON, places of outputs, refusals. The pixels are compared with PyTorch's in ModelImagesTests
+/// and Interop.
 @Suite struct ScaleToolTests {
   /// A picture of 120x160 under the given names: the embedded one, written at ratio 1.
   func pictures(_ names: String..., in folder: Folder) throws {

@@ -1,6 +1,7 @@
 import ModelCore
 
-/// Which classes PyTorch's, torchvision's and YOLO's classes are derived from. What is not here is known to be derived from itself alone.
+/// Which classes PyTorch's, torchvision's and YOLO's classes are derived from. What is not here is known to be derived
+/// from itself alone.
 package enum ClassHierarchy {
   /// The names of a class and of all its bases, its own first.
   package static func names(of className: ClassName) -> [String] {

@@ -1,10 +1,12 @@
 extension Architecture {
-  /// The architectures whose state dict has a number of entries, those that count batches left out: what is worth comparing with a file.
+  /// The architectures whose state dict has a number of entries, those that count batches left out: what is worth
+  /// comparing with a file.
   static func names(ofEntries count: Int) -> [String] {
     entryCounts[count]?.split(separator: " ").map(String.init) ?? []
   }
 
-  /// Known beforehand so that no file is compared with all architectures; a test holds the table against the architectures themselves.
+  /// Known beforehand so that no file is compared with all architectures; a test holds the table against the
+  /// architectures themselves.
   private static let entryCounts: [Int: String] = [
     16: "alexnet",
     22: "vgg11",

@@ -1,6 +1,7 @@
 import ModelCore
 
-/// A bare state dict whose architecture is known: with it come the classes, the order of the layers, and the eps of the batch norms.
+/// A bare state dict whose architecture is known: with it come the classes, the order of the layers, and the eps of the
+/// batch norms.
 public struct RecognizedModel: Sendable {
   public let architecture: Architecture
   public let classes: Int
@@ -23,10 +24,11 @@ public struct RecognizedModel: Sendable {
 extension StateDict {
   fileprivate static let batchCount = ".num_batches_tracked"
 
-  /// The built-in architecture whose names and shapes are exactly these, wrappers' prefixes taken off; nil where there is none.
+  /// The built-in architecture whose names and shapes are exactly these, wrappers' prefixes taken off; nil where there
+  /// is none.
   ///
-  /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted their batches are
-  /// recognised as well.
+  /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted
+  /// their batches are recognised as well.
   public func recognized() -> RecognizedModel? {
     for prefix in wrapperPrefixes {
       let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })

@@ -1,8 +1,10 @@
 import ModelCore
 
-/// Stochastic weight averaging, `torch.optim.swa_utils.AveragedModel` with its default function: the mean of all models given.
+/// Stochastic weight averaging, `torch.optim.swa_utils.AveragedModel` with its default function: the mean of all models
+/// given.
 ///
-/// The first is copied; then e = e + (m - e) / (n + 1). Buffers are copied from the last model, or averaged with `useBuffers`.
+/// The first is copied; then e = e + (m - e) / (n + 1). Buffers are copied from the last model, or averaged with
+/// `useBuffers`.
 public struct AveragedModel: ModelAverage {
   public var useBuffers: Bool
   /// The original's `n_averaged`.

@@ -78,8 +78,8 @@ struct AveragedWeights: Sendable {
     return .module(module)
   }
 
-  /// - Parameter rule: for each tensor, by its type and what it is. Buffers that a state dict leaves out are asked about where both
-  ///   sides are modules.
+  /// - Parameter rule: for each tensor, by its type and what it is. Buffers that a state dict leaves out are asked
+  ///   about where both sides are modules.
   mutating func update(
     _ model: Model, by matching: Matching, decay: Double, skipsNonFinite: Bool,
     _ rule: (_ tensor: Tensor, _ role: Role) -> Rule

@@ -11,8 +11,8 @@ import ModelCore
 /// mmyolo's `ExpMomentumEMA`: the momentum, which is the share of the model, falls exponentially from 1.
 ///
 /// momentum(s) = (1 - momentum) · exp(-(1 + s) / gamma) + momentum. Step 0 copies; from then on every `interval` steps
-/// a = lerp(a, m, momentum(s)) on floats. Buffers are copied at every update, or with `updateBuffers` averaged like parameters (the
-/// published class copies them no more after step 0, for it has used up the generator that lists them).
+/// a = lerp(a, m, momentum(s)) on floats. Buffers are copied at every update, or with `updateBuffers` averaged like
+/// parameters (the published class copies them no more after step 0, for it has used up the generator that lists them).
 public struct ExpMomentumEMA: ModelAverage {
   public var momentum: Double
   public var gamma: Double

@@ -21,12 +21,13 @@ public struct AverageUpdate: Sendable, Codable, Hashable {
 
 /// A running average of a model's weights.
 ///
-/// All averages here are in evaluation mode and require no gradients. float32 results are those of the originals bit for bit, float64's too;
-/// float16 and bfloat16 are averaged in float32 and rounded once an update, where the originals round after each operation. Tied
-/// weights are averaged once an update (the originals average them once for each name). Buffers that a state dict leaves out stay as they
-/// were at first, except where the originals go by `buffers()`: SWA, `ModelEmaV3` with `excludeBuffers` and `ExpMomentumEMA` treat them as
-/// other buffers. An average that is a bare state dict learns from a module what is a buffer, and else goes by the names of batch norms.
-/// While nobody else holds the average its memory is changed in place.
+/// All averages here are in evaluation mode and require no gradients. float32 results are those of the originals bit
+/// for bit, float64's too; float16 and bfloat16 are averaged in float32 and rounded once an update, where the originals
+/// round after each operation. Tied weights are averaged once an update (the originals average them once for each
+/// name). Buffers that a state dict leaves out stay as they were at first, except where the originals go by
+/// `buffers()`: SWA, `ModelEmaV3` with `excludeBuffers` and `ExpMomentumEMA` treat them as other buffers. An average
+/// that is a bare state dict learns from a module what is a buffer, and else goes by the names of batch norms. While
+/// nobody else holds the average its memory is changed in place.
 public protocol ModelAverage: Sendable {
   /// The average, of the kind that it was made from.
   var average: Model { get }
@@ -36,7 +37,8 @@ public protocol ModelAverage: Sendable {
   var skipsNonFinite: Bool { get set }
 
   /// Takes a model into the average.
-  /// - Throws: `ModelError` when the model lacks a tensor of the average or has another shape; the average is then unchanged.
+  /// - Throws: `ModelError` when the model lacks a tensor of the average or has another shape; the average is then
+  ///   unchanged.
   @discardableResult
   mutating func update(_ model: some Averageable) throws -> AverageUpdate
 

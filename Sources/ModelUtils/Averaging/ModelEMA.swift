@@ -8,7 +8,8 @@ import ModelCore
   import Darwin
 #endif
 
-/// YOLOv5's and YOLOv6's `ModelEMA`: an exponential moving average whose decay grows from 0, over every floating tensor, buffers included.
+/// YOLOv5's and YOLOv6's `ModelEMA`: an exponential moving average whose decay grows from 0, over every floating
+/// tensor, buffers included.
 ///
 /// d = decay · (1 - exp(-updates / tau)); v = v · d, then v += (1 - d) · m. Integers keep their first value.
 /// Names match with or without the prefixes of wrappers (`module.`, `_orig_mod.`, …) on either side.

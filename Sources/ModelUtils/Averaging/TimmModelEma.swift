@@ -1,9 +1,10 @@
 import ModelCore
 
-/// timm's `ModelEma`: e = decay · e + (1 - decay) · m over every tensor, matched by name; integers are averaged in float32 and truncated.
+/// timm's `ModelEma`: e = decay · e + (1 - decay) · m over every tensor, matched by name; integers are averaged in
+/// float32 and truncated.
 ///
-/// The prefixes of wrappers may stand on either side (the original handles `module.` on the model's). To resume, make one from the
-/// tensors under `state_dict_ema`.
+/// The prefixes of wrappers may stand on either side (the original handles `module.` on the model's). To resume, make
+/// one from the tensors under `state_dict_ema`.
 public struct ModelEma: ModelAverage {
   public var decay: Double
   public private(set) var updates: Int
@@ -30,8 +31,8 @@ public struct ModelEma: ModelAverage {
   }
 }
 
-/// timm's `ModelEmaV2`: the same, matched by order. Counts and shapes must agree (the original stops at the shorter); where both sides have
-/// the same names, in whatever order a file has them, those count.
+/// timm's `ModelEmaV2`: the same, matched by order. Counts and shapes must agree (the original stops at the shorter);
+/// where both sides have the same names, in whatever order a file has them, those count.
 public struct ModelEmaV2: ModelAverage {
   public var decay: Double
   public private(set) var updates: Int

@@ -27,7 +27,8 @@ static void fail(j_common_ptr codec) {
   longjmp(state->back, 1);
 }
 
-// Warnings tell of damaged data, whose pixels would be made up; only those about what stands around the data are let pass.
+// Warnings tell of damaged data, whose pixels would be made up; only those about what stands around the data are let
+// pass.
 static void heed(j_common_ptr codec, int level) {
   if (level >= 0) return;
   switch (codec->err->msg_code) {
@@ -64,8 +65,8 @@ static int orientation(j_decompress_ptr codec) {
   return 1;
 }
 
-// Inks as Adobe stores them, inverted: 255 is no ink. RGB is what white paper shows through both: 255 - (ink · light) - dark, rounded
-// as Pillow does it.
+// Inks as Adobe stores them, inverted: 255 is no ink. RGB is what white paper shows through both: 255 - (ink · light) -
+// dark, rounded as Pillow does it.
 static void show_inks(uint8_t *out, const uint8_t *in, size_t count) {
   for (size_t i = 0; i < count; ++i, in += 4, out += 3) {
     unsigned light = in[3];

@@ -71,7 +71,8 @@ static void composite(void *pixels, size_t count, bool is_wide) {
   }
 }
 
-// Deflate makes at most 1032 bytes of one: a file that is shorter than its rows need is refused before memory is taken for them.
+// Deflate makes at most 1032 bytes of one: a file that is shorter than its rows need is refused before memory is taken
+// for them.
 static bool can_hold(png_structp png, png_infop info, size_t size, size_t width, size_t height) {
   size_t bits = (size_t)png_get_bit_depth(png, info) * png_get_channels(png, info);
   size_t row = (width * bits + 7) / 8;

@@ -4,8 +4,9 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-// The averages of two tensors, each rounded as PyTorch rounds it: separate products and sums where it has separate operations, a fused
-// multiply-add where its lerp has one. float64 is computed in double, everything else in float32 and rounded once.
+// The averages of two tensors, each rounded as PyTorch rounds it: separate products and sums where it has separate
+// operations, a fused multiply-add where its lerp has one. float64 is computed in double, everything else in float32
+// and rounded once.
 
 typedef enum method { MIX, LERP, RUNNING } method;
 

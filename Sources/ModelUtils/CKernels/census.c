@@ -75,8 +75,8 @@ MK_TARGET_AVX2 static void census_avx2(
 #endif
 
 mk_census mk_take_census(const void *data, size_t count, mk_float type, mk_float target) {
-  // From the midpoint between the greatest number and the next power of two on, rounding gives infinity; up to the midpoint between
-  // 0 and the least number it gives 0.
+  // From the midpoint between the greatest number and the next power of two on, rounding gives infinity; up to the
+  // midpoint between 0 and the least number it gives 0.
   double overflow = (double)__builtin_inf(), flush = 0;
   switch (target) {
   case MK_FLOAT64: break;

@@ -33,8 +33,8 @@ MK_INLINE void multiply_one(lanes *sums, size_t lane, double a, double b) {
   sums->second[lane] += finite ? b * b : 0;
 }
 
-// Two loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their own, since
-// those behind the pointer would be written at every step.
+// Two loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their
+// own, since those behind the pointer would be written at every step.
 #define COMPARE(number, name)                                                                                          \
   MK_INLINE void name(lanes *total, const number *a, const number *b, size_t count) {                                  \
     lanes sums = *total;                                                                                               \

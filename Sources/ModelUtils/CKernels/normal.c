@@ -9,8 +9,9 @@
 
 enum { PAIRS = MK_NORMAL_BLOCK / 2, BUFFER = 64 * MK_NORMAL_BLOCK };
 
-// The logarithm, sine and cosine of the Cephes library in single precision, with those multiplications and additions fused that torch's
-// compiler fuses: for each of the 2^24 uniform numbers, as radius and as angle, the bits are torch's.
+// The logarithm, sine and cosine of the Cephes library in single precision, with those multiplications and additions
+// fused that torch's compiler fuses: for each of the 2^24 uniform numbers, as radius and as angle, the bits are
+// torch's.
 
 MK_INLINE float logarithm(float x) {
   uint32_t bits = mk_bits(x);

@@ -50,7 +50,8 @@ static void pixels_plain(void *dst, const float *src, size_t stride, size_t pixe
   pixels_of(dst, src, stride, pixels, is_wide);
 }
 
-// OpenCV's resize: weights of 11 bits along each axis, the sum along x cut to 15 bits, each product along y to its upper half.
+// OpenCV's resize: weights of 11 bits along each axis, the sum along x cut to 15 bits, each product along y to its
+// upper half.
 
 enum { WEIGHT_BITS = 11, WEIGHT_ONE = 1 << WEIGHT_BITS };
 
@@ -59,8 +60,8 @@ typedef struct tap {
   int16_t low_weight, high_weight;
 } tap;
 
-// Along y a place outside of the picture keeps its weights and takes the edge for both neighbours; along x all weight goes to the
-// edge. Of rows that are equal both give the same, up to what is cut off.
+// Along y a place outside of the picture keeps its weights and takes the edge for both neighbours; along x all weight
+// goes to the edge. Of rows that are equal both give the same, up to what is cut off.
 static tap tap_at(size_t place, size_t in, size_t out, bool is_column) {
   double scale = 1. / ((double)out / (double)in);
   float at = (float)(((double)place + 0.5) * scale - 0.5);

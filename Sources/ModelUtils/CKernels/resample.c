@@ -5,8 +5,8 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-// Each row of the result blends two rows of the source into a row of scratch, and that into its columns. Two rows in a row share
-// their sources, which stay in the cache; a row of the result is written once, padding included.
+// Each row of the result blends two rows of the source into a row of scratch, and that into its columns. Two rows in a
+// row share their sources, which stay in the cache; a row of the result is written once, padding included.
 
 // What the widest vector may read beyond the blended row.
 enum { SLACK = 32 };
@@ -61,8 +61,8 @@ MK_INLINE void columns_plain(mk_f32 *dst, const float *row, const int32_t *index
 }
 
 #if MK_X86
-// Neighbouring places read neighbouring elements: where eight of them reach no further than sixteen elements, two loads and a
-// choice among them; else a gather.
+// Neighbouring places read neighbouring elements: where eight of them reach no further than sixteen elements, two loads
+// and a choice among them; else a gather.
 MK_INLINE MK_TARGET_AVX2 void columns_avx2(
   mk_f32 *dst, const float *row, const int32_t *index, const float *weight, size_t count) {
   size_t i = 0;

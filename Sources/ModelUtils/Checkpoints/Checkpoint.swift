@@ -15,7 +15,8 @@ public struct Checkpoint: Sendable {
   /// The file's name as it was given.
   public let name: String
   public let format: Format
-  /// The models in the file by their key (`ema`, `model`, …; empty where the file is the model), the preferred one first.
+  /// The models in the file by their key (`ema`, `model`, …; empty where the file is the model), the preferred one
+  /// first.
   public internal(set) var models: OrderedDictionary<String, Model>
   var torch: TorchSource?
 
@@ -28,8 +29,8 @@ public struct Checkpoint: Sendable {
   }
 
   /// Reads a file; its content decides the format.
-  /// - Parameter key: which of the objects in a PyTorch file is the model, as `a` or `a.b`; by rule when nil (`ema` before `model`
-  ///   before `state_dict` …).
+  /// - Parameter key: which of the objects in a PyTorch file is the model, as `a` or `a.b`; by rule when nil (`ema`
+  ///   before `model` before `state_dict` …).
   /// - Throws: `ModelError` for what cannot be read, is malformed or holds no model.
   public init(contentsOf path: FilePath, key: String? = nil) throws {
     try self.init(try FileBytes(mapping: path), path: path, key: key)

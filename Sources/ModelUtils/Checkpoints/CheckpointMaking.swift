@@ -17,7 +17,8 @@ extension Checkpoint {
     torch = nil
   }
 
-  /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a dict stays as it is.
+  /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a
+  /// dict stays as it is.
   public mutating func nestModel(under key: String) {
     guard !hasEntries, let model = models[""] else { return }
     var graph = torch?.graph ?? PickleGraph()

@@ -22,12 +22,12 @@ extension Checkpoint {
 
   /// Writes the checkpoint; a file that exists is replaced only when the new one is complete.
   ///
-  /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As safetensors, and
-  /// with `stateDictOnly`, the preferred model's tensors alone are written.
+  /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As
+  /// safetensors, and with `stateDictOnly`, the preferred model's tensors alone are written.
   /// - Parameter maxShardSize: the most bytes of a shard, for safetensors; nil writes one file.
   /// - Returns: the number of bytes written.
-  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would call what is not known to make
-  ///   data and nothing else.
+  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would call what is not
+  ///   known to make data and nothing else.
   @discardableResult
   public func write(to path: FilePath, stateDictOnly: Bool = false, maxShardSize: Int? = nil) throws -> Int {
     switch try OutputFormat(of: path) {
@@ -65,7 +65,8 @@ extension Checkpoint {
 extension StateDict {
   /// Writes the tensors as a state dict that `torch.load(weights_only=True)` takes.
   /// - Returns: the number of bytes written.
-  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or code.
+  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or
+  ///   code.
   @discardableResult
   public func writeTorch(to path: FilePath) throws -> Int {
     var graph = PickleGraph()

@@ -3,10 +3,10 @@ import SystemPackage
 
 /// What the pickles of a file would make Python import and call, found without doing so.
 ///
-/// Everything that a pickle names counts, also what it throws away again or names before an error stops it, in every member of a zip archive,
-/// and behind the end of the first pickle. The verdict is by name: a file is dangerous when something in it is known to run commands or
-/// code, suspicious when it names code that is not known here. A method looked up on an object of the file itself, as YOLO's fused
-/// models hold `forward_fuse`, is neither.
+/// Everything that a pickle names counts, also what it throws away again or names before an error stops it, in every
+/// member of a zip archive, and behind the end of the first pickle. The verdict is by name: a file is dangerous when
+/// something in it is known to run commands or code, suspicious when it names code that is not known here. A method
+/// looked up on an object of the file itself, as YOLO's fused models hold `forward_fuse`, is neither.
 public struct PickleAudit: Sendable, Codable {
   public struct Finding: Sendable, Codable, Hashable {
     public let verdict: PickleVerdict
@@ -54,7 +54,8 @@ public struct PickleAudit: Sendable, Codable {
       var input = ByteReader(data, offset: 0, end: data.count)
       let (graph, error) = PickleReader.audit(&input)
       if !isPlain {
-        // Numbers and text can look like the beginning of a pickle; one that names nothing that Python could import does nothing.
+        // Numbers and text can look like the beginning of a pickle; one that names nothing that Python could import
+        // does nothing.
         guard graph.namesAnything else { continue }
         add(.suspicious, member.name, "is a pickle where none belongs")
       }

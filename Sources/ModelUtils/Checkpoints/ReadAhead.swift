@@ -11,8 +11,8 @@ enum ReadAhead {
     case ready(Item, Value)
   }
 
-  /// Calls `consume` with each item and its value, in order and one at a time; `prepare` makes the values, in parallel with each other and
-  /// with that.
+  /// Calls `consume` with each item and its value, in order and one at a time; `prepare` makes the values, in parallel
+  /// with each other and with that.
   static func forEach<Item: Sendable, Value: Sendable>(
     _ items: [Item], byteCount: (Item) -> Int, prepare: @Sendable (Item) throws -> Value,
     consume: (Item, Value) throws -> Void

@@ -1,7 +1,8 @@
 import ModelCore
 
 extension Checkpoint {
-  /// The size of the picture at which YOLOv5 measures FLOPs: the largest of the strides that the model has as an attribute, and 32 at least.
+  /// The size of the picture at which YOLOv5 measures FLOPs: the largest of the strides that the model has as an
+  /// attribute, and 32 at least.
   /// - Throws: `ModelError` for strides that cannot be read or are none.
   public func stride() throws -> Int {
     let smallest = 32

@@ -11,8 +11,8 @@ import SystemPackage
 
 /// A file that appears whole or not at all: written beside its target, synced, and renamed over it by `commit`.
 ///
-/// Until then the target is untouched. An object that is let go uncommitted removes what it wrote. A process that is killed
-/// leaves `.NAME.mutils-partial`, which the next writing of the same target takes over.
+/// Until then the target is untouched. An object that is let go uncommitted removes what it wrote. A process that is
+/// killed leaves `.NAME.mutils-partial`, which the next writing of the same target takes over.
 public final class AtomicFile {
   private let target: FilePath
   private let partial: FilePath
@@ -31,9 +31,11 @@ public final class AtomicFile {
 
   private static let unfinished = Mutex<Set<String>>([])
 
-  /// Starts to write what will stand at `path`. A symbolic link there is followed; an existing file keeps its permissions.
+  /// Starts to write what will stand at `path`. A symbolic link there is followed; an existing file keeps its
+  /// permissions.
   /// - Parameter expectedSize: how many bytes it will have, where that is known, for `WritingProgress`.
-  /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another process.
+  /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another
+  ///   process.
   public init(replacing path: FilePath, expectedSize: Int? = nil) throws {
     self.expectedSize = expectedSize
     var target = path
@@ -65,7 +67,8 @@ public final class AtomicFile {
 
   /// Opens the partial file and locks it.
   ///
-  /// Between the two another process may have finished its writing, so that what was opened is now the target: then once more.
+  /// Between the two another process may have finished its writing, so that what was opened is now the target: then
+  /// once more.
   private static func openLocked(_ partial: FilePath, for path: FilePath) throws -> FileDescriptor {
     while true {
       let descriptor: FileDescriptor

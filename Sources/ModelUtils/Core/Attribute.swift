@@ -1,4 +1,5 @@
-/// A plain attribute of a pickled object, as far as it is understood. What is not, is `opaque` here and kept as it was in the file.
+/// A plain attribute of a pickled object, as far as it is understood. What is not, is `opaque` here and kept as it was
+/// in the file.
 public indirect enum Attribute: Sendable, Hashable {
   case none
   case bool(Bool)

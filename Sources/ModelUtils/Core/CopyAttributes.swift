@@ -1,8 +1,9 @@
 /// Copies plain attributes from one module to another: YOLOv5's `copy_attr`.
 ///
-/// Every attribute of `source` is copied whose name does not start with `_`, is in `include` unless that is empty, and is not in `exclude`;
-/// `training` is one of them, as in the original. Parameters, buffers and children stay. An attribute that is not understood (an
-/// object of an unknown class) cannot be copied and is left as it is, where the original copies the reference.
+/// Every attribute of `source` is copied whose name does not start with `_`, is in `include` unless that is empty, and
+/// is not in `exclude`; `training` is one of them, as in the original. Parameters, buffers and children stay. An
+/// attribute that is not understood (an object of an unknown class) cannot be copied and is left as it is, where the
+/// original copies the reference.
 /// - Returns: the names that were copied.
 @discardableResult
 public func copyAttributes(

@@ -10,7 +10,8 @@ public enum DType: String, Sendable, Hashable, Codable, CaseIterable {
   case float8E8M0FNU = "float8_e8m0fnu"
   case float6E2M3 = "float6_e2m3"
   case float6E3M2 = "float6_e3m2"
-  /// Two elements a byte. In PyTorch one element of `float4_e2m1fn_x2` is a whole byte, so its last axis is half as long.
+  /// Two elements a byte. In PyTorch one element of `float4_e2m1fn_x2` is a whole byte, so its last axis is half as
+  /// long.
   case float4E2M1 = "float4_e2m1fn"
   case int64, int32, int16, int8
   case uint64, uint32, uint16, uint8

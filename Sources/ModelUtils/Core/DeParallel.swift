@@ -1,4 +1,5 @@
-/// The wrappers that PyTorch puts around a model to run it on several devices or compiled, by the name of the child that is the model.
+/// The wrappers that PyTorch puts around a model to run it on several devices or compiled, by the name of the child
+/// that is the model.
 private let wrappers: [(className: String, child: String)] = [
   ("torch.nn.parallel.data_parallel.DataParallel", "module"),
   ("torch.nn.parallel.distributed.DistributedDataParallel", "module"),
@@ -10,7 +11,8 @@ private func wrapped(_ module: Module) -> Module? {
   return module.children[wrapper.child]
 }
 
-/// Whether the module is a wrapper: DataParallel, DistributedDataParallel (YOLOv5's `is_parallel`), or what torch.compile returns.
+/// Whether the module is a wrapper: DataParallel, DistributedDataParallel (YOLOv5's `is_parallel`), or what
+/// torch.compile returns.
 public func isParallel(_ module: Module) -> Bool { wrapped(module) != nil }
 
 /// Whether every name bears a wrapper's prefix, `module.` or `_orig_mod.`.
@@ -20,7 +22,8 @@ public func isParallel(_ state: StateDict) -> Bool {
   }
 }
 
-/// The model inside its wrappers, however many: YOLOv5's `de_parallel`, which takes one off and knows nothing of torch.compile's.
+/// The model inside its wrappers, however many: YOLOv5's `de_parallel`, which takes one off and knows nothing of
+/// torch.compile's.
 public func deParallel(_ module: Module) -> Module {
   var module = module
   while let inner = wrapped(module) { module = inner }

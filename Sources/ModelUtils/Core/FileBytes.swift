@@ -18,7 +18,8 @@ public final class FileBytes: @unchecked Sendable {
 
   public var count: Int { bytes.count }
 
-  /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in use.
+  /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in
+  /// use.
   /// - Throws: `ModelError` when the file cannot be opened or is not a regular file.
   public init(mapping path: FilePath) throws {
     name = path.string

@@ -1,5 +1,5 @@
-/// A shell pattern over names: `*` any run of characters (dots included), `?` one character, `[a-z]` a set, `[!a]` its complement.
-/// Everything else stands for itself.
+/// A shell pattern over names: `*` any run of characters (dots included), `?` one character, `[a-z]` a set, `[!a]` its
+/// complement. Everything else stands for itself.
 public struct Glob: Sendable, Hashable {
   public let pattern: String
   private let tokens: [Token]
@@ -52,7 +52,8 @@ public struct Glob: Sendable, Hashable {
 
   public func matches(_ name: String) -> Bool { captures(name) != nil }
 
-  /// What each `*`, `?` and set stood for, in order, every star taking as little as it can; nil where the name does not match.
+  /// What each `*`, `?` and set stood for, in order, every star taking as little as it can; nil where the name does not
+  /// match.
   public func captures(_ name: String) -> [String]? {
     let characters = Array(name)
     // matches[t][p]: the tokens from t on match the characters from p on.

@@ -1,4 +1,5 @@
-/// A model as the operations that it runs, in execution order: flat, in evaluation mode, and the same for every size of input.
+/// A model as the operations that it runs, in execution order: flat, in evaluation mode, and the same for every size of
+/// input.
 ///
 /// `shapes(of:)` propagates the shapes of a given input through it.
 public struct Graph: Sendable {
@@ -108,8 +109,8 @@ public enum Function: Sendable, Hashable {
   case largest(axis: Int, count: Int)
   /// Elements of an axis of the first input, at the places that the second one names.
   case gather(axis: Int)
-  /// Values [batch, positions, heads, features], sampled at locations [batch, queries, heads, points, 2] and summed with weights
-  /// [batch, queries, heads, points]: [batch, queries, heads · features].
+  /// Values [batch, positions, heads, features], sampled at locations [batch, queries, heads, points, 2] and summed
+  /// with weights [batch, queries, heads, points]: [batch, queries, heads · features].
   case deformableAttention
 
   /// An axis of a reshaped tensor.

@@ -7,7 +7,8 @@ extension Graph {
 
   /// Every batch norm behind a convolution or linear layer whose output goes nowhere else.
   ///
-  /// Where the two run several times, each run of either must go with one of the other: a layer that also runs alone is no pair.
+  /// Where the two run several times, each run of either must go with one of the other: a layer that also runs alone is
+  /// no pair.
   package func normalizedLayers() -> [NormalizedLayer] {
     let users = users()
     let results = Set(outputs)

@@ -9,8 +9,8 @@ public struct Seeds: Sendable {
   public let isCUDNNBenchmarked: Bool
 }
 
-/// YOLOv5's `init_seeds` with its `init_torch_seeds`: seeds torch's, NumPy's and Python's generators. Seed 0 means reproducible and not
-/// benchmarked, any other the reverse.
+/// YOLOv5's `init_seeds` with its `init_torch_seeds`: seeds torch's, NumPy's and Python's generators. Seed 0 means
+/// reproducible and not benchmarked, any other the reverse.
 /// - Throws: `ModelError` for a seed beyond 32 bits, which NumPy refuses.
 public func initSeeds(_ seed: UInt64 = 0) throws -> Seeds {
   Seeds(

@@ -33,7 +33,8 @@ public func calculateGain(_ nonlinearity: Nonlinearity, _ parameter: Double? = n
   }
 }
 
-/// torch's `_calculate_fan_in_and_fan_out`: how many inputs one output has, and the reverse, of a weight [out, in, kernel…].
+/// torch's `_calculate_fan_in_and_fan_out`: how many inputs one output has, and the reverse, of a weight [out, in,
+/// kernel…].
 /// - Throws: `ModelError` for fewer than 2 axes.
 public func calculateFanInAndFanOut(_ shape: [Int]) throws -> (fanIn: Int, fanOut: Int) {
   guard shape.count >= 2 else {
@@ -46,8 +47,8 @@ public func calculateFanInAndFanOut(_ shape: [Int]) throws -> (fanIn: Int, fanOu
   return (fanIn, fanOut)
 }
 
-/// `torch.nn.init`. Each fills the tensor, whose type is float64, float32, float16 or bfloat16, and throws `ModelError` for another.
-/// Bounds and deviations are computed in double, as in Python.
+/// `torch.nn.init`. Each fills the tensor, whose type is float64, float32, float16 or bfloat16, and throws `ModelError`
+/// for another. Bounds and deviations are computed in double, as in Python.
 extension Tensor {
   /// torch's `uniform_`: numbers in [a, b).
   /// - Throws: `ModelError` when `a` is above `b` or the distance is not finite in the tensor's type.
@@ -89,7 +90,8 @@ extension Tensor {
   /// torch's `zeros_`.
   public mutating func zeros() throws { try constant(0) }
 
-  /// torch's `kaiming_uniform_`: in [-b, b), b = √3 · gain / √fan. A tensor without elements stays as it is and draws nothing.
+  /// torch's `kaiming_uniform_`: in [-b, b), b = √3 · gain / √fan. A tensor without elements stays as it is and draws
+  /// nothing.
   /// - Parameter a: the negative slope, of `leakyReLU` alone.
   /// - Throws: `ModelError` for fewer than 2 axes.
   public mutating func kaimingUniform(
@@ -101,7 +103,8 @@ extension Tensor {
     try uniform(from: -bound, to: bound, using: &generator)
   }
 
-  /// torch's `kaiming_normal_`: with standard deviation gain / √fan. A tensor without elements stays as it is and draws nothing.
+  /// torch's `kaiming_normal_`: with standard deviation gain / √fan. A tensor without elements stays as it is and draws
+  /// nothing.
   /// - Parameter a: the negative slope, of `leakyReLU` alone.
   /// - Throws: `ModelError` for fewer than 2 axes.
   public mutating func kaimingNormal(

@@ -67,7 +67,8 @@ public struct Convolution: Sendable, Hashable {
     self.outputPadding = outputPadding ?? kernelSize.map { _ in 0 }
   }
 
-  /// The shape of the weight: [out, in/groups, kernel…], or [in, out/groups, kernel…] when transposed. Nil unless groups divide both.
+  /// The shape of the weight: [out, in/groups, kernel…], or [in, out/groups, kernel…] when transposed. Nil unless
+  /// groups divide both.
   public var weightShape: [Int]? {
     guard groups > 0, inChannels % groups == 0, outChannels % groups == 0 else { return nil }
     return (isTransposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups])

@@ -1,6 +1,7 @@
 extension Layer {
   /// The shape that the layer makes of an input's shape.
-  /// - Throws: `ModelError` for an input that it cannot take, and for containers and unknown classes, which have no forward.
+  /// - Throws: `ModelError` for an input that it cannot take, and for containers and unknown classes, which have no
+  ///   forward.
   public func outputShape(of input: [Int]) throws -> [Int] {
     switch self {
     case .convolution(let convolution): try convolution.outputShape(of: input)

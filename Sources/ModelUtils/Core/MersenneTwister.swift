@@ -1,6 +1,7 @@
 import CKernels
 
-/// The Mersenne Twister MT19937, under torch's, NumPy's and Python's generators alike: 624 words, and the place of the next among them.
+/// The Mersenne Twister MT19937, under torch's, NumPy's and Python's generators alike: 624 words, and the place of the
+/// next among them.
 public struct MersenneTwister: Sendable, Equatable {
   public static let wordCount = Int(MK_TWISTER_WORDS)
 

@@ -15,7 +15,8 @@ public enum Model: Sendable {
     if case .module(let module) = self { module } else { nil }
   }
 
-  /// Changes the module or the state dict; while it is changed nobody else holds it, so that its memory can be changed in place.
+  /// Changes the module or the state dict; while it is changed nobody else holds it, so that its memory can be changed
+  /// in place.
   package mutating func update<R>(
     module changeModule: (inout Module) throws -> R, stateDict changeState: (inout StateDict) throws -> R
   ) rethrows -> R {

@@ -27,8 +27,8 @@ public struct Parameter: Sendable {
 
 /// A node of a model's tree, as PyTorch's `nn.Module`: a layer with its parameters and buffers, and named children.
 ///
-/// A value: changing a copy leaves the original as it was. A module that stands in several places of the tree is the same module
-/// there (`identity`), and `updateModules` changes it in all of them.
+/// A value: changing a copy leaves the original as it was. A module that stands in several places of the tree is the
+/// same module there (`identity`), and `updateModules` changes it in all of them.
 public struct Module: Sendable {
   public let identity: Identity
   public var className: ClassName
@@ -90,8 +90,8 @@ extension Module {
     }
   }
 
-  /// Calls `body` once with every distinct module, its children included in the value; what it changes is changed in every place where
-  /// the module stands. Parents come before their children.
+  /// Calls `body` once with every distinct module, its children included in the value; what it changes is changed in
+  /// every place where the module stands. Parents come before their children.
   public mutating func updateModules(_ body: (String, inout Module) throws -> Void) rethrows {
     var places: [Identity: Int] = [:]
     countPlaces(&places)

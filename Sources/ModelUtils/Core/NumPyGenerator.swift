@@ -80,8 +80,8 @@ public struct NumPyGenerator: Sendable, Equatable {
 
   /// `randint(low, high, dtype=…)`: numbers in [low, high), drawn as NumPy draws them for that type.
   ///
-  /// Every type has a stream of its own: the numbers of 8 and 16 bits, and bools, come from parts of a draw, whose rest is not kept
-  /// from one call to the next.
+  /// Every type has a stream of its own: the numbers of 8 and 16 bits, and bools, come from parts of a draw, whose rest
+  /// is not kept from one call to the next.
   /// - Throws: `ModelError` for another type than an integer's or bool, an empty range, or one beyond the type.
   public mutating func integers(_ count: Int, dtype: DType = .int64, from low: Int = 0, below high: Int) throws -> [Int]
   {

@@ -11,7 +11,8 @@ import Synchronization
 
 /// Work divided among threads.
 public enum Parallel {
-  /// How many threads the library's algorithms use in this task: all processors unless set with `$threadCount.withValue(n) { … }`.
+  /// How many threads the library's algorithms use in this task: all processors unless set with
+  /// `$threadCount.withValue(n) { … }`.
   @TaskLocal public static var threadCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Calls `body` with each index below `count`; threads take the next index when they are free.
@@ -33,7 +34,8 @@ public enum Parallel {
 }
 
 extension Parallel {
-  /// Calls `body` with each element, to change it in place. Of several errors the first element's is thrown, after all are done.
+  /// Calls `body` with each element, to change it in place. Of several errors the first element's is thrown, after all
+  /// are done.
   package static func update<Element>(
     _ elements: inout [Element], _ body: @Sendable (inout Element) throws -> Void
   ) throws {

@@ -3,8 +3,8 @@
 /// Named tensors in order: what PyTorch's `state_dict()` gives and what safetensors files hold.
 public struct StateDict: Sendable {
   public var tensors: OrderedDictionary<String, Tensor>
-  /// Text beside the tensors, as safetensors files carry it (`__metadata__`), sorted by key when written; nil where there is none,
-  /// which such a file tells from an empty one.
+  /// Text beside the tensors, as safetensors files carry it (`__metadata__`), sorted by key when written; nil where
+  /// there is none, which such a file tells from an empty one.
   public var metadata: [String: String]?
 
   public init(

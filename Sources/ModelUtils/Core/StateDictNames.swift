@@ -1,11 +1,13 @@
 extension StateDict {
-  /// Whether an entry is a parameter as far as a bare state dict tells: floating, and no running statistics of a batch norm.
+  /// Whether an entry is a parameter as far as a bare state dict tells: floating, and no running statistics of a batch
+  /// norm.
   package static func isParameter(_ name: String, _ tensor: Tensor) -> Bool {
     let last = name.split(separator: ".").last ?? ""
     return tensor.dtype.isFloatingPoint && !["running_mean", "running_var", "num_batches_tracked"].contains(last)
   }
 
-  /// The wrappers' prefixes that every name bears, taken off: `module.` of DataParallel and `_orig_mod.` of torch.compile, in any order.
+  /// The wrappers' prefixes that every name bears, taken off: `module.` of DataParallel and `_orig_mod.` of
+  /// torch.compile, in any order.
   /// - Returns: what was taken off, empty where nothing was.
   @discardableResult
   public mutating func removeWrapperPrefixes() -> String {

@@ -57,7 +57,8 @@ public final class Storage: @unchecked Sendable {
     backing = .file(file, offset: offset)
   }
 
-  /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed and written.
+  /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed
+  /// and written.
   public init(
     computed byteCount: Int, by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
   ) {

@@ -2,7 +2,8 @@ import CKernels
 
 /// A value of any number of axes over a `Storage`: what PyTorch calls a strided tensor.
 ///
-/// Copies share their storage until one is changed. A tensor read from a file stays there until its elements are asked for.
+/// Copies share their storage until one is changed. A tensor read from a file stays there until its elements are asked
+/// for.
 public struct Tensor: Sendable {
   public let dtype: DType
   /// The length of each axis; empty for a scalar.
@@ -185,10 +186,12 @@ public struct Tensor: Sendable {
       shape.count, shape.map(Int64.init), strides.map(Int64.init))
   }
 
-  /// Changes the elements: `kernel` writes all of them to its first argument from its second, which may be the same memory.
+  /// Changes the elements: `kernel` writes all of them to its first argument from its second, which may be the same
+  /// memory.
   ///
-  /// In place where the memory is ours and this tensor's alone. Elements still in a file (or computed) stay there: the kernel then
-  /// runs whenever they are read. Otherwise the result gets memory of its own. A permuted layout (channels last) stays.
+  /// In place where the memory is ours and this tensor's alone. Elements still in a file (or computed) stay there: the
+  /// kernel then runs whenever they are read. Otherwise the result gets memory of its own. A permuted layout (channels
+  /// last) stays.
   public mutating func rewrite(
     _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
   ) throws {
@@ -207,7 +210,8 @@ public struct Tensor: Sendable {
     }
   }
 
-  /// Changes the bytes of all elements, in row-major order: in place where the memory is ours and this tensor's alone, else in a copy.
+  /// Changes the bytes of all elements, in row-major order: in place where the memory is ours and this tensor's alone,
+  /// else in a copy.
   package mutating func updateBytes(_ body: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
     if !storage.isOwned || !isContiguous || !isKnownUniquelyReferenced(&storage) { self = try materialized() }
     let (start, length) = (byteOffset, byteCount)
@@ -238,7 +242,8 @@ public struct Tensor: Sendable {
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 
-  /// The axes in the order of memory where they are permuted without gaps; nil for any other layout, row-major included.
+  /// The axes in the order of memory where they are permuted without gaps; nil for any other layout, row-major
+  /// included.
   private var permutation: [Int]? {
     if isContiguous { return nil }
     let order = shape.indices.sorted { (strides[$0], shape[$0]) > (strides[$1], shape[$1]) }

@@ -1,5 +1,6 @@
 extension Tensor {
-  /// The same values in another type, as PyTorch's `copy_` converts: floats to integers toward zero, anything but 0 to true.
+  /// The same values in another type, as PyTorch's `copy_` converts: floats to integers toward zero, anything but 0 to
+  /// true.
   ///
   /// A value beyond an integer type becomes the nearest that it has (PyTorch's result is undefined), NaN becomes 0.
   /// - Throws: `ModelError` for complex types and those that are only carried.

@@ -1,9 +1,10 @@
 import CKernels
 
 extension TorchGenerator {
-  /// `torch.rand` and `Tensor.uniform_`: numbers in [from, to), float64, float32, float16 or bfloat16. In half precision what rounds to
-  /// `to` becomes `from`, as in torch 2.13.
-  /// - Throws: `ModelError` for another type, when `from` is above `to` or the distance is not finite in that type, or for a bad shape.
+  /// `torch.rand` and `Tensor.uniform_`: numbers in [from, to), float64, float32, float16 or bfloat16. In half
+  /// precision what rounds to `to` becomes `from`, as in torch 2.13.
+  /// - Throws: `ModelError` for another type, when `from` is above `to` or the distance is not finite in that type, or
+  ///   for a bad shape.
   public mutating func uniform(
     _ shape: [Int], dtype: DType = .float32, from: Double = 0, to: Double = 1
   ) throws -> Tensor {
@@ -20,8 +21,8 @@ extension TorchGenerator {
 
   /// `torch.randn` and `Tensor.normal_`: normal numbers, float64, float32, float16 or bfloat16.
   ///
-  /// Fewer than 16 are made one after the other in double, by the C library's functions; 16 or more in blocks of 16, in float32 by torch's
-  /// own polynomials for AVX2, whatever the machine.
+  /// Fewer than 16 are made one after the other in double, by the C library's functions; 16 or more in blocks of 16, in
+  /// float32 by torch's own polynomials for AVX2, whatever the machine.
   /// - Throws: `ModelError` for another type, when the standard deviation is negative or NaN, or for a bad shape.
   public mutating func normal(
     _ shape: [Int], dtype: DType = .float32, mean: Double = 0, standardDeviation: Double = 1
@@ -36,7 +37,8 @@ extension TorchGenerator {
   /// `torch.randint`: integers in [low, high), of an integer type, bool or a floating type.
   ///
   /// From a range of 2^28 on torch draws 64 bits for each; the remainder is taken without rejection.
-  /// - Throws: `ModelError` for another type, an empty range, one beyond the integers that the type holds exactly, or a bad shape.
+  /// - Throws: `ModelError` for another type, an empty range, one beyond the integers that the type holds exactly, or a
+  ///   bad shape.
   public mutating func integers(
     _ shape: [Int], dtype: DType = .int64, from low: Int = 0, below high: Int
   ) throws -> Tensor {
@@ -160,8 +162,8 @@ extension TorchGenerator {
 }
 
 extension DType {
-  /// The integers that a type holds exactly, without a gap and as far as an `Int` goes: of the integer types, bool and the floating types
-  /// that are drawn; nil for another.
+  /// The integers that a type holds exactly, without a gap and as far as an `Int` goes: of the integer types, bool and
+  /// the floating types that are drawn; nil for another.
   var exactIntegers: ClosedRange<Int>? {
     switch self {
     case .bool: 0...1

@@ -2,7 +2,8 @@ import CKernels
 
 /// PyTorch's CPU generator, bit for bit: the Mersenne Twister MT19937 with torch's ways of making numbers of its draws.
 ///
-/// A tensor is filled in row-major order. What torch draws differently for a tensor that is not contiguous is not imitated.
+/// A tensor is filled in row-major order. What torch draws differently for a tensor that is not contiguous is not
+/// imitated.
 public struct TorchGenerator: Sendable, Equatable {
   /// What the generator was seeded with (`torch.initial_seed()`).
   public let seed: UInt64
@@ -41,7 +42,8 @@ public struct TorchGenerator: Sendable, Equatable {
     return Double(twister.next64() & (1 << 53 - 1)) * 0x1p-53
   }
 
-  /// `torch.randn` of one number in float64, by Box and Muller's method: cosine first, the sine is kept for the next call.
+  /// `torch.randn` of one number in float64, by Box and Muller's method: cosine first, the sine is kept for the next
+  /// call.
   public mutating func normalFloat64() -> Double {
     if let kept = nextNormal {
       nextNormal = nil

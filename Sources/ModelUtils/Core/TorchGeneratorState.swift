@@ -1,5 +1,5 @@
-/// The state that `torch.get_rng_state()` gives and `torch.set_rng_state()` takes: a C structure as it lies in the memory of a
-/// little-endian 64-bit machine.
+/// The state that `torch.get_rng_state()` gives and `torch.set_rng_state()` takes: a C structure as it lies in the
+/// memory of a little-endian 64-bit machine.
 ///
 /// | bytes | what |
 /// |---|---|

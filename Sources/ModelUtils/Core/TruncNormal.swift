@@ -3,10 +3,10 @@ import CKernels
 extension Tensor {
   /// torch's `trunc_normal_`, as torch 2.13 has it: normal numbers in [a, b] of the tensor's type.
   ///
-  /// Where more than 0.3 of the distribution lies inside, all elements are drawn again as often as one is outside, and each takes the
-  /// first number inside; else uniform numbers are accepted with the density's probability.
-  /// - Throws: `ModelError` for a type that is not drawn, when the standard deviation is not positive, `a` is above `b`, or no number is
-  ///   accepted within 100000 rounds.
+  /// Where more than 0.3 of the distribution lies inside, all elements are drawn again as often as one is outside, and
+  /// each takes the first number inside; else uniform numbers are accepted with the density's probability.
+  /// - Throws: `ModelError` for a type that is not drawn, when the standard deviation is not positive, `a` is above
+  ///   `b`, or no number is accepted within 100000 rounds.
   public mutating func truncNormal(
     mean: Double = 0, standardDeviation: Double = 1, from a: Double = -2, to b: Double = 2,
     using generator: inout TorchGenerator

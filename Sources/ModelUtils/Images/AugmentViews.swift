@@ -13,7 +13,8 @@ public struct AugmentView: Sendable {
   public let originalSize: [Int]
 
   /// Predictions on this view, as predictions on the original: YOLOv5's `_descale_pred`.
-  /// - Parameter predictions: float32 [..., n], n at least 4, whose first four are x, y of the centre, width and height in pixels.
+  /// - Parameter predictions: float32 [..., n], n at least 4, whose first four are x, y of the centre, width and height
+  ///   in pixels.
   /// - Throws: `ModelError` for another type or shape.
   public func descaled(_ predictions: Tensor) throws -> Tensor {
     try mapRows(predictions) { row in
@@ -23,8 +24,8 @@ public struct AugmentView: Sendable {
   }
 }
 
-/// The three views of YOLOv5's test-time augmentation (`_forward_augment`): the picture itself, it exchanged left to right and scaled
-/// by 0.83, and it scaled by 0.67, padded to the stride.
+/// The three views of YOLOv5's test-time augmentation (`_forward_augment`): the picture itself, it exchanged left to
+/// right and scaled by 0.83, and it scaled by 0.67, padded to the stride.
 /// - Parameters:
 ///   - image: as `scaleImage` takes it; bytes become float32 in all three.
 ///   - stride: the model's largest stride in pixels.

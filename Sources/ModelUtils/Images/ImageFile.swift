@@ -6,11 +6,12 @@ import SystemPackage
 
 /// A picture as a PNG or JPEG file holds it, as RGB.
 ///
-/// Read are all of PNG's colour types and depths, interlaced or not, and JPEG in grey, YCbCr, RGB, CMYK and YCCK, baseline and
-/// progressive. Grey becomes three equal channels. CMYK is taken as Adobe stores it, inverted, and becomes RGB without a colour
-/// profile, as in Pillow. A JPEG is turned upright as its EXIF orientation says. Transparent pixels are composited over black:
-/// each channel is multiplied by alpha and rounded to nearest (Pillow's `convert("RGB")` and OpenCV drop alpha instead). Gamma and
-/// colour profiles are not applied. A damaged file is refused, also where other programs would show the part that is whole.
+/// Read are all of PNG's colour types and depths, interlaced or not, and JPEG in grey, YCbCr, RGB, CMYK and YCCK,
+/// baseline and progressive. Grey becomes three equal channels. CMYK is taken as Adobe stores it, inverted, and becomes
+/// RGB without a colour profile, as in Pillow. A JPEG is turned upright as its EXIF orientation says. Transparent
+/// pixels are composited over black: each channel is multiplied by alpha and rounded to nearest (Pillow's
+/// `convert("RGB")` and OpenCV drop alpha instead). Gamma and colour profiles are not applied. A damaged file is
+/// refused, also where other programs would show the part that is whole.
 public struct ImageFile: Sendable {
   public enum Format: String, Sendable, Codable, CaseIterable {
     case png, jpeg
@@ -39,7 +40,8 @@ public struct ImageFile: Sendable {
   public static let defaultPixelLimit = 100_000_000
 
   /// Decodes a file; its content decides the format.
-  /// - Throws: `ModelError` when the file cannot be read, is no PNG or JPEG, is damaged or has more than `pixelLimit` pixels.
+  /// - Throws: `ModelError` when the file cannot be read, is no PNG or JPEG, is damaged or has more than `pixelLimit`
+  ///   pixels.
   public init(contentsOf path: FilePath, pixelLimit: Int = defaultPixelLimit) throws {
     try self.init(FileBytes(mapping: path), pixelLimit: pixelLimit)
   }
@@ -85,7 +87,8 @@ public struct ImageFile: Sendable {
     self.pixels = pixels
   }
 
-  /// A picture of planes: each value is clamped to [0, 1] and rounded to the nearest of 2^bitDepth - 1 steps, halves to even.
+  /// A picture of planes: each value is clamped to [0, 1] and rounded to the nearest of 2^bitDepth - 1 steps, halves to
+  /// even.
   /// - Parameters:
   ///   - planes: [3, height, width] or [1, 3, height, width] of a floating type.
   ///   - bitDepth: 8 or 16.

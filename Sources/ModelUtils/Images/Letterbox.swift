@@ -21,7 +21,8 @@ public struct Letterbox: Sendable {
 
 /// Fits a picture into a rectangle with its proportions kept, grey around it: YOLOv5's `letterbox`, bit for bit.
 ///
-/// The resampling is OpenCV's `resize` with `INTER_LINEAR` (fixed-point, 11 bits of weight), which differs from `scaleImage`'s.
+/// The resampling is OpenCV's `resize` with `INTER_LINEAR` (fixed-point, 11 bits of weight), which differs from
+/// `scaleImage`'s.
 ///
 /// - Parameters:
 ///   - image: uint8 [height, width, 3], not empty; the order of the channels does not matter.
@@ -31,7 +32,8 @@ public struct Letterbox: Sendable {
 ///   - scaleFill: stretch to `size` instead of padding.
 ///   - scaleUp: whether a picture smaller than `size` is enlarged.
 ///   - color: the grey of the padding, 114 in all channels.
-/// - Throws: `ModelError` for another shape or type, sizes that are not positive, and a picture of which nothing would be left.
+/// - Throws: `ModelError` for another shape or type, sizes that are not positive, and a picture of which nothing would
+///   be left.
 public func letterbox(
   _ image: Tensor, to size: [Int] = [640, 640], stride: Int = 32, auto: Bool = true, scaleFill: Bool = false,
   scaleUp: Bool = true, color: UInt8 = 114
@@ -97,8 +99,8 @@ public func letterbox(
     image: result, ratio: ratio, padding: (half[1], half[0]), originalSize: [height, width])
 }
 
-/// Boxes found in a letterboxed picture, as boxes in the picture that it was made from, clipped to it: YOLOv5's `scale_boxes`
-/// without `ratio_pad` (with it: `Letterbox.boxesInOriginal`).
+/// Boxes found in a letterboxed picture, as boxes in the picture that it was made from, clipped to it: YOLOv5's
+/// `scale_boxes` without `ratio_pad` (with it: `Letterbox.boxesInOriginal`).
 ///
 /// - Parameters:
 ///   - boxes: float32 [..., n], n at least 4, whose first four are x1, y1, x2, y2 in pixels; the others stay.

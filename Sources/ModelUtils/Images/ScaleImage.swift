@@ -12,18 +12,19 @@ import ModelCore
 /// Scales pictures by a ratio and pads them to a multiple of a model's stride: YOLOv5's `scale_img`.
 ///
 /// The resampling is PyTorch's bilinear `interpolate` with `align_corners=False` and no antialiasing, to
-/// `(int(height · ratio), int(width · ratio))`. Then, unless `sameShape`, the right and the bottom are padded with `paddingValue` to
-/// `ceil(side · ratio / gridSize) · gridSize`. With `sameShape` the result has the input's size: padded for a ratio below 1,
-/// cropped on the right and at the bottom for one above. A ratio of 1 gives the input itself, unpadded.
+/// `(int(height · ratio), int(width · ratio))`. Then, unless `sameShape`, the right and the bottom are padded with
+/// `paddingValue` to `ceil(side · ratio / gridSize) · gridSize`. With `sameShape` the result has the input's size:
+/// padded for a ratio below 1, cropped on the right and at the bottom for one above. A ratio of 1 gives the input
+/// itself, unpadded.
 ///
 /// - Parameters:
-///   - image: [batch, channels, height, width]. float32, float16 and bfloat16 give the same type; the latter two are computed in
-///     float32 and rounded once. uint8 is promoted to float32 as an inference program does it, 255 standing for 1, also when the
-///     ratio is 1 (where the original would pad bytes with int(0.447), 0).
+///   - image: [batch, channels, height, width]. float32, float16 and bfloat16 give the same type; the latter two are
+///     computed in float32 and rounded once. uint8 is promoted to float32 as an inference program does it, 255 standing
+///     for 1, also when the ratio is 1 (where the original would pad bytes with int(0.447), 0).
 ///   - gridSize: the model's stride in pixels.
 ///   - paddingValue: 0.447 is the mean of ImageNet's pictures.
-/// - Throws: `ModelError` for another number of axes or another type, a side that is or would become 0, a ratio or grid that is not
-///   positive and finite, and a result larger than the machine's memory.
+/// - Throws: `ModelError` for another number of axes or another type, a side that is or would become 0, a ratio or grid
+///   that is not positive and finite, and a result larger than the machine's memory.
 public func scaleImage(
   _ image: Tensor, ratio: Double = 1, sameShape: Bool = false, gridSize: Int = 32, paddingValue: Float = 0.447
 ) throws -> Tensor {

@@ -11,7 +11,8 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
     public let type: String?
     /// The elements of its own parameters, its children's not included.
     public let parameters: Int
-    /// The shape of its output, of the first one where it gives several; nil where it is not known or the module is not called.
+    /// The shape of its output, of the first one where it gives several; nil where it is not known or the module is not
+    /// called.
     public var outputShape: [Int]?
     /// Multiplications in its own convolutions and products, its children's not included.
     public var macs: Double?
@@ -35,8 +36,9 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   /// The first line of YOLOv5's report with thop's figure.
   public var description: String { summary(.thop) }
 
-  /// The first line of YOLOv5's report: `Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs`; the last part is
-  /// left out where FLOPs are not known. thop's figure is the extrapolated one where that was asked for.
+  /// The first line of YOLOv5's report: `Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs`;
+  /// the last part is left out where FLOPs are not known. thop's figure is the extrapolated one where that was asked
+  /// for.
   public func summary(_ convention: FlopsConvention) -> String {
     let counts = "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients"
     guard let gflops else { return counts }
@@ -49,8 +51,8 @@ extension Module {
   /// Counts layers, parameters, gradients and buffers, and FLOPs for one picture of a size. Reads no values.
   /// - Parameters:
   ///   - imageSize: height and width in pixels.
-  ///   - stride: where it is given, thop's figure is measured at a square of this size too, and multiplied by the ratio of the areas. That
-  ///     overcounts layers whose cost does not depend on the picture.
+  ///   - stride: where it is given, thop's figure is measured at a square of this size too, and multiplied by the ratio
+  ///     of the areas. That overcounts layers whose cost does not depend on the picture.
   public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
     -> ModelInfo
   {
@@ -69,7 +71,8 @@ extension Module {
     return info
   }
 
-  /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before that.
+  /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before
+  /// that.
   private func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
     do { return try flops(of: [[1, inputChannels, height, width]]) } catch {
       guard inputChannels != 3, let report = try? flops(of: [[1, 3, height, width]]) else { throw error }
@@ -77,7 +80,8 @@ extension Module {
     }
   }
 
-  /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a convolution.
+  /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a
+  /// convolution.
   var inputChannels: Int {
     var first: Tensor?
     forEachParameter { if first == nil { first = $1.tensor } }
@@ -104,8 +108,8 @@ extension Module {
 }
 
 extension StateDict {
-  /// Counts as for a module where the state dict is that of a built-in architecture. Otherwise what the names tell: parameters are the
-  /// floating entries that are no running statistics, and there are no FLOPs.
+  /// Counts as for a module where the state dict is that of a built-in architecture. Otherwise what the names tell:
+  /// parameters are the floating entries that are no running statistics, and there are no FLOPs.
   public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
     -> ModelInfo
   {

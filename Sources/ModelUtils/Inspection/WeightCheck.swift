@@ -14,9 +14,10 @@ public struct WeightCheck: Sendable, Codable {
 
   public let findings: [Finding]
 
-  /// Looks at every floating tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make infinite (warning) or zero
-  /// (info), output channels of a weight that are zero throughout (warning), running variances below zero (broken) or zero (warning), and
-  /// the eps of batch norms that a bare state dict would lose (info).
+  /// Looks at every floating tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make
+  /// infinite (warning) or zero (info), output channels of a weight that are zero throughout (warning), running
+  /// variances below zero (broken) or zero (warning), and the eps of batch norms that a bare state dict would lose
+  /// (info).
   /// - Throws: `ModelError` when elements cannot be read.
   public init(_ model: Model) throws {
     var jobs = model.stateDict.tensors.map { Job(name: $0.key, tensor: $0.value) }

@@ -51,7 +51,8 @@ enum ConvBNPair {
     }
   }
 
-  /// Prepares the fusion of a fitting pair. The weight moves out of `conv`, so that it can be scaled in place; `finish` puts it back.
+  /// Prepares the fusion of a fitting pair. The weight moves out of `conv`, so that it can be scaled in place; `finish`
+  /// puts it back.
   static func folding(_ conv: inout Module, _ bn: Module) throws -> BatchNormFolding {
     guard case .batchNorm(let norm) = bn.layer, let weight = conv.parameters["weight"]?.tensor,
       let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"]

@@ -12,12 +12,13 @@ public struct FoundModule: Sendable, Codable, Hashable {
 }
 
 extension Module {
-  /// The modules of a type, YOLOv5's `find_modules`, in `named_modules()`'s order; one that stands in several places is found once.
+  /// The modules of a type, YOLOv5's `find_modules`, in `named_modules()`'s order; one that stands in several places is
+  /// found once.
   ///
   /// Where the original counts within a `module_list`, the index here counts all modules.
   /// - Parameters:
-  ///   - type: a class's name (`Conv2d`) or its full path, or a pattern with `*` and `?`; classes derived from it are found as well, as far as
-  ///     PyTorch's, torchvision's and YOLO's classes are known. Nil for all.
+  ///   - type: a class's name (`Conv2d`) or its full path, or a pattern with `*` and `?`; classes derived from it are
+  ///     found as well, as far as PyTorch's, torchvision's and YOLO's classes are known. Nil for all.
   ///   - name: a pattern that the dotted path must match. Nil for all.
   public func findModules(type: Glob? = nil, name: Glob? = nil) -> [FoundModule] {
     var found: [FoundModule] = []

@@ -1,11 +1,12 @@
 import ModelCore
 
 extension Module {
-  /// Fuses every batch norm that provably follows a convolution and nothing else does: by the known forward of its class, or by the
-  /// order inside a Sequential. The rest stays, with a reason each in the report.
+  /// Fuses every batch norm that provably follows a convolution and nothing else does: by the known forward of its
+  /// class, or by the order inside a Sequential. The rest stays, with a reason each in the report.
   ///
-  /// Where the class has a method for its fused state (YOLO's `forward_fuse`) the batch norm goes and the method becomes the forward,
-  /// as the original's `fuse()` leaves it; anywhere else `torch.nn.Identity` takes its place, so that unmodified code still runs.
+  /// Where the class has a method for its fused state (YOLO's `forward_fuse`) the batch norm goes and the method
+  /// becomes the forward, as the original's `fuse()` leaves it; anywhere else `torch.nn.Identity` takes its place, so
+  /// that unmodified code still runs.
   /// - Returns: what was fused and what was not.
   @discardableResult
   public mutating func fuse() throws -> FusionReport {

@@ -1,14 +1,16 @@
 import CKernels
 import ModelCore
 
-/// Folds a batch normalisation into the convolution (or fully connected layer) before it, as YOLOv5's `fuse_conv_and_bn`.
+/// Folds a batch normalisation into the convolution (or fully connected layer) before it, as YOLOv5's
+/// `fuse_conv_and_bn`.
 ///
-/// With s = gamma / √(var + eps) per output channel: weight' = s · weight, bias' = s · bias + (beta - gamma · mean / √(var + eps)).
-/// Arithmetic is float32 in the original's order (float64 when the weight is), rounded once to the weight's own type. A float32 layer
-/// gets the original's bits but where PyTorch's own square root, a vector library's, is not correctly rounded: there the scale of a
-/// channel differs by one unit in the last place.
+/// With s = gamma / √(var + eps) per output channel: weight' = s · weight, bias' = s · bias + (beta - gamma · mean /
+/// √(var + eps)). Arithmetic is float32 in the original's order (float64 when the weight is), rounded once to the
+/// weight's own type. A float32 layer gets the original's bits but where PyTorch's own square root, a vector library's,
+/// is not correctly rounded: there the scale of a channel differs by one unit in the last place.
 ///
-/// The fused parameters do not require gradients. (The original says so, too, but its copy makes them require one again.)
+/// The fused parameters do not require gradients. (The original says so, too, but its copy makes them require one
+/// again.)
 /// - Parameters:
 ///   - conv: a Conv1d/2d/3d, ConvTranspose1d/2d/3d or Linear; grouped ones too.
 ///   - bn: a BatchNorm1d/2d/3d or SyncBatchNorm with running statistics, affine or not.
@@ -24,7 +26,8 @@ public func fuseConvAndBN(_ conv: Module, _ bn: Module) throws -> Module {
 
 /// Folds a batch normalisation into a layer given by its tensors.
 /// - Parameters:
-///   - weight: [out, in/groups, kernel…]; [in, out/groups, kernel…] when transposed; [out, in] for a fully connected layer.
+///   - weight: [out, in/groups, kernel…]; [in, out/groups, kernel…] when transposed; [out, in] for a fully connected
+///     layer.
 ///   - bias: [out], or nil for none.
 ///   - groups: of a transposed convolution; any other needs none.
 /// - Returns: the fused weight and bias, in the weight's type and shape.

@@ -18,14 +18,16 @@ public struct PairPattern: Sendable, Hashable {
 }
 
 extension StateDict {
-  /// Fuses the pairs that the caller vouches for: a state dict alone says neither what follows what nor a batch norm's eps.
+  /// Fuses the pairs that the caller vouches for: a state dict alone says neither what follows what nor a batch norm's
+  /// eps.
   ///
-  /// The batch norm's entries (`num_batches_tracked` included) go; the convolution gains a bias behind its weight. A transposed convolution
-  /// cannot be told from a plain one here and is taken for one.
+  /// The batch norm's entries (`num_batches_tracked` included) go; the convolution gains a bias behind its weight. A
+  /// transposed convolution cannot be told from a plain one here and is taken for one.
   /// - Parameters:
   ///   - patterns: each must name at least one pair.
   ///   - eps: of all these batch norms: 1e-5 is PyTorch's default, YOLO's models use 1e-3.
-  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, or tensors that do not fit together.
+  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, or tensors that do not fit
+  ///   together.
   @discardableResult
   public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError("eps \(eps) is not a number of 0 or more") }

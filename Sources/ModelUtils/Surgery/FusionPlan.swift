@@ -88,7 +88,8 @@ struct FusionPlan {
 
   // MARK: Reasons
 
-  /// Gives a reason for every batch norm among the children that was not planned, and the convolution that one would think of.
+  /// Gives a reason for every batch norm among the children that was not planned, and the convolution that one would
+  /// think of.
   private mutating func explain(_ parent: Module, _ path: String) {
     let siblings = parent.children.elements
     // For each child the next convolution behind it.

@@ -1,7 +1,7 @@
 import ModelCore
 
-/// The entries of `first` whose name `second` has too, with the same shape, and whose name contains none of `exclude`: YOLOv5's
-/// `intersect_dicts`. Element types do not matter.
+/// The entries of `first` whose name `second` has too, with the same shape, and whose name contains none of `exclude`:
+/// YOLOv5's `intersect_dicts`. Element types do not matter.
 public func intersectDicts(_ first: StateDict, _ second: StateDict, exclude: [String] = []) -> StateDict {
   StateDict(
     first.tensors.filter { name, tensor in
@@ -44,8 +44,8 @@ public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
 extension StateDict {
   /// Puts in the entries of a pretrained model that fit by name and shape, converted to this model's element types.
   ///
-  /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either side where more
-  /// entries match that way. The original knows no prefixes.
+  /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either
+  /// side where more entries match that way. The original knows no prefixes.
   /// - Parameter exclude: an entry whose name (in this model) contains one of these stays as it is.
   /// - Throws: `ModelError` for values that cannot be converted.
   @discardableResult

@@ -30,10 +30,11 @@ public struct PruneOptions: Sendable {
 }
 
 extension Module {
-  /// Prunes the weight of every Conv2d for good, as YOLOv5's `prune`: no biases, no transposed convolutions, no linear layers.
+  /// Prunes the weight of every Conv2d for good, as YOLOv5's `prune`: no biases, no transposed convolutions, no linear
+  /// layers.
   ///
-  /// Pruned elements become +0 (the original multiplies by a mask, which leaves -0 for negatives and NaN for infinities); the rest keep their
-  /// bits. Of equal magnitudes the first go.
+  /// Pruned elements become +0 (the original multiplies by a mask, which leaves -0 for negatives and NaN for
+  /// infinities); the rest keep their bits. Of equal magnitudes the first go.
   /// - Throws: `ModelError` when an amount, axis or pattern does not fit a weight; the module is then unchanged.
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
@@ -57,8 +58,8 @@ extension Module {
 }
 
 extension StateDict {
-  /// Prunes what stands for Conv2d weights in a bare state dict: every entry named `weight` with four axes. A transposed convolution
-  /// cannot be told apart.
+  /// Prunes what stands for Conv2d weights in a bare state dict: every entry named `weight` with four axes. A
+  /// transposed convolution cannot be told apart.
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     var layers: [PruneReport.Layer] = []

@@ -15,11 +15,12 @@ public struct ReparameterizationReport: Sendable, Codable {
 }
 
 extension Module {
-  /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, YOLOv7's, YOLOv9's and Ultralytics' RepConv, YOLOv10's
-  /// RepVGGDW) into one convolution each, as their own `switch_to_deploy`, `fuse_repvgg_block`, `fuse_convs` and `fuse` do.
+  /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, YOLOv7's, YOLOv9's and
+  /// Ultralytics' RepConv, YOLOv10's RepVGGDW) into one convolution each, as their own `switch_to_deploy`,
+  /// `fuse_repvgg_block`, `fuse_convs` and `fuse` do.
   ///
-  /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an identity kernel.
-  /// The sum is taken in float32 and rounded once to the weights' type.
+  /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an
+  /// identity kernel. The sum is taken in float32 and rounded once to the weights' type.
   @discardableResult
   public mutating func reparameterize() throws -> ReparameterizationReport {
     var report = ReparameterizationReport()

@@ -57,7 +57,8 @@ extension Module {
 }
 
 extension StateDict {
-  /// The share of zeros over the entries that are parameters: floating ones that are no running statistics. Tied ones count once.
+  /// The share of zeros over the entries that are parameters: floating ones that are no running statistics. Tied ones
+  /// count once.
   public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
     var seen: Set<Tensor.Identity> = []
     let parameters = tensors.filter {

@@ -45,11 +45,12 @@ public struct StateDictDiff: Sendable, Codable, CustomStringConvertible {
         + "\(onlyInSecond.count) only in the second"
   }
 
-  /// Compares two state dicts by name, in parallel and one pair of tensors after the other, so that files larger than memory can be compared.
+  /// Compares two state dicts by name, in parallel and one pair of tensors after the other, so that files larger than
+  /// memory can be compared.
   ///
   /// Values are equal as numbers: zeros of either sign are equal, and so are NaNs.
-  /// - Parameter tolerance: the greatest |a - b| that counts as equal. Nil demands equal values and equal element types; with a tolerance
-  ///   types may differ, and are compared by value.
+  /// - Parameter tolerance: the greatest |a - b| that counts as equal. Nil demands equal values and equal element
+  ///   types; with a tolerance types may differ, and are compared by value.
   /// - Throws: `ModelError` when elements cannot be read.
   public init(_ first: StateDict, _ second: StateDict, tolerance: Double? = nil) throws {
     onlyInFirst = first.names.filter { second[$0] == nil }

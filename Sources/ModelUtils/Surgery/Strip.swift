@@ -29,10 +29,11 @@ public struct StripReport: Sendable, Codable, CustomStringConvertible {
 extension Checkpoint {
   /// Makes a training checkpoint one for inference: YOLOv5's `strip_optimizer`.
   ///
-  /// In a file that is a dict, `ema` becomes `model` where there is one; `optimizer`, `best_fitness`, `ema` and `updates` become None and
-  /// `epoch` -1, added where they are missing. The floating parameters and buffers of the model become `dtype`, for a YOLOv5 detection or
-  /// segmentation model those of its last layer's `stride`, `grid` and `anchor_grid` too, and nothing requires a gradient any more.
-  /// A bare state dict is converted, no more; the original takes only whole modules.
+  /// In a file that is a dict, `ema` becomes `model` where there is one; `optimizer`, `best_fitness`, `ema` and
+  /// `updates` become None and `epoch` -1, added where they are missing. The floating parameters and buffers of the
+  /// model become `dtype`, for a YOLOv5 detection or segmentation model those of its last layer's `stride`, `grid` and
+  /// `anchor_grid` too, and nothing requires a gradient any more. A bare state dict is converted, no more; the original
+  /// takes only whole modules.
   /// - Parameter allowOverflow: whether finite numbers may become infinite, as the original lets them.
   /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite.
   @discardableResult

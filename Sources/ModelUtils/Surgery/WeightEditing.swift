@@ -7,8 +7,9 @@ struct NamedTensor {
 }
 
 extension Module {
-  /// Takes chosen parameters out of the tree, lets `change` work on them, and puts them back; while they are out, memory that nobody else
-  /// holds can be changed in place. A parameter or tensor that stands in several places is changed once, for all of them.
+  /// Takes chosen parameters out of the tree, lets `change` work on them, and puts them back; while they are out,
+  /// memory that nobody else holds can be changed in place. A parameter or tensor that stands in several places is
+  /// changed once, for all of them.
   mutating func updateWeights(
     _ isChosen: (_ name: String, _ module: Module, _ parameter: String) -> Bool,
     change: (inout [NamedTensor]) throws -> Void

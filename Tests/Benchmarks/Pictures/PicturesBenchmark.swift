@@ -1,6 +1,7 @@
 import ModelUtils
 
-/// Prints the milliseconds of each repetition, a line for each operation: `name t1 t2 …`. The first repetition warms up.
+/// Prints the milliseconds of each repetition, a line for each operation: `name t1 t2 …`. The first repetition warms
+/// up.
 @main
 enum PicturesBenchmark {
   static func main() throws {

@@ -3,7 +3,8 @@ import FoundationEssentials
 import ModelUtils
 import SystemPackage
 
-/// Measures prune, fuse, sparsity and averages of models in memory, building one, and what the machine allows. `bench.py` runs it beside its peers.
+/// Measures prune, fuse, sparsity and averages of models in memory, building one, and what the machine allows.
+/// `bench.py` runs it beside its peers.
 ///
 ///     benchmark REPETITIONS MODEL.pt...
 ///

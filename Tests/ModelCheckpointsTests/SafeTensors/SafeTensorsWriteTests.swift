@@ -22,8 +22,8 @@ import Testing
     let folder = try SafeTensorsFolder()
     let golden = try SafeTensorsFixtures.map("\(name).safetensors").array
     var state = try SafeTensorsFixtures.read("\(name).safetensors")
-    // Neither the order of the tensors nor where they are stored matters. (The reference's order of empty tensors at one place
-    // is that of their dtypes and names, as for all others.)
+    // Neither the order of the tensors nor where they are stored matters. (The reference's order of empty tensors at
+    // one place is that of their dtypes and names, as for all others.)
     let names = state.names.reversed()
     state = StateDict(
       OrderedDictionary(uniqueKeysWithValues: names.map { ($0, state.tensors[$0]!) }), metadata: state.metadata)

@@ -14,7 +14,8 @@ func read(_ bytes: [UInt8]) throws -> PickleGraph {
 }
 
 extension PickleGraph {
-  /// The objects that the root reaches, as Tests/Fixtures/make_pickles.py names them: an object that is met again is numbered.
+  /// The objects that the root reaches, as Tests/Fixtures/make_pickles.py names them: an object that is met again is
+  /// numbered.
   var text: String {
     var description = PickleDescription(graph: self)
     description.count(root)

@@ -29,7 +29,8 @@ import Testing
   @Test func anEmptyArchiveAndComments() throws {
     #expect(try open(ZipBytes().finished()).members.isEmpty)
     #expect(try open(Self.twoMembers().finished(comment: Array("a comment".utf8))).members.count == 2)
-    // A comment that looks like an end record does not deceive: its own comment length does not reach the end of the file.
+    // A comment that looks like an end record does not deceive: its own comment length does not reach the end of the
+    // file.
     let decoy = Self.twoMembers().end(count: 0, size: 0, offset: 0, commentLength: 7)
     #expect(try open(Self.twoMembers().finished(comment: decoy)).members.count == 2)
   }

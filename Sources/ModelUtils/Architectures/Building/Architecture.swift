@@ -34,11 +34,11 @@ public struct Architecture: Sendable {
     self = found
   }
 
-  /// A detector or segmenter from its YOLOv5 description: `nc`, `depth_multiple`, `width_multiple`, `anchors`, `backbone`, `head` and, where
-  /// they are given, `ch`, `activation` and `inplace`.
+  /// A detector or segmenter from its YOLOv5 description: `nc`, `depth_multiple`, `width_multiple`, `anchors`,
+  /// `backbone`, `head` and, where they are given, `ch`, `activation` and `inplace`.
   ///
-  /// Its arguments are data: names that YOLOv5's parser knows (`nc`, `anchors`, `None`, `nn.SiLU()`) are understood, expressions are not
-  /// evaluated.
+  /// Its arguments are data: names that YOLOv5's parser knows (`nc`, `anchors`, `None`, `nn.SiLU()`) are understood,
+  /// expressions are not evaluated.
   /// - Throws: `ModelError` with the file and the line.
   public init(yaml file: FileBytes) throws {
     do {
@@ -56,7 +56,8 @@ public struct Architecture: Sendable {
   /// Whether a file is a YOLOv5 description, as its content tells: text with the lines `backbone:` and `head:`.
   public static func recognizes(yaml file: FileBytes) -> Bool { YOLOv5Configuration.recognizes(file.bytes) }
 
-  /// The network, ready in a moment: its values are those of `torch.manual_seed(seed)` and are computed, all of them, when the first is read.
+  /// The network, ready in a moment: its values are those of `torch.manual_seed(seed)` and are computed, all of them,
+  /// when the first is read.
   /// - Parameter classes: the number of classes, `defaultClasses` when nil.
   /// - Throws: `ModelError` for a number of classes that is not from 1 to 1048576.
   public func module(classes: Int? = nil, seed: UInt64 = 0) throws -> Module {

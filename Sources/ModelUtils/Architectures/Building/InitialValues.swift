@@ -17,8 +17,8 @@ enum InitialValue: Sendable {
   }
 }
 
-/// What a constructor does to its parameters, in order: draws of modules that are thrown away and values that are replaced later count too,
-/// for they move the generator on.
+/// What a constructor does to its parameters, in order: draws of modules that are thrown away and values that are
+/// replaced later count too, for they move the generator on.
 struct InitialValuePlan: Sendable {
   struct Step: Sendable {
     let parameter: Int
@@ -80,7 +80,8 @@ struct InitialValuePlan: Sendable {
   }
 }
 
-/// The values of a model whose parameters are made when the first is read: a model that is only counted or drawn costs nothing more.
+/// The values of a model whose parameters are made when the first is read: a model that is only counted or drawn costs
+/// nothing more.
 final class DeferredValues: Sendable {
   private struct State {
     var plan = InitialValuePlan()

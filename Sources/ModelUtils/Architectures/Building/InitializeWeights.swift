@@ -1,8 +1,9 @@
 import ModelCore
 
 extension Module {
-  /// YOLO's `initialize_weights`: every BatchNorm2d gets eps 1e-3 and momentum 0.03, and Hardswish, LeakyReLU, ReLU, ReLU6 and SiLU work in
-  /// place. Weights stay, those of convolutions too. Exactly these classes: their subclasses are left alone.
+  /// YOLO's `initialize_weights`: every BatchNorm2d gets eps 1e-3 and momentum 0.03, and Hardswish, LeakyReLU, ReLU,
+  /// ReLU6 and SiLU work in place. Weights stay, those of convolutions too. Exactly these classes: their subclasses are
+  /// left alone.
   /// - Returns: how many modules were changed.
   @discardableResult
   public mutating func initializeWeights() -> Int {

@@ -2,11 +2,12 @@ import ModelCore
 
 /// Makes modules as Python's constructors do and notes, in construction order, how their parameters are initialised.
 ///
-/// The modules have shapes at once and values when they are read. What is refused is remembered and thrown by `finish`, so that
-/// constructors read as the originals' do.
+/// The modules have shapes at once and values when they are read. What is refused is remembered and thrown by `finish`,
+/// so that constructors read as the originals' do.
 final class ModuleBuilder {
   private(set) var failure: ModelError?
-  /// What the running statistics start with. YOLOv5's constructor sends a picture of zeros through a detector in training mode.
+  /// What the running statistics start with. YOLOv5's constructor sends a picture of zeros through a detector in
+  /// training mode.
   var freshStatistics = RunningStatistics.untouched
 
   private var plan = InitialValuePlan()

@@ -43,8 +43,9 @@ package struct Forward: Sendable {
 }
 
 extension Forward {
-  /// The forward of a class by the path under which it is pickled, or by the end of that path (`models.common.Conv` is found for
-  /// `yolov5.models.common.Conv`); a method that stands in for `forward` behind it (`models.common.Conv.forward_fuse`).
+  /// The forward of a class by the path under which it is pickled, or by the end of that path (`models.common.Conv` is
+  /// found for `yolov5.models.common.Conv`); a method that stands in for `forward` behind it
+  /// (`models.common.Conv.forward_fuse`).
   static func known(_ className: ClassName, method: String? = nil) -> Forward? {
     var path = Substring(className.description)
     while true {

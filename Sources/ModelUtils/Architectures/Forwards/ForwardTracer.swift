@@ -45,7 +45,8 @@ final class ForwardTracer {
     }
   }
 
-  /// Whether the children say themselves where their inputs come from, as in YOLO's top level: their order proves nothing.
+  /// Whether the children say themselves where their inputs come from, as in YOLO's top level: their order proves
+  /// nothing.
   private static func isRouted(_ module: Module) -> Bool {
     module.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
   }

@@ -1,8 +1,9 @@
 import ModelCore
 
 extension Graph {
-  /// What is known of how a module runs: its graph; and for every part whose forward is not known (a single node there), the graphs of that
-  /// part's children, each taken alone. No module is traced twice, and a hostile tree is left when it becomes too large.
+  /// What is known of how a module runs: its graph; and for every part whose forward is not known (a single node
+  /// there), the graphs of that part's children, each taken alone. No module is traced twice, and a hostile tree is
+  /// left when it becomes too large.
   package static func known(in root: Module) -> [Graph] {
     var graphs: [Graph] = []
     var traced: Set<Identity> = []

@@ -1,8 +1,8 @@
 import ModelCore
 
 extension Forward {
-  /// DenseNet. Until 0.3 a layer handed on what came to it together with its own features, and a block was their sequence; since then a
-  /// layer takes the features of all before it and gives its own.
+  /// DenseNet. Until 0.3 a layer handed on what came to it together with its own features, and a block was their
+  /// sequence; since then a layer takes the features of all before it and gives its own.
   static let torchvisionDenseNet: [String: Forward] = [
     "torchvision.models.densenet.DenseNet": Forward { net, x in
       let features = try net.activate(.relu, net(x, "features"))

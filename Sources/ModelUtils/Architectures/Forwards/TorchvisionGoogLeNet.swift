@@ -21,7 +21,8 @@ extension Forward {
 }
 
 extension ForwardCall {
-  /// From torchvision's normalisation of the three channels to the one that the weights were trained with, where the model does so.
+  /// From torchvision's normalisation of the three channels to the one that the weights were trained with, where the
+  /// model does so.
   func transformInput(_ x: Value) throws -> Value {
     guard try bool("transform_input") else { return x }
     return try concatenate((0..<3).map { try map("normalize", slice(x, axis: 1, from: $0, to: $0 + 1)) })

@@ -1,7 +1,8 @@
 import ModelCore
 
 extension Forward {
-  /// Ultralytics' heads, in evaluation. Both branches of a head without non-maximum suppression run, as they do there until it is fused.
+  /// Ultralytics' heads, in evaluation. Both branches of a head without non-maximum suppression run, as they do there
+  /// until it is fused.
   static let ultralyticsHeads = ultralytics(
     "head",
     [
@@ -51,8 +52,8 @@ extension ForwardCall {
     return try concatenate(values.map { try flatten($0, start: 2) }, axis: 2)
   }
 
-  /// Boxes, classes and what else a head predicts, [batch, 4 + classes + …, positions]; of a head that needs no suppression the best ones,
-  /// [batch, positions, 6 + …].
+  /// Boxes, classes and what else a head predicts, [batch, 4 + classes + …, positions]; of a head that needs no
+  /// suppression the best ones, [batch, positions, 6 + …].
   fileprivate func predictions(_ inputs: [Value], extra: [String] = []) throws -> Value {
     let hasOneToOne = has("one2one_cv2")
     let isOneToOne = hasOneToOne && (isTrue("_end2end") || !has("cv2"))

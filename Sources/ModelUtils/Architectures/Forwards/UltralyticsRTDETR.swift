@@ -1,7 +1,8 @@
 import ModelCore
 
 extension Forward {
-  /// RT-DETR's head, in evaluation: the best positions of the encoder become queries, and a decoder refines their boxes.
+  /// RT-DETR's head, in evaluation: the best positions of the encoder become queries, and a decoder refines their
+  /// boxes.
   static let ultralyticsRTDETR = ultralytics(
     "head",
     [
@@ -32,7 +33,8 @@ extension Forward {
 }
 
 extension ForwardCall {
-  /// Runs the child `decoder`, whose forward calls other children of this module: boxes [batch, queries, 4] and scores of the classes.
+  /// Runs the child `decoder`, whose forward calls other children of this module: boxes [batch, queries, 4] and scores
+  /// of the classes.
   fileprivate func decode(_ queries: Value, _ references: Value, _ values: Value) throws -> (Value, Value) {
     guard let decoder = module["decoder"] else { throw missing("decoder") }
     guard let last = decoder.attributes["eval_idx"]?.intValue, list("decoder.layers").indices.contains(last) else {

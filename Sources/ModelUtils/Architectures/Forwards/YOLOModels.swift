@@ -56,7 +56,8 @@ extension Forward {
 }
 
 extension ForwardCall {
-  /// Which output of each of its sources, the last excepted, a YOLOv9 fusion takes; nil for other layers, which take all.
+  /// Which output of each of its sources, the last excepted, a YOLOv9 fusion takes; nil for other layers, which take
+  /// all.
   fileprivate func picks(of layer: String) throws -> [Int]? {
     guard let module = module[layer], module.className.name == "CBFuse" else { return nil }
     guard let picks = module.attributes["idx"]?.intsValue else {

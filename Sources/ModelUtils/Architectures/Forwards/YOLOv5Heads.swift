@@ -23,8 +23,10 @@ extension Forward {
 }
 
 extension ForwardCall {
-  /// For each level the head's convolution, [batch, anchors · outputs, height, width], as boxes [batch, anchors · height · width, outputs].
-  /// - Parameter isImplicit: whether learned values are added before each convolution and multiplied after it, as YOLOv7 does.
+  /// For each level the head's convolution, [batch, anchors · outputs, height, width], as boxes [batch, anchors ·
+  /// height · width, outputs].
+  /// - Parameter isImplicit: whether learned values are added before each convolution and multiplied after it, as
+  ///   YOLOv7 does.
   func anchorPredictions(_ inputs: [Value], isImplicit: Bool = false) throws -> [Value] {
     let levels = list("m")
     guard inputs.count == levels.count else {

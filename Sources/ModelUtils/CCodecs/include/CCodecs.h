@@ -1,5 +1,5 @@
-// PNG and JPEG by libpng and libjpeg. Errors are values: no longjmp leaves these functions, nothing is printed, and memory is bounded
-// by the limits. Every function may run on several threads at once.
+// PNG and JPEG by libpng and libjpeg. Errors are values: no longjmp leaves these functions, nothing is printed, and
+// memory is bounded by the limits. Every function may run on several threads at once.
 
 #ifndef CCODECS_H
 #define CCODECS_H
@@ -27,9 +27,9 @@ typedef struct mc_bytes {
   size_t size;
 } mc_bytes;
 
-// Decodes a whole file. Pictures of more than `pixel_limit` pixels are refused before memory is taken for them, and so are those
-// that the file is too short to hold. A JPEG picture is turned upright as its EXIF data says. Transparent pixels are composited over
-// black. Damage of any kind is an error.
+// Decodes a whole file. Pictures of more than `pixel_limit` pixels are refused before memory is taken for them, and so
+// are those that the file is too short to hold. A JPEG picture is turned upright as its EXIF data says. Transparent
+// pixels are composited over black. Damage of any kind is an error.
 bool mc_read_png(const uint8_t *data, size_t size, size_t pixel_limit, mc_picture *picture, mc_error *error);
 bool mc_read_jpeg(const uint8_t *data, size_t size, size_t pixel_limit, mc_picture *picture, mc_error *error);
 

@@ -54,14 +54,14 @@ typedef struct mk_threshold {
 // k is at most the total count; k == 0 gives {0, 0}. Allocates at most 1/16 of the spans' bytes plus 1 MB;
 // returns false when that fails.
 bool mk_select_smallest(const mk_span *spans, size_t span_count, size_t k, mk_threshold *threshold);
-// Copies src to dst (which may be src itself) with +0 in place of the elements that the threshold takes. The ties it uses up are
-// taken from threshold->ties, so that consecutive spans of one selection share a threshold.
+// Copies src to dst (which may be src itself) with +0 in place of the elements that the threshold takes. The ties it
+// uses up are taken from threshold->ties, so that consecutive spans of one selection share a threshold.
 void mk_zero_smallest(void *dst, const void *src, size_t count, mk_float type, mk_threshold *threshold);
 // Elements whose |x| equals `magnitude`; every NaN equals a NaN magnitude.
 size_t mk_count_equal(const void *data, size_t count, mk_float type, double magnitude);
-// Keeps the `keep` largest magnitudes of every `group` consecutive elements along the middle axis of [outer, axis, inner] and
-// zeroes the rest; among equals the lowest index is zeroed first. A last, shorter group of m elements keeps min(keep, m).
-// group is at most 64. dst may be src.
+// Keeps the `keep` largest magnitudes of every `group` consecutive elements along the middle axis of [outer, axis,
+// inner] and zeroes the rest; among equals the lowest index is zeroed first. A last, shorter group of m elements keeps
+// min(keep, m). group is at most 64. dst may be src.
 void mk_keep_largest(void *dst, const void *src, size_t outer, size_t axis, size_t inner, size_t keep, size_t group, mk_float type);
 // Zeroes the elements whose mask byte is zero. dst may be src.
 void mk_apply_mask(void *dst, const void *src, const uint8_t *mask, size_t count, mk_float type);
@@ -71,19 +71,20 @@ double mk_power_sum(const void *data, size_t count, mk_float type, double power)
 
 // Scaling
 
-// dst[r][c] = src[r][c] · scale[r], computed in double for float64 and in float32 for every other format, then rounded to the format. dst may be src.
+// dst[r][c] = src[r][c] · scale[r], computed in double for float64 and in float32 for every other format, then rounded
+// to the format. dst may be src.
 void mk_scale_rows(void *dst, const void *src, size_t rows, size_t columns, const double *scale, mk_float type);
 
 // Conversion, layout, statistics
 
-// Converts as PyTorch 2.13's `to(dtype)` does: by way of float32, to nearest even; what overflows becomes Inf, or 448 in float8_e4m3fn.
-// NaN stays NaN; its bits are float32's and float64's as the hardware makes them, 0x7fc0 in bfloat16, sign and 0x7f in float8.
-// dst and src must not overlap unless they are the same and dst's elements are not larger.
+// Converts as PyTorch 2.13's `to(dtype)` does: by way of float32, to nearest even; what overflows becomes Inf, or 448
+// in float8_e4m3fn. NaN stays NaN; its bits are float32's and float64's as the hardware makes them, 0x7fc0 in bfloat16,
+// sign and 0x7f in float8. dst and src must not overlap unless they are the same and dst's elements are not larger.
 void mk_convert(void *dst, mk_float dst_type, const void *src, mk_float src_type, size_t count);
 // Reverses the bytes of each word of `size` bytes (1, 2, 4, 8, 16). dst may be src.
 void mk_swap_bytes(void *dst, const void *src, size_t count, size_t size);
-// Packs the elements (of `size` bytes: 1, 2, 4, 8, 16) of a strided array into dst in row-major order. Strides count elements; `rank` is at most 64.
-// The caller has checked that every element lies inside src's storage.
+// Packs the elements (of `size` bytes: 1, 2, 4, 8, 16) of a strided array into dst in row-major order. Strides count
+// elements; `rank` is at most 64. The caller has checked that every element lies inside src's storage.
 void mk_gather(void *dst, const void *src, size_t size, size_t rank, const int64_t *shape, const int64_t *strides);
 // Mean, and the sum of squared deviations from it, in double, in two passes.
 void mk_moments(const void *data, size_t count, mk_float type, double *mean, double *squares);
@@ -110,13 +111,14 @@ typedef struct mk_resampling {
   float fill;
 } mk_resampling;
 
-// For the first `count` of `out` places along an axis of `in` (1 to 2^24) elements: the lower neighbour's index and the upper one's
-// weight, as torch's interpolate (bilinear, align_corners=False) has them. The upper neighbour is min(index + 1, in - 1).
+// For the first `count` of `out` places along an axis of `in` (1 to 2^24) elements: the lower neighbour's index and the
+// upper one's weight, as torch's interpolate (bilinear, align_corners=False) has them. The upper neighbour is min(index
+// + 1, in - 1).
 void mk_resample_taps(int32_t *index, float *weight, size_t count, size_t in, size_t out);
 // The bytes of scratch memory that mk_resample_rows needs.
 size_t mk_resample_scratch(const mk_resampling *plan);
-// Rows first ..< first + count of the result, at dst, from the whole plane src. Computed in float32; bytes are read as value / 255
-// and become float32, floats keep their type and are rounded once.
+// Rows first ..< first + count of the result, at dst, from the whole plane src. Computed in float32; bytes are read as
+// value / 255 and become float32, floats keep their type and are rounded once.
 void mk_resample_rows(
   void *dst, const void *src, mk_sample type, const mk_resampling *plan, size_t first, size_t count, void *scratch);
 
@@ -128,8 +130,9 @@ void mk_pixels_from_planes(void *dst, const float *src, size_t stride, size_t pi
 // Reverses each row of `columns` elements of `size` bytes (1, 2 or 4): left and right exchanged. dst is not src.
 void mk_reverse_rows(void *dst, const void *src, size_t rows, size_t columns, size_t size);
 
-// Rows first ..< first + count of a picture of `width` x `height` pixels of 3 bytes, resampled from in_width x in_height as OpenCV's
-// resize does with INTER_LINEAR, bit for bit. dst_stride is in bytes. Scratch: mk_resize_pixels_scratch bytes. Sizes are 1 to 2^24.
+// Rows first ..< first + count of a picture of `width` x `height` pixels of 3 bytes, resampled from in_width x
+// in_height as OpenCV's resize does with INTER_LINEAR, bit for bit. dst_stride is in bytes. Scratch:
+// mk_resize_pixels_scratch bytes. Sizes are 1 to 2^24.
 size_t mk_resize_pixels_scratch(size_t width);
 void mk_resize_pixels(
   uint8_t *dst, size_t dst_stride, size_t width, size_t height, const uint8_t *src, size_t in_width, size_t in_height,
@@ -159,13 +162,15 @@ typedef struct mk_census {
 // Counts the elements that are unusual, or would be as elements of the type `target`.
 mk_census mk_take_census(const void *data, size_t count, mk_float type, mk_float target);
 
-// Averages. float64 averages are computed in double, all others in float32 and rounded once. `average` and `model` must not overlap.
-// They return whether an element of the model is NaN or infinite, or was no finite float32 where it had to become one.
+// Averages. float64 averages are computed in double, all others in float32 and rounded once. `average` and `model` must
+// not overlap. They return whether an element of the model is NaN or infinite, or was no finite float32 where it had to
+// become one.
 
 // average = average · keep + weight · model, each product and the sum rounded.
 bool mk_average_mix(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double keep, double weight);
-// PyTorch's lerp: fma(weight, model - average, average) below a weight of 0.5, else model - (model - average) · (1 - weight), fused.
+// PyTorch's lerp: fma(weight, model - average, average) below a weight of 0.5, else model - (model - average) · (1 -
+// weight), fused.
 bool mk_average_lerp(
   void *average, mk_float type, const void *model, mk_float model_type, size_t count, double weight);
 // average + (model - average) / divisor, each step rounded.
@@ -182,7 +187,8 @@ typedef struct mk_twister {
   size_t used;
 } mk_twister;
 
-// The words of a seed; none of them has been made yet, so `used` is 624. With a key of `length` (at least 1) words as Python seeds.
+// The words of a seed; none of them has been made yet, so `used` is 624. With a key of `length` (at least 1) words as
+// Python seeds.
 void mk_twister_seed(uint32_t *words, uint32_t seed);
 void mk_twister_seed_with_key(uint32_t *words, const uint32_t *key, size_t length);
 // Makes the words anew when all are used; mk_twister_draw does so itself.
@@ -192,12 +198,14 @@ void mk_twister_draw(mk_twister *twister, uint32_t *dst, size_t count);
 
 // The numbers that torch's CPU generator makes. `type` is float64, float32, float16 or bfloat16.
 
-// Uniform in [from, to): from + u · (to - from), fused, in float32 (float64 in double); in half precision what rounds to `to` becomes `from`.
+// Uniform in [from, to): from + u · (to - from), fused, in float32 (float64 in double); in half precision what rounds
+// to `to` becomes `from`.
 void mk_torch_uniform(mk_twister *twister, void *dst, size_t count, mk_float type, double from, double to);
-// Normal numbers, at least 16 of them, by Box and Muller's method over blocks of 16 uniform ones. In float32, and for the half formats,
-// torch's own logarithm, sine and cosine for AVX2, bit for bit.
+// Normal numbers, at least 16 of them, by Box and Muller's method over blocks of 16 uniform ones. In float32, and for
+// the half formats, torch's own logarithm, sine and cosine for AVX2, bit for bit.
 void mk_torch_normal(mk_twister *twister, void *dst, size_t count, mk_float type, double mean, double deviation);
-// base + draw % range, as integers of `size` bytes (1, 2, 4, 8); range 0 stands for 2^64. From 2^28 on a draw has 64 bits.
+// base + draw % range, as integers of `size` bytes (1, 2, 4, 8); range 0 stands for 2^64. From 2^28 on a draw has 64
+// bits.
 void mk_torch_integers(mk_twister *twister, void *dst, size_t count, size_t size, uint64_t range, int64_t base);
 // A permutation of 0 ..< count. From 2^32 / 20 on a draw has 64 bits and the shuffle runs the other way.
 void mk_torch_permutation(mk_twister *twister, int64_t *dst, size_t count);
@@ -206,8 +214,8 @@ void mk_torch_bernoulli(mk_twister *twister, uint8_t *dst, size_t count, double 
 // The same with a probability for each: of float64 by a uniform double, of another type by a uniform float32.
 void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, size_t count, mk_float type);
 
-// Puts src's element in place of each of dst's that is below `low` or above `high`; returns how many of the results still are.
-// Without src it only counts.
+// Puts src's element in place of each of dst's that is below `low` or above `high`; returns how many of the results
+// still are. Without src it only counts.
 size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
 // Digests

@@ -11,8 +11,8 @@ enum JSONNumber {
 
   /// Whether serde_json finds the number inside the range of doubles.
   ///
-  /// It keeps as many digits as 64 bits hold and multiplies them by a power of ten, so that a few numbers just below the
-  /// greatest double are refused; the steps here are those, because the verdict has to be the same.
+  /// It keeps as many digits as 64 bits hold and multiplies them by a power of ten, so that a few numbers just below
+  /// the greatest double are refused; the steps here are those, because the verdict has to be the same.
   static func isDouble(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     var rest = text[...]
     if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }

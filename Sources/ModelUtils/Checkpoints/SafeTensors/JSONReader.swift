@@ -2,9 +2,9 @@ import ModelCore
 
 /// Reads strict JSON from bytes in memory, one token after the other, without building a tree.
 ///
-/// What it accepts is what serde_json accepts: UTF-8 without a byte order mark, no trailing commas, no comments, no lone
-/// surrogates, no number beyond the doubles, at most 127 objects and arrays inside each other. Time is linear in the number of
-/// bytes and memory is that of the strings that are asked for. The bytes must outlive the reader.
+/// What it accepts is what serde_json accepts: UTF-8 without a byte order mark, no trailing commas, no comments, no
+/// lone surrogates, no number beyond the doubles, at most 127 objects and arrays inside each other. Time is linear in
+/// the number of bytes and memory is that of the strings that are asked for. The bytes must outlive the reader.
 package struct JSONReader {
   /// How many objects and arrays may stand inside each other.
   package static let depthLimit = 127

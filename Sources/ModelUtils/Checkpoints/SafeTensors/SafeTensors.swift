@@ -3,9 +3,10 @@ import SystemPackage
 
 /// The safetensors format: a JSON header that names tensors, and their bytes.
 ///
-/// Reading accepts what the reference implementation (safetensors 0.8) accepts, and nothing else, but for two things that are
-/// refused here: a name that occurs twice, also where the two differ only in their Unicode form (`é` as one or two code points);
-/// and a tensor of no elements that has a length beyond 2^63 - 1. Of equal metadata keys the last counts.
+/// Reading accepts what the reference implementation (safetensors 0.8) accepts, and nothing else, but for two things
+/// that are refused here: a name that occurs twice, also where the two differ only in their Unicode form (`é` as one or
+/// two code points); and a tensor of no elements that has a length beyond 2^63 - 1. Of equal metadata keys the last
+/// counts.
 public enum SafeTensors {
   /// The most bytes a header may have.
   public static let headerLimit = 100_000_000
@@ -16,7 +17,8 @@ public enum SafeTensors {
   /// The bytes before the header: its length, little-endian.
   static let prefixLength = 8
 
-  /// Whether the file looks like safetensors: a plausible length and an opening brace behind it. Cheap; `read` checks the rest.
+  /// Whether the file looks like safetensors: a plausible length and an opening brace behind it. Cheap; `read` checks
+  /// the rest.
   public static func recognizes(_ file: FileBytes) -> Bool {
     guard let length = headerLength(file), length <= headerLimit else { return false }
     let header = file.bytes.dropFirst(prefixLength).prefix(Int(length))
@@ -29,10 +31,10 @@ public enum SafeTensors {
 
   /// Reads the header; the tensors stay in the file until their elements are asked for.
   ///
-  /// The tensors are in the order of their data in the file (empty ones at the same place in the header's order). A metadata
-  /// entry whose key is no tensor and whose value is one is another name of that tensor, as `safetensors.torch.save_model`
-  /// writes tied weights: it becomes a tensor over the same storage, behind the others in the order of the names, and leaves
-  /// the metadata. `write` puts it back.
+  /// The tensors are in the order of their data in the file (empty ones at the same place in the header's order). A
+  /// metadata entry whose key is no tensor and whose value is one is another name of that tensor, as
+  /// `safetensors.torch.save_model` writes tied weights: it becomes a tensor over the same storage, behind the others
+  /// in the order of the names, and leaves the metadata. `write` puts it back.
   /// - Throws: `ModelError` with the byte or the tensor that breaks the format.
   public static func read(_ file: FileBytes) throws -> StateDict {
     guard let length = headerLength(file) else {
@@ -78,8 +80,8 @@ extension StateDict {
 }
 
 extension String {
-  /// The order of the UTF-8 bytes, which is that of the code points: the order of names in Rust and Python. (Swift's own `<`
-  /// compares canonical forms.)
+  /// The order of the UTF-8 bytes, which is that of the code points: the order of names in Rust and Python. (Swift's
+  /// own `<` compares canonical forms.)
   func precedesInBytes(_ other: String) -> Bool {
     let order = utf8.withContiguousStorageIfAvailable { mine in
       other.utf8.withContiguousStorageIfAvailable { mine.lexicographicallyPrecedes($0) }

@@ -1,6 +1,7 @@
 import ModelCore
 
-/// The header of a safetensors file, as far as JSON goes: what the names and numbers mean is checked by `tensors(in:from:)`.
+/// The header of a safetensors file, as far as JSON goes: what the names and numbers mean is checked by
+/// `tensors(in:from:)`.
 struct SafeTensorsHeader {
   struct Entry {
     var name: String
@@ -56,7 +57,8 @@ struct SafeTensorsHeader {
     var offsets: (start: UInt64, end: UInt64)?
   }
 
-  /// Either an object of `dtype`, `shape`, `data_offsets` and anything else, or, as the reference has it, an array of the three.
+  /// Either an object of `dtype`, `shape`, `data_offsets` and anything else, or, as the reference has it, an array of
+  /// the three.
   private static func readEntry(_ reader: inout JSONReader, name: String) throws -> Entry {
     var fields = Fields()
     if reader.peek() == UInt8(ascii: "[") {

@@ -21,12 +21,13 @@ extension SafeTensors {
 
     /// Lays a state dict out as the reference implementation does: by dtype, then by name, the metadata first.
     ///
-    /// Tensors that are the same view of one storage are written once, under the name that is first in the order of code
-    /// points (the choice of `safetensors.torch.save_model`); their other names stand in the metadata as `alias: name`. Views
-    /// that share only part of their memory, or have other shapes, are each written whole. Where the metadata already say
-    /// something else under such a name, that stays and the tensor is written again under its own name.
-    /// - Throws: `ModelError` for a dtype that safetensors cannot hold, a name or metadata that would not be read back as they
-    ///   are, and sizes beyond the format's.
+    /// Tensors that are the same view of one storage are written once, under the name that is first in the order of
+    /// code points (the choice of `safetensors.torch.save_model`); their other names stand in the metadata as `alias:
+    /// name`. Views that share only part of their memory, or have other shapes, are each written whole. Where the
+    /// metadata already say something else under such a name, that stays and the tensor is written again under its own
+    /// name.
+    /// - Throws: `ModelError` for a dtype that safetensors cannot hold, a name or metadata that would not be read back
+    ///   as they are, and sizes beyond the format's.
     public init(_ state: StateDict) throws {
       aliases = Self.aliases(state)
       try Self.checkMetadata(state, aliases)

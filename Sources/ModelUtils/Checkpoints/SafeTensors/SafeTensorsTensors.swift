@@ -3,8 +3,8 @@ import ModelCore
 extension SafeTensorsHeader {
   /// The tensors over their places in the file, in the order of those places.
   /// - Parameter dataStart: where the data begin in the file, in bytes.
-  /// - Throws: `ModelError` when the tensors do not cover the data exactly and one after the other, or a size is not that of
-  ///   its shape and dtype, or a name occurs twice.
+  /// - Throws: `ModelError` when the tensors do not cover the data exactly and one after the other, or a size is not
+  ///   that of its shape and dtype, or a name occurs twice.
   func tensors(in file: FileBytes, from dataStart: Int) throws -> StateDict {
     let available = file.count - dataStart
     var tensors = OrderedDictionary<String, Tensor>(minimumCapacity: entries.count)

@@ -2,14 +2,14 @@ import ModelCore
 import SystemPackage
 
 extension SafeTensors {
-  /// Writes a state dict. The bytes are those of Python's library for the same tensors and at most one metadata key (it has no
-  /// order of keys; here they are sorted).
+  /// Writes a state dict. The bytes are those of Python's library for the same tensors and at most one metadata key (it
+  /// has no order of keys; here they are sorted).
   ///
-  /// `path` may be a file that the tensors are still read from: it is replaced once all is written. One tensor after the other
-  /// is fetched, the next ones while it is written, and let go.
+  /// `path` may be a file that the tensors are still read from: it is replaced once all is written. One tensor after
+  /// the other is fetched, the next ones while it is written, and let go.
   /// - Returns: the number of bytes written.
-  /// - Throws: `ModelError` as `Layout` does, when the elements cannot be read, or when the file cannot be written; the file
-  ///   that stood at `path` is then untouched.
+  /// - Throws: `ModelError` as `Layout` does, when the elements cannot be read, or when the file cannot be written; the
+  ///   file that stood at `path` is then untouched.
   @discardableResult
   public static func write(_ state: StateDict, to path: FilePath) throws -> Int {
     let file = try written(state, to: path)

@@ -29,13 +29,15 @@ extension SafeTensors {
 
   /// Reads a checkpoint in several files: `model.safetensors.index.json`, or PyTorch's `pytorch_model.bin.index.json`.
   ///
-  /// The tensors are in the index's order; tensors of the shards that the index does not list follow in the shards' order
-  /// (loaders in Python load them as well). The metadata are the index's own entries that hold text; `total_size` is dropped.
+  /// The tensors are in the index's order; tensors of the shards that the index does not list follow in the shards'
+  /// order (loaders in Python load them as well). The metadata are the index's own entries that hold text; `total_size`
+  /// is dropped.
   /// - Parameters:
   ///   - index: the index.
   ///   - path: where it lies; the shards are in the same folder.
   ///   - open: reads one shard; called once for each.
-  /// - Throws: `ModelError` when the index is malformed, names a file elsewhere, or a shard is missing or lacks a tensor.
+  /// - Throws: `ModelError` when the index is malformed, names a file elsewhere, or a shard is missing or lacks a
+  ///   tensor.
   public static func readSharded(
     index: FileBytes, path: FilePath,
     open: (FilePath) throws -> StateDict = { try read(FileBytes(mapping: $0)) }

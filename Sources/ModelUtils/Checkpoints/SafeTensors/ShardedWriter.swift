@@ -10,13 +10,14 @@ import SystemPackage
 #endif
 
 extension SafeTensors {
-  /// Writes a state dict as shards of at most `maxShardSize` bytes of tensors each, with an index: `model-00001-of-00003.safetensors`, … and
-  /// `model.safetensors.index.json` for the path `model.safetensors`. A tensor that is larger has a shard of its own. What fits into one
-  /// shard is written as one plain file at the path.
+  /// Writes a state dict as shards of at most `maxShardSize` bytes of tensors each, with an index:
+  /// `model-00001-of-00003.safetensors`, … and `model.safetensors.index.json` for the path `model.safetensors`. A
+  /// tensor that is larger has a shard of its own. What fits into one shard is written as one plain file at the path.
   ///
-  /// Tensors keep their order; tied ones go into one shard. All shards are written beside their places before the first is put there, and
-  /// an index that stood there goes first: at no time does an index name a shard that is missing or is another's. Of an earlier output at the
-  /// path what is not replaced is removed: the one plain file, and those shards that its index names and that are named as here.
+  /// Tensors keep their order; tied ones go into one shard. All shards are written beside their places before the first
+  /// is put there, and an index that stood there goes first: at no time does an index name a shard that is missing or
+  /// is another's. Of an earlier output at the path what is not replaced is removed: the one plain file, and those
+  /// shards that its index names and that are named as here.
   /// - Returns: the number of bytes written, index included.
   /// - Throws: `ModelError` as `write`.
   @discardableResult
@@ -77,7 +78,8 @@ extension SafeTensors {
     return files.reduce(json.bytes.count) { $0 + $1.file.position }
   }
 
-  /// The shards of an earlier output: those that its index names and that bear the names this writer gives. Nil where there is no index.
+  /// The shards of an earlier output: those that its index names and that bear the names this writer gives. Nil where
+  /// there is no index.
   private static func earlierShards(of stem: String, index: FilePath) -> [String]? {
     guard let file = try? FileBytes(mapping: index), let map = try? ShardIndex(file) else { return nil }
     return map.shards.filter { name in

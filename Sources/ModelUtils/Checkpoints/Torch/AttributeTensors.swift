@@ -13,7 +13,8 @@ extension Checkpoint {
     return try source.graph.tensor(value).tensor
   }
 
-  /// Converts tensors that a module of the file holds as plain attributes, alone or in a list: what `module.to(dtype)` passes over.
+  /// Converts tensors that a module of the file holds as plain attributes, alone or in a list: what `module.to(dtype)`
+  /// passes over.
   /// - Parameters:
   ///   - names: the attributes; those that the module lacks are passed over.
   ///   - identity: the module's.

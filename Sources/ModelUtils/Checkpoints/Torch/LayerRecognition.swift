@@ -4,8 +4,8 @@ import ModelCore
 enum LayerRecognition {
   static func layer(of module: Module) -> Layer {
     let name = module.className
-    // Whatever the class, only PyTorch's own convolutions have these ten attributes: a subclass computes a convolution too,
-    // though perhaps not that alone.
+    // Whatever the class, only PyTorch's own convolutions have these ten attributes: a subclass computes a convolution
+    // too, though perhaps not that alone.
     if let convolution = convolution(module) { return .convolution(convolution) }
     if name.isTorchModule { return torchLayer(module) ?? .opaque }
     if name.description == "torchvision.models.convnext.LayerNorm2d" {

@@ -17,8 +17,8 @@ struct ModelSelection {
   ]
 
   private let graph: PickleGraph
-  /// The dicts that were searched, and what was found of the states of objects and of dicts: each is looked at once, however
-  /// many entries share it.
+  /// The dicts that were searched, and what was found of the states of objects and of dicts: each is looked at once,
+  /// however many entries share it.
   private var searched: Set<PickleGraph.Reference> = []
   private var statesOfModules: [PickleGraph.Reference: Bool] = [:]
   private var stateDicts: [PickleGraph.Reference: Bool] = [:]

@@ -24,8 +24,8 @@ struct ModuleReader {
     }
   }
 
-  /// The most places that modules and their tensors may stand in, and the deepest nesting: far beyond any model, so that shared children cannot
-  /// unfold to more than memory holds.
+  /// The most places that modules and their tensors may stand in, and the deepest nesting: far beyond any model, so
+  /// that shared children cannot unfold to more than memory holds.
   static let placeLimit = 1 << 20
   static let nameLimit = 256 << 20
   static let depthLimit = 256

@@ -1,6 +1,7 @@
 import ModelCore
 
-/// Writes what surgery changed in a `Module` back into the objects it was read from. Everything else of them stays as it was.
+/// Writes what surgery changed in a `Module` back into the objects it was read from. Everything else of them stays as
+/// it was.
 struct ModuleUpdate {
   private var graph: PickleGraph
   /// The object and the value that each module was read from.
@@ -37,7 +38,8 @@ struct ModuleUpdate {
     graph.stateDictionary(reference).flatMap { graph.value(forKey: name, of: $0) }
   }
 
-  /// Writes a module and gives its object. A module that the file did not have is made `like` the object it replaces or stands beside.
+  /// Writes a module and gives its object. A module that the file did not have is made `like` the object it replaces or
+  /// stands beside.
   private mutating func write(_ module: Module, like sibling: PickleGraph.Reference?) -> PickleGraph.Reference {
     if let done = written[module.identity] { return done }
     let origin = origins[module.identity]
@@ -93,7 +95,8 @@ struct ModuleUpdate {
       || parameter.tensor.identity != original?.tensor.identity
   }
 
-  /// A parameter that the file has and nobody changed stays that object; any other becomes a new one, the same for all who share it.
+  /// A parameter that the file has and nobody changed stays that object; any other becomes a new one, the same for all
+  /// who share it.
   private mutating func write(_ parameter: Parameter) -> PickleGraph.Reference {
     if let known = parameterReferences[parameter.identity],
       !isChanged(parameter, from: originalParameters[parameter.identity])
@@ -115,7 +118,8 @@ struct ModuleUpdate {
     return reference
   }
 
-  /// A new object of the module's class, with the empty hooks and flags that the PyTorch that wrote `sibling` gives a module.
+  /// A new object of the module's class, with the empty hooks and flags that the PyTorch that wrote `sibling` gives a
+  /// module.
   private mutating func make(_ module: Module, like sibling: PickleGraph.Reference?) -> PickleGraph.Reference {
     var entries: [PickleGraph.Entry] = []
     func isDict(_ reference: PickleGraph.Reference) -> Bool {

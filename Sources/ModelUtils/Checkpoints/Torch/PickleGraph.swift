@@ -2,8 +2,8 @@ import ModelCore
 
 /// The objects that a pickle describes, as data: classes are names, calls are never made.
 ///
-/// Objects stand in one array and refer to each other by index, so that sharing, cycles and any depth of nesting cost nothing
-/// and copies are values.
+/// Objects stand in one array and refer to each other by index, so that sharing, cycles and any depth of nesting cost
+/// nothing and copies are values.
 package struct PickleGraph: Sendable {
   package typealias Reference = Int
 
@@ -253,7 +253,8 @@ extension PickleGraph {
 
   mutating func addOrderedDict() -> Reference { addCall("collections", "OrderedDict", []) }
 
-  /// Python 2 and the first protocols give an OrderedDict its pairs as an argument; the graph holds them as entries always.
+  /// Python 2 and the first protocols give an OrderedDict its pairs as an argument; the graph holds them as entries
+  /// always.
   /// - Throws: `ModelError` when pairs that many share would become more entries than objects are allowed.
   mutating func normalizeOrderedDicts() throws {
     var total = 0
@@ -276,8 +277,8 @@ extension PickleGraph {
     }
   }
 
-  /// A module that torch.compile wrapped is pickled as a call of `OptimizedModule` with the module and the compiler's own objects: the
-  /// graph holds the module itself, as `_orig_mod` is.
+  /// A module that torch.compile wrapped is pickled as a call of `OptimizedModule` with the module and the compiler's
+  /// own objects: the graph holds the module itself, as `_orig_mod` is.
   mutating func unwrapCompiledModules() {
     for reference in nodes.indices {
       guard let call = call(reference), case .reduce = call.kind,

@@ -24,7 +24,8 @@ package struct PickleReader {
     return reader.graph
   }
 
-  /// Reads as much of one pickle as there is, for an audit: what Python would have done before it met the error counts too.
+  /// Reads as much of one pickle as there is, for an audit: what Python would have done before it met the error counts
+  /// too.
   static func audit(_ input: inout ByteReader) -> (graph: PickleGraph, error: ModelError?) {
     // What a persistent id stands for does not matter here.
     var reader = PickleReader(input: input) { _, _ in .none }

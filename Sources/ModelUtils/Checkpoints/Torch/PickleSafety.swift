@@ -1,10 +1,10 @@
 import ModelCore
 
-/// What a pickle would make Python call. Reading needs no such look, for nothing is called here; writing does, so that a payload is
-/// not passed on.
+/// What a pickle would make Python call. Reading needs no such look, for nothing is called here; writing does, so that
+/// a payload is not passed on.
 extension PickleGraph {
-  /// The first thing among the objects that the root reaches that Python would call, or could later, and that is not known to make
-  /// data and nothing else; in words.
+  /// The first thing among the objects that the root reaches that Python would call, or could later, and that is not
+  /// known to make data and nothing else; in words.
   func unknownEffect() -> String? {
     var seen = [Bool](repeating: false, count: nodes.count)
     var pending = [root]
@@ -49,7 +49,8 @@ extension PickleGraph {
     return nil
   }
 
-  /// A method that an object's own state puts in the place of its class's, and that Python calls while it fills the object.
+  /// A method that an object's own state puts in the place of its class's, and that Python calls while it fills the
+  /// object.
   func smuggledMethod(_ call: Call) -> String? {
     let called = Set(["__setstate__"] + (call.items.isEmpty ? [] : ["append", "extend", "add"]))
     for state in call.states {
@@ -61,8 +62,8 @@ extension PickleGraph {
     return nil
   }
 
-  /// Whether a call is `getattr(object, 'method')` of an object or class of the file: how Python pickles methods and nested functions,
-  /// such as YOLO's `forward_fuse`.
+  /// Whether a call is `getattr(object, 'method')` of an object or class of the file: how Python pickles methods and
+  /// nested functions, such as YOLO's `forward_fuse`.
   func isMethodLookup(_ call: Call) -> Bool {
     guard let name = className(call.callable), ["builtins", "__builtin__"].contains(name.module),
       name.name == "getattr",

@@ -37,7 +37,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     }
   }
 
-  /// Whether a dotted name passes through something that other modules import, such as `sys` or `eval`, or is one of Python's own.
+  /// Whether a dotted name passes through something that other modules import, such as `sys` or `eval`, or is one of
+  /// Python's own.
   static func hasDangerousPart(_ name: String) -> Bool {
     name.split(separator: ".").contains { dangerousNames.contains($0) || $0.hasPrefix("__") }
   }
@@ -57,9 +58,10 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
 
   /// Whether Python may call this when a file is written again.
   ///
-  /// What every Python that loads checkpoints has, the standard library, PyTorch, torchvision and NumPy, is called where it is known to
-  /// make data and nothing else; PyTorch's, torchvision's and NumPy's objects are also made without arguments. Of other packages,
-  /// whose code nobody else's file can count on, objects are made, and classes called that are spelled as such; functions are not.
+  /// What every Python that loads checkpoints has, the standard library, PyTorch, torchvision and NumPy, is called
+  /// where it is known to make data and nothing else; PyTorch's, torchvision's and NumPy's objects are also made
+  /// without arguments. Of other packages, whose code nobody else's file can count on, objects are made, and classes
+  /// called that are spelled as such; functions are not.
   static func mayCall(_ name: ClassName, isNew: Bool, hasArguments: Bool) -> Bool {
     let verdict = PickleVerdict(name)
     guard verdict == .suspicious else { return verdict == .safe }
@@ -109,7 +111,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     "eval", "exec", "execfile", "compile", "__import__", "open", "file", "getattr", "setattr", "delattr", "globals",
     "locals", "vars", "input", "raw_input", "breakpoint", "apply", "map", "filter", "reduce",
   ]
-  /// Modules of the standard library, and a few others, with which commands, code, files or the network are a call away.
+  /// Modules of the standard library, and a few others, with which commands, code, files or the network are a call
+  /// away.
   private static let dangerousModules: Set<String> = [
     "os", "posix", "posixpath", "nt", "ntpath", "subprocess", "commands", "sys", "runpy", "socket", "socketserver",
     "pty", "shutil", "importlib", "imp", "ctypes", "_ctypes", "code", "codeop", "pdb", "bdb", "webbrowser",

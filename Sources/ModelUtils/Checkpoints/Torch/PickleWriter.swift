@@ -2,8 +2,8 @@ import ModelCore
 
 /// Writes a `PickleGraph` as a pickle: protocol 2, PyTorch's own, unless an object needs a later one.
 ///
-/// Objects that occur once are not put into the memo, but for those inside an object that a part of it may refer back to. Storages become persistent ids; `storageKey` names them in the order in
-/// which they are met.
+/// Objects that occur once are not put into the memo, but for those inside an object that a part of it may refer back
+/// to. Storages become persistent ids; `storageKey` names them in the order in which they are met.
 package struct PickleWriter {
   private let graph: PickleGraph
   private var output: [UInt8] = []

@@ -1,4 +1,5 @@
-/// The modules that come with Python, of versions 2.7 to 3.14: what a malicious pickle can count on wherever it is loaded.
+/// The modules that come with Python, of versions 2.7 to 3.14: what a malicious pickle can count on wherever it is
+/// loaded.
 extension PickleVerdict {
   static let standardLibrary: Set<String> = Set(
     """

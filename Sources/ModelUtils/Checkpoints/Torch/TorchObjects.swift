@@ -35,8 +35,8 @@ extension PickleGraph {
   ]
 
   /// The tensor that an object describes.
-  /// - Throws: `ModelError` when its description is malformed, lies outside its storage, or is of a kind that is not supported
-  ///   (sparse, quantized, nested, meta, conjugated).
+  /// - Throws: `ModelError` when its description is malformed, lies outside its storage, or is of a kind that is not
+  ///   supported (sparse, quantized, nested, meta, conjugated).
   func tensor(_ reference: Reference, depth: Int = 0) throws -> TensorObject {
     if case .tensor(let index) = nodes[reference] {
       let new = tensors[index]

@@ -1,7 +1,8 @@
 import CZlib
 import ModelCore
 
-/// A zip archive as PyTorch writes it, read without copying: the central directory is checked against every local header.
+/// A zip archive as PyTorch writes it, read without copying: the central directory is checked against every local
+/// header.
 package struct ZipArchive {
   package struct Member {
     package let name: String
@@ -24,8 +25,8 @@ package struct ZipArchive {
     file.slice(0, 4).map { Array($0) == [0x50, 0x4b, 3, 4] || Array($0) == [0x50, 0x4b, 5, 6] } ?? false
   }
 
-  /// - Throws: `ModelError` for truncated or inconsistent archives, duplicate names, encrypted members, overlapping members and
-  ///   methods other than stored and deflated.
+  /// - Throws: `ModelError` for truncated or inconsistent archives, duplicate names, encrypted members, overlapping
+  ///   members and methods other than stored and deflated.
   package init(_ file: FileBytes) throws {
     self.file = file
     let directory = try Self.findDirectory(file)

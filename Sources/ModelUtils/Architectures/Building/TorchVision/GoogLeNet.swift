@@ -4,7 +4,8 @@ import ModelCore
 enum GoogLeNet {
   static let architectures = [Architecture(torchVision: "googlenet", build)]
 
-  /// Channels of the branches: 1x1; reduced and 3x3; reduced and the second 3x3; after the pool. One number alone is the kernel of a pool.
+  /// Channels of the branches: 1x1; reduced and 3x3; reduced and the second 3x3; after the pool. One number alone is
+  /// the kernel of a pool.
   private static let stages: [(name: String, branches: [Int])] = [
     ("inception3a", [64, 96, 128, 16, 32, 32]), ("inception3b", [128, 128, 192, 32, 96, 64]), ("maxpool3", [3]),
     ("inception4a", [192, 96, 208, 16, 48, 64]), ("inception4b", [160, 112, 224, 24, 64, 64]),

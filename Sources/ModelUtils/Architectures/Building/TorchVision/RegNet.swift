@@ -35,8 +35,9 @@ struct RegNet: Sendable {
     (self.groupWidth, self.squeezes) = (groupWidth, squeezes)
   }
 
-  /// The width and depth of each stage: block i is as wide as the power of `step` that is nearest, in the logarithm, to its place on the line
-  /// firstWidth + i · slope, rounded to eights; equal neighbours are a stage, made divisible by the width of its groups.
+  /// The width and depth of each stage: block i is as wide as the power of `step` that is nearest, in the logarithm, to
+  /// its place on the line firstWidth + i · slope, rounded to eights; equal neighbours are a stage, made divisible by
+  /// the width of its groups.
   private var stages: [(width: Int, depth: Int, groupWidth: Int)] {
     var runs: [(width: Int, depth: Int)] = []
     for index in 0..<depth {

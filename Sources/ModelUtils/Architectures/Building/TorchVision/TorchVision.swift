@@ -27,7 +27,8 @@ extension ModuleBuilder {
     }
   }
 
-  /// For every convolution `kaiming_normal_` by fan out and a bias of 0; for every fully connected layer what `linear` says, and a bias of 0.
+  /// For every convolution `kaiming_normal_` by fan out and a bias of 0; for every fully connected layer what `linear`
+  /// says, and a bias of 0.
   func initialize(_ root: Module, linear: (Fans) -> InitialValue?) {
     root.forEachModule { _, module in
       guard let weight = module.parameters["weight"] else { return }

@@ -1,8 +1,8 @@
 import ModelCore
 import Synchronization
 
-/// What a picture of zeros becomes on its way through a new model: zeros, and behind a layer with a bias the same number in every place of a
-/// channel, until a batch norm makes zeros of it again.
+/// What a picture of zeros becomes on its way through a new model: zeros, and behind a layer with a bias the same
+/// number in every place of a channel, until a batch norm makes zeros of it again.
 ///
 /// Differs from the forward pass by its rounding alone, which leaves numbers around 1e-8 where zeros are here.
 struct ConstantSignals {

@@ -18,8 +18,8 @@ struct YAMLNode: Sendable {
   var entries: OrderedDictionary<String, YAMLNode>? { if case .mapping(let entries) = value { entries } else { nil } }
 }
 
-/// The part of YAML that model descriptions are written in: mappings and sequences, in blocks and in brackets, plain and quoted scalars,
-/// comments. Anchors, tags, scalars of several lines and documents in one file are refused.
+/// The part of YAML that model descriptions are written in: mappings and sequences, in blocks and in brackets, plain
+/// and quoted scalars, comments. Anchors, tags, scalars of several lines and documents in one file are refused.
 struct YAMLDocument {
   let root: YAMLNode
 

@@ -8,7 +8,8 @@ indirect enum YOLOv5Argument: Sendable, Hashable {
   case double(Double)
   case string(String)
   case list([YOLOv5Argument])
-  /// The number of classes, the anchors, the anchors of a level, the outputs of a detector: names that the original's parser knows.
+  /// The number of classes, the anchors, the anchors of a level, the outputs of a detector: names that the original's
+  /// parser knows.
   case variable(Variable)
   /// `nn.SiLU()` and its like.
   case activation(YOLOv5Activation)

@@ -2,7 +2,8 @@ import ModelCore
 
 /// Blocks made of several convolutions.
 extension YOLOv5Blocks {
-  /// What the blocks with repeats have in common: how many, whether with shortcuts, groups, and the share of hidden channels.
+  /// What the blocks with repeats have in common: how many, whether with shortcuts, groups, and the share of hidden
+  /// channels.
   struct Stack {
     var repeats = 1
     var hasShortcut = true

@@ -1,6 +1,7 @@
 import ModelCore
 
-/// What YOLOv5's constructor learns, and leaves behind, when it sends a picture of zeros through a new detector in training mode.
+/// What YOLOv5's constructor learns, and leaves behind, when it sends a picture of zeros through a new detector in
+/// training mode.
 struct YOLOv5ConstructorPass {
   private let graph: Graph
   private let shapes: [[Int]]

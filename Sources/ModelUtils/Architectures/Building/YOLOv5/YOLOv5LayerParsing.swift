@@ -45,7 +45,8 @@ struct YOLOv5LayerParser {
     repeats > 1 ? max(Int((Double(repeats) * multiple).rounded(.toNearestOrEven)), 1) : repeats
   }
 
-  /// The channels of a source: -1 is the layer before, other negative numbers count back, the first layer sees the picture.
+  /// The channels of a source: -1 is the layer before, other negative numbers count back, the first layer sees the
+  /// picture.
   private func source(of from: Int, at index: Int) -> Int {
     if index == 0 {
       if from != -1 { make.refuse("the first layer takes the picture: -1, not \(from)") }

@@ -117,7 +117,8 @@ struct YOLOv5Blocks {
       ["m": make.moduleList(convolutions), "bn": make.batchNorm2d(outputs), "act": make.activation(.silu)])
   }
 
-  /// How many of `count` float32 steps from 0 to `parts` - 1e-6 fall between each two whole numbers: `linspace` from both ends.
+  /// How many of `count` float32 steps from 0 to `parts` - 1e-6 fall between each two whole numbers: `linspace` from
+  /// both ends.
   static func shares(of count: Int, among parts: Int) -> [Int] {
     var shares = [Int](repeating: 0, count: parts)
     let end = Float(Double(parts) - 1e-6)
