@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-import make_fixtures
+import fixtures_tensors
 import pytest
 import torch
 from helpers import (
@@ -18,14 +18,14 @@ MORE_DTYPES = ["float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "complex1
 
 
 def every_dtype():
-    return make_fixtures.of_every_dtype()
+    return fixtures_tensors.of_every_dtype()
 
 
 @pytest.mark.parametrize("dtype", list(every_dtype()))
 @pytest.mark.parametrize("shape", [(2, 3), (1,), (), (0,), (2, 0, 3), (1, 1, 7)])
 def test_every_dtype_both_ways(dtype, shape, tmp_path):
     """.pt to .safetensors and back, bit for bit, 0-d and empty tensors too."""
-    tensors = {dtype: make_fixtures.of_every_dtype(shape)[dtype]}
+    tensors = {dtype: fixtures_tensors.of_every_dtype(shape)[dtype]}
     torch.save(tensors, tmp_path / "in.pt")
     assert_same_tensors(tensors, to_safetensors(tmp_path / "in.pt", tmp_path))
     assert_same_tensors(tensors, to_pt(tmp_path / "out.safetensors", tmp_path))
@@ -57,7 +57,7 @@ def test_dtypes_carried(dtype, tmp_path):
 @pytest.mark.parametrize("extension", ["pt", "safetensors"])
 def test_strange_views(extension, tmp_path):
     """Shared, offset, strided, transposed, channels_last and expanded tensors are written with the right values."""
-    tensors = make_fixtures.strange_tensors()
+    tensors = fixtures_tensors.strange_tensors()
     torch.save(tensors, tmp_path / "in.pt")
     ours = (to_pt if extension == "pt" else to_safetensors)(tmp_path / "in.pt", tmp_path)
     if extension == "safetensors":

@@ -7,7 +7,7 @@ import struct
 
 import hostile_archives as archives
 import hostile_pickles as pickles
-import make_fixtures
+import fixtures_pickles
 import pytest
 import safetensors
 import safetensors_cases
@@ -205,7 +205,7 @@ def test_nothing_is_called_in_old_files(name, tmp_path):
 def test_a_call_survives_a_rewrite_uncalled(tmp_path):
     """What is unknown in a whole-module file is written back as it was, not run."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    net.payload = make_fixtures.Calls(os.system, f"touch {MARKER}")
+    net.payload = fixtures_pickles.Calls(os.system, f"touch {MARKER}")
     torch.save(net, tmp_path / "in.pt")
     for command in ("fuse", "prune", "convert"):
         result = mutils(command, tmp_path / "in.pt", "-o", tmp_path / f"{command}.pt", cwd=tmp_path)

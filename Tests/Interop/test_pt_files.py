@@ -1,10 +1,13 @@
 """PyTorch's files: every protocol and format, nested dicts, archives of all kinds."""
 
+import pickle
 import struct
 import zipfile
 from collections import OrderedDict
 
-import make_fixtures
+import fixtures_pickles
+import fixtures_tensors
+import nets
 import pytest
 import torch
 from helpers import (
@@ -21,8 +24,8 @@ from torch import nn
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 def test_pickle_protocols(protocol, tmp_path):
-    state = make_fixtures.small_state(30 + protocol)
-    module = make_fixtures.OldStyle if protocol == 0 else make_fixtures.pickle
+    state = nets.small_state(30 + protocol)
+    module = fixtures_pickles.OldStyle if protocol == 0 else pickle
     torch.save(state, tmp_path / "in.pt", pickle_module=module, pickle_protocol=protocol)
     assert_same_tensors(state, to_pt(tmp_path / "in.pt", tmp_path))
     assert_same_tensors(state, to_safetensors(tmp_path / "in.pt", tmp_path))
@@ -30,7 +33,7 @@ def test_pickle_protocols(protocol, tmp_path):
 
 @pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
 def test_legacy_protocols(protocol, tmp_path):
-    state = make_fixtures.small_state(40 + protocol)
+    state = nets.small_state(40 + protocol)
     state["view"] = state["conv.weight"][1:3]
     state["parameter"] = nn.Parameter(state["bn.weight"])
     torch.save(state, tmp_path / "in.pt", _use_new_zipfile_serialization=False, pickle_protocol=protocol)
@@ -51,7 +54,7 @@ def test_legacy_protocols(protocol, tmp_path):
 )
 def test_nested_state_dicts(keys, tmp_path):
     """A state dict inside a training dict is found by the usual names, also nested."""
-    state = make_fixtures.small_state(50)
+    state = nets.small_state(50)
     value = state
     for key in reversed(keys):
         value = {
@@ -66,7 +69,7 @@ def test_nested_state_dicts(keys, tmp_path):
 
 def test_choosing_a_key(tmp_path):
     """--key picks one of several; a key that is not there is an error that names it."""
-    a, b = make_fixtures.small_state(51), make_fixtures.small_state(52)
+    a, b = nets.small_state(51), nets.small_state(52)
     torch.save({"generator": a, "discriminator": b}, tmp_path / "in.pt")
     assert_same_tensors(b, to_safetensors(tmp_path / "in.pt", tmp_path, "--key", "discriminator"))
     result = fails("convert", tmp_path / "in.pt", "-o", tmp_path / "no.safetensors", "--key", "nothing", naming="in.pt")
@@ -75,7 +78,7 @@ def test_choosing_a_key(tmp_path):
 
 def test_nested_dict_keeps_its_companions(tmp_path):
     """Pruning a training dict and writing .pt keeps epoch, optimizer and the rest, and the order."""
-    state = make_fixtures.small_state(53)
+    state = nets.small_state(53)
     value = {
         "epoch": 4,
         "state_dict": state,
@@ -112,7 +115,7 @@ def test_big_endian(tmp_path):
 @pytest.mark.parametrize("trace", [True, False])
 def test_torchscript(trace, tmp_path):
     """A TorchScript archive is recognised; its parameters and buffers are read."""
-    net = make_fixtures.Scripted().eval()
+    net = fixtures_tensors.Scripted().eval()
     net = (
         torch.jit.trace(net, torch.zeros(1, 3, 8, 8))
         if trace
@@ -125,7 +128,7 @@ def test_torchscript(trace, tmp_path):
 
 def test_without_checksums(tmp_path):
     """PyTorch can leave the CRCs out; it never checks them."""
-    state = make_fixtures.small_state(54)
+    state = nets.small_state(54)
     torch.serialization.set_crc32_options(False)
     try:
         torch.save(state, tmp_path / "in.pt")
@@ -136,7 +139,7 @@ def test_without_checksums(tmp_path):
 
 def test_deflated_and_minimal_archives(tmp_path):
     """PyTorch reads an archive that was packed again with compression, or that lacks the newer records."""
-    state = make_fixtures.small_state(55)
+    state = nets.small_state(55)
     torch.save(state, tmp_path / "plain.pt")
     with zipfile.ZipFile(tmp_path / "plain.pt") as source:
         for file, method, keep in (
@@ -152,7 +155,7 @@ def test_deflated_and_minimal_archives(tmp_path):
 
 def test_content_decides(tmp_path):
     """The extension does not matter for reading."""
-    state = dict(make_fixtures.small_state(56))
+    state = dict(nets.small_state(56))
     save_file(state, tmp_path / "liar.pt")
     torch.save(state, tmp_path / "liar.safetensors")
     assert_same_tensors(state, to_pt(tmp_path / "liar.pt", tmp_path))
@@ -161,7 +164,7 @@ def test_content_decides(tmp_path):
 
 def test_written_pt_files_are_plain(tmp_path):
     """A .pt written from safetensors loads with weights_only, memory-mapped too, and its storages are aligned."""
-    state = dict(make_fixtures.small_state(57))
+    state = dict(nets.small_state(57))
     save_file(state, tmp_path / "in.safetensors")
     assert_same_tensors(state, to_pt(tmp_path / "in.safetensors", tmp_path))
     assert_same_tensors(state, torch.load(tmp_path / "out.pt", weights_only=True, mmap=True))

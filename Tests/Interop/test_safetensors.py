@@ -3,7 +3,10 @@
 import json
 import struct
 
-import make_fixtures
+import fixtures_safetensors
+import fixtures_tensors
+import golden
+import nets
 import pytest
 import torch
 from helpers import (
@@ -22,7 +25,7 @@ from safetensors.torch import load_file, load_model, save, save_file, save_model
 def test_safetensors_bytes(metadata, tmp_path):
     """The file is byte for byte what the Python library writes."""
     tensors = {
-        **make_fixtures.of_every_dtype(),
+        **fixtures_tensors.of_every_dtype(),
         'é "x" \\ \n/': torch.ones(2),
         "zero": torch.tensor(1.5),
         "empty": torch.empty(0, 3),
@@ -35,10 +38,10 @@ def test_safetensors_bytes(metadata, tmp_path):
 
 def test_safetensors_bytes_in_any_order(tmp_path):
     """A file with its tensors in another order is written in the library's order."""
-    tensors = make_fixtures.of_every_dtype()
+    tensors = fixtures_tensors.of_every_dtype()
     chunks, header, offset = [], {}, 0
     for name in reversed(list(tensors)):
-        data = make_fixtures.golden.raw_bytes(tensors[name])
+        data = golden.raw_bytes(tensors[name])
         code = json.loads(save({name: tensors[name]})[8:].split(b"}")[0] + b"}}")[name]["dtype"]
         header[name] = {
             "data_offsets": [offset, offset + len(data)],
@@ -57,7 +60,7 @@ def test_safetensors_bytes_in_any_order(tmp_path):
 
 def test_safetensors_bytes_from_pt(tmp_path):
     """From a .pt with nothing shared the file is the library's, save for one key of metadata."""
-    state = dict(make_fixtures.small_state(60))
+    state = dict(nets.small_state(60))
     torch.save(state, tmp_path / "in.pt")
     report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors")
     written = (tmp_path / "out.safetensors").read_bytes()
@@ -87,7 +90,7 @@ def test_rare_dtypes_in_safetensors(tmp_path):
     assert (tmp_path / "out.safetensors").read_bytes() == (tmp_path / "in.safetensors").read_bytes()
 
 
-class Tied(make_fixtures.Tied):
+class Tied(fixtures_safetensors.Tied):
     pass
 
 
@@ -116,7 +119,7 @@ def test_tied_weights(tmp_path):
 @pytest.mark.parametrize("file", ["model.safetensors.index.json", "pytorch_model.bin.index.json"])
 def test_sharded(file, tmp_path):
     """An index reads as one model; a missing shard or tensor is an error."""
-    expected = make_fixtures.small_state(16)
+    expected = nets.small_state(16)
     folder = FIXTURES / "sharded"
     assert_same_tensors(expected, to_safetensors(folder / file, tmp_path))
     index = json.loads((folder / file).read_text())

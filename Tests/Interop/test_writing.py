@@ -2,7 +2,8 @@
 
 import json
 
-import make_fixtures
+import golden
+import nets
 import torch
 from helpers import (
     FIXTURES,
@@ -18,7 +19,7 @@ from torch import nn
 
 
 def test_an_existing_file_is_refused(tmp_path):
-    state = dict(make_fixtures.small_state(70))
+    state = dict(nets.small_state(70))
     torch.save(state, tmp_path / "in.pt")
     (tmp_path / "out.safetensors").write_bytes(b"precious")
     fails("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors", naming="out.safetensors")
@@ -29,7 +30,7 @@ def test_an_existing_file_is_refused(tmp_path):
 
 def test_input_as_output(tmp_path):
     """The input may be the output, with --force."""
-    state = dict(make_fixtures.small_state(71))
+    state = dict(nets.small_state(71))
     for name, write, read in (
         ("x.pt", torch.save, lambda p: torch.load(p, weights_only=True)),
         ("x.safetensors", save_file, load_file),
@@ -52,7 +53,7 @@ def test_default_output_name(tmp_path):
 
 
 def test_output_that_cannot_be_written(tmp_path):
-    torch.save(dict(make_fixtures.small_state(72)), tmp_path / "in.pt")
+    torch.save(dict(nets.small_state(72)), tmp_path / "in.pt")
     fails("convert", tmp_path / "in.pt", "-o", tmp_path / "missing" / "out.safetensors", naming="missing")
     (tmp_path / "folder.safetensors").mkdir()
     fails("convert", tmp_path / "in.pt", "-o", tmp_path / "folder.safetensors", "--force", naming="folder.safetensors")
@@ -62,8 +63,8 @@ def test_output_that_cannot_be_written(tmp_path):
 def test_fixtures_are_read_as_their_goldens_say(tmp_path):
     """Every golden beside a fixture holds for the command too."""
     for path in sorted(FIXTURES.glob("**/*.json")):
-        golden = json.loads(path.read_text())
-        if "tensors" not in golden:
+        facts = json.loads(path.read_text())
+        if "tensors" not in facts:
             continue
         source = path.with_name(path.name.removesuffix(".json"))
         out = tmp_path / f"{source.name}.safetensors"
@@ -74,15 +75,15 @@ def test_fixtures_are_read_as_their_goldens_say(tmp_path):
                 if kept in ours:
                     ours.setdefault(name, ours[kept])
         prefixes = ("module.", "_orig_mod.")
-        for expected in golden["tensors"]:
+        for expected in facts["tensors"]:
             name = expected["name"]
             tensor = ours.get(name, ours.get(name.removeprefix(prefixes[0]).removeprefix(prefixes[1])))
             assert tensor is not None, f"{source.name}: {name} is missing"
-            assert make_fixtures.golden.tensor_record(name, tensor)["sha256"] == expected["sha256"], (
+            assert golden.tensor_record(name, tensor)["sha256"] == expected["sha256"], (
                 f"{source.name}: {name}"
             )
 
 
 def test_stdout_of_a_plain_run(tmp_path):
-    torch.save(dict(make_fixtures.small_state(73)), tmp_path / "in.pt")
+    torch.save(dict(nets.small_state(73)), tmp_path / "in.pt")
     assert succeeds("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors").err == ""
