@@ -74,6 +74,13 @@ def in_memory(options, folder):
     row.compare("torchvision resnet50()", statistics.median(t for r in theirs for t in r["builds"]))
     row.require("as fast", row.ratio >= 1)
     rows.append(row)
+    mine, peer = ours[0]["flops"]["gigaflops"], theirs[0]["flops"]["gigaflops"]
+    if mine != peer:
+        raise SystemExit(f"FLOPs of YOLOv5x: {mine}, thop counts {peer}")
+    row = Row("FLOPs of YOLOv5x at 640", statistics.median(t for r in ours for t in r["flops"]["seconds"]))
+    row.compare("thop.profile", statistics.median(t for r in theirs for t in r["flops"]["seconds"]))
+    row.require(">= 100x", row.ratio >= 100)
+    rows.append(row)
     machine = {"simd": ours[0]["simd"], "threads": ours[0]["threads"]}
     return rows, theirs[0]["versions"], machine
 
@@ -83,11 +90,11 @@ def in_memory(options, folder):
 
 def whole_processes(options, folder):
     """Rows for the command on a training checkpoint against the script that does the same."""
-    checkpoint, out = folder / "training.pt", folder / "out.pt"
+    checkpoint, large, out = folder / "training.pt", folder / "yolov5x.pt", folder / "out.pt"
     commands = {
         "fuse": ("fuse", checkpoint, "-o", out), "prune": ("prune", checkpoint, "-o", out), "info": ("info", checkpoint),
     }
-    ours = {name: [] for name in [*commands, "--version", "cat"]}
+    ours = {name: [] for name in [*commands, "info large", "--version", "cat"]}
     theirs = {name: [] for name in [*commands, "import"]}
 
     def measure(list, *argv, **options):
@@ -102,6 +109,7 @@ def whole_processes(options, folder):
             script = [HERE / f"scripts/{name}.py", checkpoint, *([] if name == "info" else [out])]
             measure(theirs[name], PYTHON, *script, environment=LOADING)
         for _ in range(5):
+            measure(ours["info large"], options.mutils, "info", large)
             measure(ours["--version"], options.mutils, "--version")
             measure(ours["cat"], "sh", "-c", f"cat '{checkpoint}' > /dev/null")
         measure(theirs["import"], PYTHON, "-c", "import torch")
@@ -119,6 +127,10 @@ def whole_processes(options, folder):
         else:
             row.require(">= 50x, < 100 MB", row.ratio >= 50 and mine.peak < 100e6)
         rows.append(row)
+    info = median(ours["info large"])
+    row = Row(f"mutils info ({large.stat().st_size / 1e6:.0f} MB)", info.seconds, remark=f"{info.peak / 1e6:.0f} MB")
+    row.require("< 50 ms", info.seconds < 0.05)
+    rows.append(row)
     row = Row("mutils --version", median(ours["--version"]).seconds)
     row.compare("python -c 'import torch'", median(theirs["import"]).seconds)
     return [*rows, row]

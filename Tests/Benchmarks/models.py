@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Fixtures"))
 import nets  # noqa: E402
 
 
-def yolov5s():
+def yolov5(name):
     yolo = nets.import_yolov5().models.yolo
-    model = yolo.DetectionModel(Path(yolo.__file__).with_name("yolov5s.yaml"))
+    model = yolo.DetectionModel(Path(yolo.__file__).with_name(f"{name}.yaml"))
     model.names = {i: f"class {i}" for i in range(80)}
     return nets.lively(model)
 
@@ -56,7 +56,9 @@ def main(folder):
         for p in resnet.parameters():
             p.data += 0.01 * torch.randn_like(p)
         save_file(resnet.state_dict(), folder / f"epoch{epoch}.safetensors")
-    model = yolov5s()
+    model = yolov5("yolov5x")
+    torch.save({"epoch": 3, "model": model, "ema": copy.deepcopy(model).half()}, folder / "yolov5x.pt")
+    model = yolov5("yolov5s")
     torch.save(copy.deepcopy(model).eval(), folder / "yolov5s.pt")
     torch.save(training_checkpoint(model.train()), folder / "training.pt")
 

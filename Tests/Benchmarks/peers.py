@@ -13,6 +13,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import thop
 import torch
 import torchvision
 from torch import nn
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Fixtures"))
 import nets  # noqa: E402
 
 yolov5 = nets.import_yolov5()
+from yolov5.models import yolo  # noqa: E402
 from yolov5.models.common import Conv  # noqa: E402
 from yolov5.utils.torch_utils import ModelEMA, fuse_conv_and_bn, sparsity  # noqa: E402
 
@@ -63,6 +65,18 @@ def fuse(model, function):
     return len(pairs)
 
 
+def flops(repetitions):
+    """The seconds that thop takes for YOLOv5x at 640 pixels, and what it counts."""
+    model = yolo.DetectionModel(Path(yolo.__file__).with_name("yolov5x.yaml")).eval()
+    image = torch.zeros(1, 3, 640, 640)
+    seconds = []
+    for _ in range(repetitions + 1):
+        start = time.perf_counter()
+        products, _ = thop.profile(model, inputs=(image,), verbose=False)
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds[1:], "gigaflops": 2 * products / 1e9}
+
+
 def main(repetitions, paths):
     models = []
     for path in paths:
@@ -101,8 +115,11 @@ def main(repetitions, paths):
         torchvision.models.resnet50()
         if repetition > 0:
             builds.append(time.perf_counter() - start)
-    versions = {"torch": torch.__version__, "torchvision": version("torchvision"), "yolov5": version("yolov5")}
-    print(json.dumps({"versions": versions, "threads": torch.get_num_threads(), "builds": builds, "models": models}))
+    versions = {name: version(name) for name in ("torch", "torchvision", "yolov5", "thop")}
+    print(json.dumps({
+        "versions": versions, "threads": torch.get_num_threads(), "builds": builds, "flops": flops(repetitions),
+        "models": models,
+    }))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,20 @@ enum Benchmark {
     }
     let report = Report(
       simd: String(cString: mk_simd_level()), threads: Parallel.threadCount, models: models,
-      builds: try builds(repetitions))
+      builds: try builds(repetitions), flops: try flops(repetitions))
     print(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
+  }
+
+  /// The seconds that the FLOPs of YOLOv5x at 640 pixels take.
+  private static func flops(_ repetitions: Int) throws -> Report.Flops {
+    let module = try Architecture(named: "yolov5x").module()
+    var seconds: [Double] = []
+    for _ in 0...repetitions {
+      let duration = ContinuousClock().measure { _ = module.modelInfo(imageSize: (640, 640)) }
+      seconds.append(duration / .seconds(1))
+    }
+    let thop = module.modelInfo(imageSize: (640, 640)).gflops?.thop
+    return Report.Flops(seconds: Array(seconds.dropFirst()), gigaflops: thop)
   }
 
   /// The seconds that building and initialising ResNet-50 takes, after one that warms up.
@@ -45,4 +57,10 @@ private struct Report: Encodable {
   let threads: Int
   let models: [Measurement]
   let builds: [Double]
+  let flops: Flops
+
+  struct Flops: Encodable {
+    let seconds: [Double]
+    let gigaflops: Double?
+  }
 }
