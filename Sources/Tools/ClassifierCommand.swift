@@ -49,7 +49,7 @@ struct Classifier: ParsableCommand {
       let classifier = try load()
       classifier.notes.forEach(report.note)
       if let destination {
-        try Checkpoint(classifier.module, name: name).write(to: destination, maxShardSize: output.maxShardSize?.bytes)
+        try output.writing.write(Checkpoint(classifier.module, name: name), to: destination)
       }
       if report.json {
         try Terminal.print(json: ClassifierResult(classifier, output: destination?.string))
@@ -78,7 +78,7 @@ struct Classifier: ParsableCommand {
 
   private func destination() throws -> FilePath? {
     guard let path = output.output.map({ FilePath($0) }) else { return nil }
-    try OutputOptions.check(path, force: output.force, isSharded: output.maxShardSize != nil)
+    try output.writing.check(path)
     return path
   }
 }

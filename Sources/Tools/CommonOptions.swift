@@ -50,14 +50,8 @@ struct ModelArguments: ParsableArguments {
   }
 }
 
-/// Where a subcommand writes its result.
-struct OutputOptions: ParsableArguments {
-  @Option(
-    name: .shortAndLong,
-    help: "The file to write; its extension picks the format. Default: beside the input, with a suffix.",
-    completion: .file())
-  var output: String?
-
+/// How a model's file is written.
+struct WritingOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Replace an existing file.")
   var force = false
 
@@ -69,25 +63,9 @@ struct OutputOptions: ParsableArguments {
       "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
   var maxShardSize: ByteSize?
 
-  /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for an architecture.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
-  func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
-    guard let input = arguments.model, try arguments.architecture() == nil else {
-      guard let output else { return nil }
-      try Self.check(FilePath(output), force: force, isSharded: maxShardSize != nil)
-      return FilePath(output)
-    }
-    return try destination(forInput: input, suffix: suffix)
-  }
+  func check(_ path: FilePath) throws { try Self.check(path, force: force, isSharded: maxShardSize != nil) }
 
-  /// The same for an input that there always is.
-  func destination(forInput input: String, suffix: String) throws -> FilePath {
-    let path = output.map { FilePath($0) } ?? Self.derived(from: FilePath(input), suffix: suffix)
-    try Self.check(path, force: force, isSharded: maxShardSize != nil)
-    return path
-  }
-
-  /// - Throws: as `destination`.
   static func check(_ path: FilePath, force: Bool, isSharded: Bool = false) throws {
     let format = try Checkpoint.OutputFormat(of: path)
     guard !isSharded || format == .safetensors else {
@@ -98,6 +76,41 @@ struct OutputOptions: ParsableArguments {
     where (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
       throw ModelError("exists already", file: path.string, advice: "give --force to replace it")
     }
+  }
+
+  /// - Returns: how many bytes were written.
+  @discardableResult
+  func write(_ checkpoint: Checkpoint, to path: FilePath) throws -> Int {
+    try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
+  }
+}
+
+/// Where a subcommand writes its result.
+struct OutputOptions: ParsableArguments {
+  @Option(
+    name: .shortAndLong,
+    help: "The file to write; its extension picks the format. Default: beside the input, with a suffix.",
+    completion: .file())
+  var output: String?
+
+  @OptionGroup var writing: WritingOptions
+
+  /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for an architecture.
+  /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
+  func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
+    guard let input = arguments.model, try arguments.architecture() == nil else {
+      guard let output else { return nil }
+      try writing.check(FilePath(output))
+      return FilePath(output)
+    }
+    return try destination(forInput: input, suffix: suffix)
+  }
+
+  /// The same for an input that there always is.
+  func destination(forInput input: String, suffix: String) throws -> FilePath {
+    let path = output.map { FilePath($0) } ?? Self.derived(from: FilePath(input), suffix: suffix)
+    try writing.check(path)
+    return path
   }
 
   private static func derived(from input: FilePath, suffix: String) -> FilePath {

@@ -23,16 +23,7 @@ struct Convert: ParsableCommand {
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
 
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
-
-  @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
-  var stateDict = false
-
-  @Option(
-    help: ArgumentHelp(
-      "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
-  var maxShardSize: ByteSize?
+  @OptionGroup var writing: WritingOptions
 
   @OptionGroup var report: ReportOptions
 
@@ -49,14 +40,14 @@ struct Convert: ParsableCommand {
     try report.withThreads {
       var checkpoint = try Checkpoint(contentsOf: FilePath(input), key: key)
       let path = FilePath(output)
-      try OutputOptions.check(path, force: force, isSharded: maxShardSize != nil)
+      try writing.check(path)
       if let dtype = dtype?.dtype {
         let name = checkpoint.name
         try checkpoint.updateModels { _, model in
           do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
         }
       }
-      let bytes = try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
+      let bytes = try writing.write(checkpoint, to: path)
       let tensors = checkpoint.preferred.stateDict.count
       if report.json {
         try Terminal.print(json: ConvertResult(tensors: tensors, bytes: bytes, output: output))

@@ -34,16 +34,7 @@ struct Ema: ParsableCommand {
   @Option(name: .shortAndLong, help: "The file to write; its extension picks the format.", completion: .file())
   var output: String
 
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
-
-  @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
-  var stateDict = false
-
-  @Option(
-    help: ArgumentHelp(
-      "Write safetensors as shards of at most this size, such as 2GB or 500MB, with an index.", valueName: "size"))
-  var maxShardSize: ByteSize?
+  @OptionGroup var writing: WritingOptions
 
   @Option(
     help: ArgumentHelp("Which object in each checkpoint is the model, such as 'model' or 'a.b'.", valueName: "key"))
@@ -58,7 +49,7 @@ struct Ema: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let path = FilePath(output)
-      try OutputOptions.check(path, force: force, isSharded: maxShardSize != nil)
+      try writing.check(path)
       var file = try Checkpoint(contentsOf: FilePath(resume ?? checkpoints[0]), key: resume == nil ? key : nil)
       var state = try start(&file)
       if file.models.count > 1 {
@@ -154,14 +145,14 @@ struct Ema: ParsableCommand {
       var metadata = tensors.metadata ?? [:]
       for (key, value) in values { metadata["ema.\(key)"] = value }
       tensors.metadata = metadata
-      if let maxShardSize {
-        try SafeTensors.writeSharded(tensors, to: path, maxShardSize: maxShardSize.bytes)
+      if let size = writing.maxShardSize {
+        try SafeTensors.writeSharded(tensors, to: path, maxShardSize: size.bytes)
       } else {
         try SafeTensors.write(tensors, to: path)
       }
       return
     }
-    if stateDict { file = Checkpoint(average.stateDict, name: file.name) }
+    if writing.stateDict { file = Checkpoint(average.stateDict, name: file.name) }
     file.nestModel(under: "ema")
     let key = file.preferredKey
     file.updateModels { name, model in

@@ -45,7 +45,7 @@ struct Fuse: ParsableCommand {
       guard let result = reports.first else { return }
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
-        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+        try output.writing.write(checkpoint, to: destination)
       }
       try show(result, destination?.string)
     }

@@ -47,7 +47,7 @@ struct Init: ParsableCommand {
         try initialize(&checkpoint)
       }
       if let destination {
-        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+        try output.writing.write(checkpoint, to: destination)
       }
       let parameters = checkpoint.preferred.modelInfo().parameters
       if report.json {

@@ -41,7 +41,7 @@ struct Intersect: ParsableCommand {
       }
       guard let result = results.first else { return }
       if let note = result.prefixNote { report.note(note) }
-      try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      try output.writing.write(checkpoint, to: destination)
       if report.json {
         try Terminal.print(json: IntersectResult(result: result, output: destination.string))
         return

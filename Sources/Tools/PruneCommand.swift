@@ -100,7 +100,7 @@ struct Prune: ParsableCommand {
       }
       let sparsity = try checkpoint.preferred.sparsity(after: pruned)
       if let destination {
-        try checkpoint.write(to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+        try output.writing.write(checkpoint, to: destination)
       }
       try show(pruned, sparsity, destination?.string)
     }

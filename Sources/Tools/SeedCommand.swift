@@ -78,7 +78,7 @@ struct Seed: ParsableCommand {
   }
 
   func run() throws {
-    if let output { try OutputOptions.check(FilePath(output), force: force) }
+    if let output { try WritingOptions.check(FilePath(output), force: force) }
     let draw = SeedDraw(
       seed: seed, generator: generator, distribution: distribution, shape: shape.lengths, dtype: dtype?.dtype, p: p,
       mean: mean, deviation: std, range: try (number(low, "--low", default: 0), number(high, "--high", default: 1)),

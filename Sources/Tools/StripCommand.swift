@@ -46,8 +46,7 @@ struct Strip: ParsableCommand {
       for overflow in result.overflows {
         report.note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite")
       }
-      let after = try file.write(
-        to: destination, stateDictOnly: output.stateDict, maxShardSize: output.maxShardSize?.bytes)
+      let after = try output.writing.write(file, to: destination)
       if report.json {
         try Terminal.print(
           json: StripResult(
