@@ -26,6 +26,11 @@ enum Signals {
         if isForwarded { return }
         AtomicFile.discardUnfinished()
         signal(number, SIG_DFL)
+        // Threads of Dispatch block signals, and so may all others where the parent did.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, number)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         raise(number)
       }
       source.activate()

@@ -160,7 +160,7 @@ def test_changed_meanwhile(server, cache, tmp_path):
 
 
 def test_killed_and_continued(server, cache, tmp_path):
-    server.pause = 0.05
+    server.pause = 0.5
     words, environment = arguments(server, "net.pth", tmp_path)
     for number in (signal.SIGINT, signal.SIGKILL):
         child = subprocess.Popen([MUTILS, *map(str, words)], env=os.environ | {k: str(v) for k, v in environment.items()})

@@ -10,6 +10,7 @@ import torchvision
 from helpers import assert_same_tensors, fails, load, report, succeeds
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.models.regnet import BlockParams
 
 nets.import_yolov5()
 from yolov5.models import common, yolo  # noqa: E402
@@ -50,6 +51,9 @@ def agrees(name, make, folder, seed=0, *arguments):
     model = make()
     state = load(folder / "out.pt")
     assert list(state) == list(model.state_dict())
+    versions = model.state_dict()._metadata
+    assert all(versions[path] == version for path, version in state._metadata.items())
+    model.load_state_dict(state)
     assert_same_values(state, model.state_dict())
     parameters = sum(p.numel() for p in model.parameters())
     assert (result["parameters"], result["seed"], result["output"]) == (parameters, seed, str(folder / "out.pt"))
@@ -80,7 +84,14 @@ def test_every_name_is_judged():
     assert sorted(families) == sorted(SMALL + LARGE)
 
 
-def test_the_largest_is_counted():
+def test_the_largest_is_counted(monkeypatch):
+    params = BlockParams.from_init_params
+
+    def on_the_cpu(*arguments, **keywords):
+        with torch.device("cpu"):
+            return params(*arguments, **keywords)
+
+    monkeypatch.setattr(BlockParams, "from_init_params", on_the_cpu)
     with torch.device("meta"):
         model = torchvision_model("regnet_y_128gf")
     result = report("info", "regnet_y_128gf", "--image-size", "224")

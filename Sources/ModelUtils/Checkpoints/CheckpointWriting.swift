@@ -35,7 +35,7 @@ extension Checkpoint {
       guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict, to: path) }
       return try SafeTensors.writeSharded(preferred.stateDict, to: path, maxShardSize: maxShardSize)
     case .torch:
-      guard let torch, !stateDictOnly else { return try preferred.stateDict.writeTorch(to: path) }
+      guard let torch, !stateDictOnly else { return try preferred.writeTorchStateDict(to: path) }
       let graph = Self.updatedGraph(torch, models)
       if let effect = graph.unknownEffect() {
         throw ModelError(
@@ -62,15 +62,24 @@ extension Checkpoint {
   }
 }
 
+extension Model {
+  /// As `StateDict.writeTorch`, with the versions of a module's classes, which PyTorch notes beside the tensors.
+  fileprivate func writeTorchStateDict(to path: FilePath) throws -> Int {
+    try stateDict.writeTorch(to: path, versions: module?.stateDictVersions ?? [:])
+  }
+}
+
 extension StateDict {
   /// Writes the tensors as a state dict that `torch.load(weights_only=True)` takes.
   /// - Returns: the number of bytes written.
   /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or
   ///   code.
   @discardableResult
-  public func writeTorch(to path: FilePath) throws -> Int {
+  public func writeTorch(to path: FilePath) throws -> Int { try writeTorch(to: path, versions: [:]) }
+
+  fileprivate func writeTorch(to path: FilePath, versions: OrderedDictionary<String, Int>) throws -> Int {
     var graph = PickleGraph()
-    graph.root = graph.addOrderedDict()
+    graph.root = graph.addStateDict(versions: versions)
     var update = StateDictUpdate()
     update.apply(self, original: StateDict(), at: graph.root, in: &graph)
     return try TorchWriter.write(graph, to: path)
