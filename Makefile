@@ -33,7 +33,7 @@ lint:
 
 interop: build
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
-	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q Tests/Interop
+	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 Tests/Interop
 
 mpi: deps
 	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product mutils

@@ -10,6 +10,18 @@ import Testing
     try #require(try Checkpoint(Pickled.file(root, storage: 16)).preferred.module)
   }
 
+  @Test func hooksAreAttributesWhereThereAreAny() throws {
+    let none = Pickled.call("collections.OrderedDict", [])
+    let module = try module(
+      Pickled.module(
+        "some.where.Net",
+        attributes: [
+          ("_forward_hooks", none), ("_forward_hooks_with_kwargs", none), ("_is_full_backward_hook", Pickled.none),
+          ("hooks", none), ("_forward_pre_hooks", Pickled.call("some.where.Hooks", [])),
+        ]))
+    #expect(module.attributes.keys == ["hooks", "_forward_pre_hooks"])
+  }
+
   @Test func theParts() throws {
     let mask = Pickled.call("builtins.set", [Pickled.list([Pickled.text("mask")])])
     let module = try module(

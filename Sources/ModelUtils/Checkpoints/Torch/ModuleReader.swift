@@ -87,7 +87,7 @@ struct ModuleReader {
       entryBudget -= names.count
       module.nonPersistentBuffers = Set(names)
     }
-    for (name, value) in state where !Self.structure.contains(name) {
+    for (name, value) in state where !isUnusedHook(name, value) && !Self.structure.contains(name) {
       module.attributes[name] = attribute(value, of: reference, depth: 0)
     }
     var extent = Extent()
@@ -109,6 +109,14 @@ struct ModuleReader {
     modules[reference] = module
     return module
   }
+
+  /// The dozen dicts of hooks that every module has and hardly any uses are no attributes while they are empty.
+  private func isUnusedHook(_ name: String, _ value: PickleGraph.Reference) -> Bool {
+    guard name.utf8.first == UInt8(ascii: "_"), Self.hooks.contains(where: name.hasSuffix) else { return false }
+    return graph.isNone(value) || graph.entries(value)?.isEmpty ?? false
+  }
+
+  private static let hooks = ["_hooks", "_hooks_with_kwargs", "_hooks_always_called", "_full_backward_hook"]
 
   private mutating func parameter(_ reference: PickleGraph.Reference) throws -> Parameter {
     if let known = parameters[reference] { return known }

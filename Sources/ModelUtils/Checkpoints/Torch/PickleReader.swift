@@ -11,7 +11,7 @@ package struct PickleReader {
   private var graph = PickleGraph()
   private var stack: [PickleGraph.Reference] = []
   private var marks: [Int] = []
-  private var memo: [Int: PickleGraph.Reference] = [:]
+  private var memo = PickleMemo()
   private var globals: [ClassName: PickleGraph.Reference] = [:]
 
   /// Reads one pickle from `input`, which is left behind its STOP.
@@ -38,6 +38,8 @@ package struct PickleReader {
   private init(input: ByteReader, load: @escaping PersistentLoad) {
     self.input = input
     self.load = load
+    // Most objects take more bytes than this.
+    graph.nodes.reserveCapacity(min((input.end - input.offset) / 8, 1 << 20))
   }
 
   private mutating func run() throws {
@@ -156,10 +158,10 @@ package struct PickleReader {
       if let mark = marks.last, mark == stack.count { marks.removeLast() } else { _ = try pop() }
     case "1": _ = try popMark()
     case "2": stack.append(try top())
-    case "p": memo[try memoIndex(try asciiLine())] = try top()
-    case "q": memo[try input.uint8()] = try top()
-    case "r": memo[try input.uint32()] = try top()
-    case "\u{94}": memo[memo.count] = try top()
+    case "p": memo.set(try memoIndex(try asciiLine()), to: try top())
+    case "q": memo.set(try input.uint8(), to: try top())
+    case "r": memo.set(try input.uint32(), to: try top())
+    case "\u{94}": memo.set(memo.count, to: try top())
     case "g": try recall(try memoIndex(try asciiLine()))
     case "h": try recall(try input.uint8())
     case "j": try recall(try input.uint32())
