@@ -76,37 +76,45 @@ def judged(model, size, channels=3, folded=()):
     )
 
 
-_worker = None
+class UltralyticsThop:
+    """ultralytics-thop, asked in a process of its own that runs `script`; see `serve`."""
+
+    def __init__(self, script):
+        self.script, self.process = script, None
+
+    def ask(self, *question):
+        """What is returned waits for the answer."""
+        if self.process is None:
+            found = (ULTRALYTICS_THOP / "thop").is_dir()
+            assert found, f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
+            self.process = subprocess.Popen(
+                [sys.executable, self.script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
+            )
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        return lambda: json.loads(self.process.stdout.readline())
 
 
-def ask_ultralytics_thop(path, size, channels=3):
-    """Has ultralytics-thop count the operations of the whole module in a file; what is returned waits for the answer."""
-    global _worker
-    if _worker is None:
-        found = (ULTRALYTICS_THOP / "thop").is_dir()
-        assert found, f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
-        _worker = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
-        )
-    _worker.stdin.write(json.dumps([str(path), list(size), channels]) + "\n")
-    _worker.stdin.flush()
-    return lambda: json.loads(_worker.stdout.readline())
-
-
-def work():
-    """The process that `ask_ultralytics_thop` starts."""
+def serve(answer):
+    """Answers the questions of an `UltralyticsThop`; whatever else is printed goes to standard error."""
     answers = os.dup(1)
     os.dup2(2, 1)
     assert ULTRALYTICS_THOP in Path(thop.__file__).parents
     for line in sys.stdin:
-        path, size, channels = json.loads(line)
-        model = torch.load(path, weights_only=False).to("meta").float()
-        operations, _ = thop.profile(model, (meta_input(size, channels),), verbose=False)
-        os.write(answers, (json.dumps(operations) + "\n").encode())
+        os.write(answers, (json.dumps(answer(*json.loads(line))) + "\n").encode())
+
+
+def count(path, size, channels):
+    """The operations of the whole module in a file."""
+    model = torch.load(path, weights_only=False).to("meta").float()
+    return thop.profile(model, (meta_input(size, channels),), verbose=False)[0]
+
+
+ultralytics_thop = UltralyticsThop(__file__)
 
 
 def operations(gflops):
@@ -121,7 +129,7 @@ def check_flops(model, size, path, channels=3, twin=None, ultralytics=True):
     """
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)
-    answer = ask_ultralytics_thop(path, size, channels) if ultralytics else None
+    answer = ultralytics_thop.ask(str(path), size, channels) if ultralytics else None
     folded = {conv for conv, _ in provable_pairs(twin or model)}
     expected = judged(model, size, channels, folded)
     result = report("info", path, "--image-size", f"{size[0]}x{size[1]}")
@@ -150,4 +158,4 @@ def check_flops(model, size, path, channels=3, twin=None, ultralytics=True):
 
 
 if __name__ == "__main__":
-    work()
+    serve(count)

@@ -1,39 +1,14 @@
 """What the original tools count in a YOLO model, whose forward cannot be traced."""
 
 import copy
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import thop
 import torch
+from flops_judges import UltralyticsThop, hollow, serve
 from helpers import CONVS, NORMS, report, tensors_in
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-
-# ultralytics-thop is a package of the same name: it stands beside the environment and runs in a process of its own.
-ULTRALYTICS_THOP = Path(os.environ.get("ULTRALYTICS_THOP", Path(sys.prefix) / "ultralytics-thop"))
-
-
-def hollow(model):
-    """The model with tensors of its shapes that take no room: one element each, seen everywhere."""
-    seen = {}
-
-    def empty(tensor):
-        if id(tensor) not in seen:
-            small = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
-            if isinstance(tensor, nn.Parameter):
-                small = nn.Parameter(small, requires_grad=tensor.requires_grad)
-            seen[id(tensor)] = small
-        return seen[id(tensor)]
-
-    for module in list(model.modules()):
-        for tensors in (module._parameters, module._buffers):
-            tensors.update({name: empty(tensor) for name, tensor in tensors.items() if tensor is not None})
-    return model
 
 
 def abstract(model):
@@ -82,43 +57,18 @@ def judged(model, x):
     )
 
 
-_worker = None
-
-
-def ultralytics_thop(path, size, device, own):
+def count(path, size, device, own):
     """What ultralytics-thop counts for the whole module in a file, and Ultralytics' own figure in GFLOPs."""
-    global _worker
-    if _worker is None:
-        assert (ULTRALYTICS_THOP / "thop").is_dir(), f"no ultralytics-thop in {ULTRALYTICS_THOP}: set ULTRALYTICS_THOP"
-        _worker = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ULTRALYTICS_THOP)},
-        )
-    _worker.stdin.write(json.dumps([str(path), list(size), device, own]) + "\n")
-    _worker.stdin.flush()
-    return json.loads(_worker.stdout.readline())
-
-
-def work():
-    """The process that `ultralytics_thop` asks."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    assert ULTRALYTICS_THOP in Path(thop.__file__).parents
-    import nets
-    import yolov7_blocks  # noqa: F401  (its classes, and YOLOv6's, stand in files)
     from ultralytics.utils.torch_utils import get_flops
 
-    nets.import_yolov5()
-    for line in sys.stdin:
-        path, size, device, own = json.loads(line)
-        model = torch.load(path, weights_only=False).eval()
-        if device == "meta":
-            abstract(model)
-        operations, _ = thop.profile(model, (torch.zeros(1, 3, *size, device=device),), verbose=False)
-        os.write(answers, (json.dumps([operations, get_flops(model, size) if own else None]) + "\n").encode())
+    model = torch.load(path, weights_only=False).eval()
+    if device == "meta":
+        abstract(model)
+    operations, _ = thop.profile(model, (torch.zeros(1, 3, *size, device=device),), verbose=False)
+    return operations, get_flops(model, size) if own else None
+
+
+ultralytics_thop = UltralyticsThop(__file__)
 
 
 def check_flops(model, size, path, device="meta", own=True, calling="?"):
@@ -150,10 +100,14 @@ def check_flops(model, size, path, device="meta", own=True, calling="?"):
     assert counts["macs"] == expected.macs
     assert counts["thop"] == 2 * expected.thop
     assert counts["readme"] == 2 * (expected.macs + expected.biases)
-    operations, gflops = ultralytics_thop(path, size, device, own)
+    operations, gflops = ultralytics_thop.ask(str(path), size, device, own)()
     assert counts["ultralytics"] == 2 * operations
     return result, gflops
 
 
 if __name__ == "__main__":
-    work()
+    import nets
+    import yolov7_blocks  # noqa: F401  (its classes, and YOLOv6's, stand in files)
+
+    nets.import_yolov5()
+    serve(count)

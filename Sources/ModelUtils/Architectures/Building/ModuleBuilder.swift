@@ -96,6 +96,7 @@ final class ModuleBuilder {
     }
   }
 
+  // No elements: never too large.
   private static let empty = try! Tensor(.float32, [0])
 
   // MARK: The whole
