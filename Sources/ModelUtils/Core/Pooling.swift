@@ -11,10 +11,12 @@ public struct Pool: Sendable, Hashable {
   public var ceilMode: Bool
   /// Whether padding counts among the elements of an average.
   public var countsPadding: Bool
+  /// What sums are divided by, in place of the elements that count.
+  public var divisor: Int?
 
   public init(
     _ kind: Kind, kernelSize: [Int], stride: [Int]? = nil, padding: [Int]? = nil, dilation: [Int]? = nil,
-    ceilMode: Bool = false, countsPadding: Bool = true
+    ceilMode: Bool = false, countsPadding: Bool = true, divisor: Int? = nil
   ) {
     self.kind = kind
     self.kernelSize = kernelSize
@@ -23,6 +25,7 @@ public struct Pool: Sendable, Hashable {
     self.dilation = dilation ?? kernelSize.map { _ in 1 }
     self.ceilMode = ceilMode
     self.countsPadding = countsPadding
+    self.divisor = divisor
   }
 }
 

@@ -1,32 +1,3 @@
-extension Graph {
-  /// The shape of every node's output for inputs of the given shapes, such as [1, 3, 640, 640].
-  /// - Throws: `ModelError` naming the module that cannot take what comes to it.
-  public func shapes(of inputShapes: [[Int]]) throws -> [[Int]] {
-    guard inputShapes.count == inputs.count else {
-      throw ModelError("takes \(inputs.count) inputs, not \(inputShapes.count)")
-    }
-    for shape in inputShapes { _ = try Shape.checked(shape) }
-    var remaining = inputShapes[...]
-    var shapes: [[Int]] = []
-    shapes.reserveCapacity(nodes.count)
-    for node in nodes {
-      let inputs = node.inputs.map { shapes[$0.node] }
-      do {
-        switch node.operation {
-        case .input: shapes.append(remaining.popFirst() ?? [])
-        case .layer(let layer):
-          guard let input = inputs.first else { throw ModelError("has no input") }
-          shapes.append(try Shape.checked(try layer.outputShape(of: input)))
-        case .function(let function): shapes.append(try Shape.checked(try function.outputShape(of: inputs)))
-        }
-      } catch let error as ModelError {
-        throw error.about(node.path)
-      }
-    }
-    return shapes
-  }
-}
-
 /// Arithmetic of shapes that refuses instead of overflowing.
 enum Shape {
   /// Far beyond any picture or layer, and small enough that products of two stay in range.

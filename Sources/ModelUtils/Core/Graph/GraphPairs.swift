@@ -17,31 +17,42 @@ extension Graph {
     var runs: [Identity: Int] = [:]
     var pairedRuns: [Identity: Int] = [:]
     for (index, node) in nodes.enumerated() {
-      guard let module = node.module else { continue }
+      guard let module = ownModule(of: node) else { continue }
       runs[module, default: 0] += 1
-      guard case .layer(.batchNorm) = node.operation, let source = node.inputs.first, node.inputs.count == 1,
-        nodes[source.node].operation.isLinear, let layer = nodes[source.node].module, users[source.node] == [index],
+      guard node.operation.isBatchNorm, let source = node.operands.first, let place = producer(of: source),
+        nodes[place].operation.isLinear, let layer = ownModule(of: nodes[place]), users[source.index] == [index],
         !results.contains(source), partners[module, default: layer] == layer, partners[layer, default: module] == module
       else { continue }
       (partners[module], partners[layer]) = (layer, module)
       pairedRuns[module, default: 0] += 1
       pairedRuns[layer, default: 0] += 1
-      candidates.append(NormalizedLayer(layer: source.node, batchNorm: index))
+      candidates.append(NormalizedLayer(layer: place, batchNorm: index))
     }
     return candidates.filter { pair in
       [pair.layer, pair.batchNorm].allSatisfy { place in
-        nodes[place].module.map { runs[$0] == pairedRuns[$0] } ?? false
+        ownModule(of: nodes[place]).map { runs[$0] == pairedRuns[$0] } ?? false
       }
     }
   }
+
+  /// The module whose own convolution, product or batch norm a node is; nil for what prepares its input, and for
+  /// functions.
+  package func ownModule(of node: Node) -> Identity? {
+    guard node.operation.isLinear || node.operation.isBatchNorm else { return nil }
+    return layerScope(of: node)?.module
+  }
 }
 
-extension Graph.Operation {
+extension Operation {
   /// A convolution or a linear layer.
   package var isLinear: Bool {
     switch self {
-    case .layer(.convolution), .layer(.linear): true
+    case .convolution, .linear: true
     default: false
     }
+  }
+
+  package var isBatchNorm: Bool {
+    if case .batchNorm = self { true } else { false }
   }
 }

@@ -1,0 +1,219 @@
+/// What a node of a graph computes: everything but its operands. Axes are counted from the end when negative.
+///
+/// The set is closed: type inference, the reference interpreter and every other reader of graphs switch over it without
+/// a default.
+public enum Operation: Sendable, Hashable {
+  // MARK: Products
+
+  /// Input [batch, in, spatial…], weight [out, in / groups, kernel…] ([in, out / groups, kernel…] when transposed), and
+  /// perhaps a bias [out].
+  case convolution(ConvolutionGeometry)
+  /// Input […, in], weight [out, in] and perhaps a bias [out]: `F.linear`.
+  case linear
+  /// The product of two inputs over their last two axes, the others broadcast.
+  case matrixProduct
+  /// A product of two operands by an equation such as `bnqc,bkc->bqnk`.
+  case einsum(String)
+  /// Queries […, length, features], keys, values and perhaps a mask that is added to the scores (bool: that keeps them):
+  /// `scaled_dot_product_attention`. The scale is 1/√features where it is nil.
+  case attention(scale: Double?)
+
+  // MARK: Normalisation
+
+  /// Input [batch, channels, …], weight, bias, mean and variance of each channel.
+  ///
+  /// In training it normalises by the batch's own statistics and has three results: output, new mean, new variance.
+  case batchNorm(BatchNormMode, eps: Double)
+  /// Over the last axes; weight and bias may follow.
+  case layerNorm(axes: Int, eps: Double)
+  /// By the root of the mean square of the last axes; a weight may follow. An eps of nil is the type's own.
+  case rmsNorm(axes: Int, eps: Double?)
+  /// Input [batch, channels, …] by groups of channels; weight and bias may follow. As many groups as channels make an
+  /// instance norm.
+  case groupNorm(groups: Int, eps: Double)
+  case softmax(axis: Int, isLogarithm: Bool)
+
+  // MARK: Element by element
+
+  case unary(Unary)
+  /// The negative elements times a slope for each channel (or one for all), the second operand.
+  case prelu
+  case binary(Binary)
+  /// Gives bool.
+  case compare(Comparison)
+  /// The second operand where the first is true, else the third.
+  case select
+  case convert(DType)
+  /// Zeroes elements at random and scales the others, in training.
+  case dropout(Dropout)
+
+  // MARK: Over axes
+
+  case reduce(Reduction, axes: [Int], keepsAxes: Bool)
+  /// The place of the largest element, the first of equal ones.
+  case argmax(axis: Int, keepsAxis: Bool)
+  /// The largest elements in falling order, all where there are fewer, and their places: two results.
+  case topK(axis: Int, count: Int)
+
+  // MARK: Over windows
+
+  case pool(Pool)
+  case adaptivePool(AdaptivePool)
+  /// The spatial axes of [batch, channels, spatial…] in another size.
+  case resize(Resize)
+  case pad([Margin], PadMode)
+  /// A picture [batch, channels, height, width] between its pixels, at places [batch, rows, columns, 2] from -1 to 1
+  /// (x, y), zero outside.
+  case gridSample(alignsCorners: Bool)
+
+  // MARK: Arrangement
+
+  case pixelShuffle(PixelShuffle)
+  case concatenate(axis: Int)
+  /// Along a new axis.
+  case stack(axis: Int)
+  /// Parts of an axis, one result each.
+  case split(axis: Int, Parts)
+  /// From `start` to `end` (nil: to the last) in steps.
+  case slice(axis: Int, start: Int, end: Int?, step: Int)
+  /// The elements of an axis of the first operand at the places that the second names; the axes before `batchAxes` go
+  /// along in both.
+  case gather(axis: Int, batchAxes: Int)
+  /// Extents may refer to the shapes of further operands.
+  case reshape([Extent])
+  case permute([Int])
+  /// Repeats axes of length 1; extents may refer to the shapes of further operands.
+  case expand([Extent])
+  /// 0, 1, 2, … as many as the operand's axis has elements, in the operand's type.
+  case coordinates(axis: Int)
+  /// The operand's shape as int64.
+  case shape
+
+  /// What is not known: it is carried, printed and refused by name.
+  case other(String)
+
+  /// How many results it has.
+  public var resultCount: Int {
+    switch self {
+    case .batchNorm(.training, _): 3
+    case .topK: 2
+    case .split(_, .sizes(let sizes)): sizes.count
+    case .split(_, .equal(let count)): count
+    case .split(_, .extents(let extents)): extents.count
+    default: 1
+    }
+  }
+
+  /// How a `split` divides.
+  public enum Parts: Sendable, Hashable {
+    case sizes([Int])
+    /// `chunk`: equal parts, the last perhaps shorter.
+    case equal(Int)
+    /// Lengths that follow from the shapes of further operands.
+    case extents([Extent])
+  }
+}
+
+/// The length of an axis.
+public enum Extent: Sendable, Hashable {
+  case fixed(Int)
+  /// What remains; at most one axis may be so.
+  case inferred
+  /// `multiple / divisor` of an axis of an operand (0: the tensor that is reshaped).
+  case of(operand: Int, axis: Int, multiple: Int = 1, divisor: Int = 1)
+  /// An element of an operand whose value is known beforehand.
+  case element(operand: Int, index: Int)
+}
+
+public enum BatchNormMode: Sendable, Hashable {
+  case inference
+  /// By the batch's statistics; a momentum of nil averages all batches alike.
+  case training(momentum: Double?)
+}
+
+/// How a convolution slides; one entry for each spatial axis.
+public struct ConvolutionGeometry: Sendable, Hashable {
+  public var stride: [Int]
+  public var padding: [Margin]
+  public var dilation: [Int]
+  public var groups: Int
+  public var isTransposed: Bool
+  /// What a transposed convolution adds to the end of its output.
+  public var outputPadding: [Int]
+
+  public init(
+    stride: [Int], padding: [Margin], dilation: [Int], groups: Int = 1, isTransposed: Bool = false,
+    outputPadding: [Int]? = nil
+  ) {
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+    self.isTransposed = isTransposed
+    self.outputPadding = outputPadding ?? stride.map { _ in 0 }
+  }
+}
+
+/// What is added before and after the elements of an axis; negative amounts cut.
+public struct Margin: Sendable, Hashable {
+  public var before: Int
+  public var after: Int
+
+  public init(_ before: Int, _ after: Int) {
+    self.before = before
+    self.after = after
+  }
+
+  public init(_ both: Int) { self.init(both, both) }
+}
+
+public enum PadMode: Sendable, Hashable {
+  case constant(Double)
+  /// Mirrored at the last element, which is not repeated.
+  case reflect
+  case replicate
+  case circular
+}
+
+public struct Resize: Sendable, Hashable {
+  public enum Target: Sendable, Hashable {
+    /// One entry for each spatial axis.
+    case size([Int])
+    /// Factors; sizes are rounded down.
+    case scale([Double])
+    /// The spatial size of the second operand.
+    case operand
+  }
+
+  public enum Mode: Sendable, Hashable { case nearest, nearestExact, linear, cubic }
+
+  public var target: Target
+  public var mode: Mode
+  /// Whether the corner pixels' centres, not their corners, stay in place.
+  public var alignsCorners: Bool
+
+  public init(_ target: Target, mode: Mode = .nearest, alignsCorners: Bool = false) {
+    self.target = target
+    self.mode = mode
+    self.alignsCorners = alignsCorners
+  }
+}
+
+public struct Dropout: Sendable, Hashable {
+  /// What is dropped together.
+  public enum Unit: Sendable, Hashable {
+    case element
+    case channel
+    /// All that belongs to one entry of the batch: stochastic depth by rows.
+    case row
+    case tensor
+  }
+
+  public var probability: Double
+  public var unit: Unit
+
+  public init(probability: Double, unit: Unit = .element) {
+    self.probability = probability
+    self.unit = unit
+  }
+}
