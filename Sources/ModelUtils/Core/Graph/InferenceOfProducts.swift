@@ -79,7 +79,7 @@ extension Inference {
     else { throw ModelError("attention takes queries, keys and values that go together") }
     if operands.count == 4 {
       let scores = queries.dropLast() + [keys[keys.count - 2]]
-      guard try Shape.broadcast([scores, operands[3].shape]) == scores else {
+      guard try Shape.broadcast([Array(scores), operands[3].shape]) == Array(scores) else {
         throw ModelError("the mask \(operands[3].shape) does not fit scores \(scores)")
       }
     }
