@@ -70,7 +70,7 @@ extension Graph {
   /// The shape of every value for float32 inputs of the given shapes, such as [1, 3, 640, 640].
   /// - Throws: as `types(of:)`.
   public func shapes(of inputShapes: [[Int]]) throws -> [[Int]] {
-    try types(of: inputShapes.map { TensorType($0) }).types.map(\.shape)
+    try types(of: inputShapes.map { TensorType(.float32, $0) }).types.map(\.shape)
   }
 }
 

@@ -92,7 +92,7 @@ extension Inference {
     guard (0...axis).contains(batchAxes), places.count >= batchAxes,
       input.prefix(batchAxes) == places.prefix(batchAxes)
     else { throw ModelError("has places \(places) for \(input)") }
-    return input.prefix(axis) + places.dropFirst(batchAxes) + input.dropFirst(axis + 1)
+    return Array(input.prefix(axis) + places.dropFirst(batchAxes) + input.dropFirst(axis + 1))
   }
 
   static func permuted(_ input: [Int], _ axes: [Int]) throws -> [Int] {

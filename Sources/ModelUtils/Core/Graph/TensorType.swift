@@ -4,7 +4,7 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
   /// Empty for a scalar.
   public var shape: [Int]
 
-  public init(_ dtype: DType = .float32, _ shape: [Int]) {
+  public init(_ dtype: DType, _ shape: [Int]) {
     self.dtype = dtype
     self.shape = shape
   }
