@@ -57,7 +57,7 @@ extension Unary {
     case .reciprocal: 1 / x
     case .round: x.rounded(.toNearestOrEven)
     case .rsqrt: 1 / x.squareRoot()
-    case .sign: x > 0 ? 1 : x < 0 ? -1 : x
+    case .sign: x > 0 ? 1 : x < 0 ? -1 : 0
     case .sin: CMath.sin(x)
     case .sqrt: x.squareRoot()
     case .square: x * x
@@ -68,7 +68,7 @@ extension Unary {
     case .elu(let alpha): x > 0 ? x : alpha * CMath.expm1(x)
     case .gelu(false): 0.5 * x * (1 + CMath.erf(x * 0.5.squareRoot()))
     case .gelu(true): 0.5 * x * (1 + CMath.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-    case .hardshrink(let lambda): x > lambda || x < -lambda ? x : 0
+    case .hardshrink(let lambda): x <= lambda && x >= -lambda ? 0 : x
     case .hardsigmoid: Swift.min(Swift.max(x + 3, 0), 6) / 6
     case .hardswish: x * Swift.min(Swift.max(x + 3, 0), 6) / 6
     case .leakyReLU(let slope): x > 0 ? x : slope * x
@@ -79,7 +79,7 @@ extension Unary {
     case .sigmoid: 1 / (1 + CMath.exp(-x))
     case .silu: x / (1 + CMath.exp(-x))
     case .softplus(let beta, let threshold): x * beta > threshold ? x : CMath.log1p(CMath.exp(x * beta)) / beta
-    case .softshrink(let lambda): x > lambda ? x - lambda : x < -lambda ? x + lambda : 0
+    case .softshrink(let lambda): x > lambda ? x - lambda : x < -lambda ? x + lambda : x.isNaN ? x : 0
     case .softsign: x / (1 + Swift.abs(x))
     case .tanh: CMath.tanh(x)
     case .tanhshrink: x - CMath.tanh(x)

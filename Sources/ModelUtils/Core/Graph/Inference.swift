@@ -95,6 +95,7 @@ enum Inference {
     case .layerNorm(let axes, _), .rmsNorm(let axes, _): return [try layerNorm(axes, operands)]
     case .groupNorm(let groups, _): return [try groupNorm(groups, operands)]
     case .softmax(let axis, _):
+      try requireFloating(first)
       if !first.shape.isEmpty { _ = try Shape.axis(axis, first.shape.count) }
       return [first]
     case .unary(let function):
@@ -110,14 +111,19 @@ enum Inference {
       guard (0...1).contains(dropout.probability) else { throw ModelError("cannot drop \(dropout.probability)") }
       return [first]
     case .reduce(let reduction, let axes, let keepsAxes):
-      let dtype: DType = reduction == .sum && first.dtype.isInteger ? .int64 : first.dtype
+      if reduction == .mean || reduction == .norm { try requireFloating(first) }
+      let dtype: DType = (reduction == .sum || reduction == .product) && first.dtype.isInteger ? .int64 : first.dtype
       return [TensorType(dtype, try reduced(first.shape, axes, keepsAxes))]
     case .argmax(let axis, let keepsAxis): return [TensorType(.int64, try reduced(first.shape, [axis], keepsAxis))]
     case .topK(let axis, let count):
       let shape = try topK(first.shape, axis, count)
       return [first.with(shape), TensorType(.int64, shape)]
-    case .pool(let pool): return same(try pool.outputShape(of: first.shape))
-    case .adaptivePool(let pool): return same(try pool.outputShape(of: first.shape))
+    case .pool(let pool):
+      if pool.kind == .average { try requireFloating(first) }
+      return same(try pool.outputShape(of: first.shape))
+    case .adaptivePool(let pool):
+      if pool.kind == .average { try requireFloating(first) }
+      return same(try pool.outputShape(of: first.shape))
     case .resize(let resize): return same(try resize.outputShape(of: operands.map(\.shape)))
     case .pad(let margins, let mode): return same(try padded(first.shape, margins, mode))
     case .gridSample: return same(try gridSample(operands.map(\.shape)))
@@ -136,6 +142,11 @@ enum Inference {
     case .shape: return [TensorType(.int64, [first.shape.count])]
     case .other(let name): throw ModelError("what \(name) computes is not known")
     }
+  }
+
+  /// - Throws: `ModelError` for whole numbers, whose fractions would be lost.
+  static func requireFloating(_ type: TensorType) throws {
+    if type.dtype.isInteger { throw ModelError("takes numbers with fractions, but \(type.dtype.rawValue) comes to it") }
   }
 
   static func pair(_ operands: [TensorType]) throws -> [TensorType] {

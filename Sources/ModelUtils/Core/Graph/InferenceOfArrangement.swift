@@ -11,9 +11,10 @@ extension Inference {
         case .constant: true
         case .reflect: largest <= 0 || largest < size
         case .replicate: largest <= 0 || size > 0
-        case .circular: largest <= size
+        case .circular: largest <= size + min(margin.before, 0) + min(margin.after, 0)
         }
-      guard isPossible, size + margin.before + margin.after >= 0, size + min(margin.before, 0) + min(margin.after, 0) >= 0
+      guard isPossible, size + margin.before + margin.after >= 0,
+        size + min(margin.before, 0) + min(margin.after, 0) >= 0
       else { throw ModelError("cannot pad \(size) elements by \(margin.before) and \(margin.after)") }
     }
     return zip(input, margins).map { $0 + $1.before + $1.after }

@@ -97,6 +97,7 @@ extension Inference {
     guard operands[0].shape[1] == features[0] else {
       throw ModelError("takes \(features[0]) channels, but \(operands[0].shape[1]) come to it")
     }
+    try requireFloating(operands[0])
     guard case .training = mode else { return [operands[0]] }
     guard Shape.count(operands[0].shape) > features[0] else {
       throw ModelError("a batch norm in training needs more than one value per channel")
@@ -105,6 +106,7 @@ extension Inference {
   }
 
   static func layerNorm(_ axes: Int, _ operands: [TensorType]) throws -> TensorType {
+    try requireFloating(operands[0])
     let input = operands[0].shape
     guard (1...max(input.count, 1)).contains(axes), axes <= input.count, operands.count <= 3 else {
       throw ModelError("normalises \(axes) axes, but \(input) comes to it")
@@ -116,6 +118,7 @@ extension Inference {
   }
 
   static func groupNorm(_ groups: Int, _ operands: [TensorType]) throws -> TensorType {
+    try requireFloating(operands[0])
     let input = operands[0].shape
     guard input.count >= 2, operands.count <= 3, groups > 0, input[1] % groups == 0 else {
       throw ModelError("cannot divide \(input) into \(groups) groups")
