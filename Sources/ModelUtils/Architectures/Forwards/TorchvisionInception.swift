@@ -11,7 +11,7 @@ extension Forward {
         "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c")
       let pooled = net.has("avgpool") ? try net(features, "avgpool", "dropout") : try net.averagePool(features)
       return try net(net.flatten(pooled), "fc")
-    },
+    }.leaving("AuxLogits").inferenceOnly,
     "torchvision.models.inception.InceptionA": Forward { block, x in
       try block.concatenate([
         block(x, "branch1x1"), block(x, "branch5x5_1", "branch5x5_2"),
@@ -57,10 +57,10 @@ extension ForwardCall {
   }
 
   fileprivate func maxPool(_ x: Value) throws -> Value {
-    try emit(.pool(Pool(.max, kernelSize: [3, 3], stride: [2, 2])), x)
+    try maxPool(x, kernel: 3, stride: 2)
   }
 
   fileprivate func averageOfNeighbours(_ x: Value) throws -> Value {
-    try emit(.pool(Pool(.average, kernelSize: [3, 3], stride: [1, 1], padding: [1, 1])), x)
+    try averagePool(x, kernel: 3, stride: 1, padding: 1)
   }
 }

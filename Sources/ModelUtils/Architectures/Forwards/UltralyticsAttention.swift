@@ -9,10 +9,10 @@ extension Forward {
         let (heads, keys, values) = (try block.int("num_heads"), try block.int("key_dim"), try block.int("head_dim"))
         let qkv = try block.reshape(
           block(x, "qkv"),
-          [.of(input: 0, axis: 0), .fixed(heads), .fixed(keys * 2 + values), .inferred])
+          [.of(operand: 0, axis: 0), .fixed(heads), .fixed(keys * 2 + values), .inferred])
         let parts = try block.split(qkv, [keys, keys, values], axis: 2)
         func picture(_ tensor: ForwardCall.Value) throws -> ForwardCall.Value {
-          try block.reshape(tensor, (0..<4).map { .of(input: 1, axis: $0) }, like: x)
+          try block.reshape(tensor, (0..<4).map { .of(operand: 1, axis: $0) }, like: x)
         }
         let y = try picture(block.attend(parts[0], parts[1], parts[2]))
         return try block(block.add(y, block(picture(parts[2]), "pe")), "proj")
@@ -38,16 +38,16 @@ extension Forward {
         if area > 1 {
           qkv = try block.reshape(
             qkv,
-            [.of(input: 0, axis: 0, multiple: area), .of(input: 0, axis: 1, divisor: area), .of(input: 0, axis: 2)])
+            [.of(operand: 0, axis: 0, multiple: area), .of(operand: 0, axis: 1, divisor: area), .of(operand: 0, axis: 2)])
         }
         let spread = try block.reshape(
-          qkv, [.of(input: 0, axis: 0), .of(input: 0, axis: 1), .fixed(heads), .fixed(size * 3)])
+          qkv, [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(heads), .fixed(size * 3)])
         let parts = try block.split(block.permute(spread, [0, 2, 3, 1]), [size, size, size], axis: 2)
         // Whatever the area, the positions of one picture stand in order.
         func picture(_ tensor: ForwardCall.Value) throws -> ForwardCall.Value {
           let positions = try block.reshape(
             block.permute(tensor, [0, 3, 1, 2]),
-            [.of(input: 1, axis: 0), .of(input: 1, axis: 2), .of(input: 1, axis: 3), .inferred], like: x)
+            [.of(operand: 1, axis: 0), .of(operand: 1, axis: 2), .of(operand: 1, axis: 3), .inferred], like: x)
           return try block.permute(positions, [0, 3, 1, 2])
         }
         let y = try picture(block.attend(parts[0], parts[1], parts[2]))

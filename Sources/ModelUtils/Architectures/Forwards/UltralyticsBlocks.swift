@@ -7,10 +7,10 @@ extension Forward {
     [
       "DFL": Forward { block, x in
         let bins = try block.reshape(
-          x, [.of(input: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(input: 0, axis: 2)])
+          x, [.of(operand: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(operand: 0, axis: 2)])
         let weights = try block.softmax(block.permute(bins, [0, 2, 1, 3]), axis: 1)
         return try block.reshape(
-          block(weights, "conv"), [.of(input: 0, axis: 0), .fixed(4), .of(input: 0, axis: 3)])
+          block(weights, "conv"), [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
       },
       "Proto": .chain("cv1", "upsample", "cv2", "cv3"),
       "Proto26": .list { block, inputs in
@@ -80,7 +80,7 @@ extension Forward {
       "RepBottleneck": .bottleneck,
       "BottleneckCSP": .bottleneckCSP,
       "ResNetBlock": Forward { block, x in
-        try block.activate(.relu, block.add(block(x, "cv1", "cv2", "cv3"), block(x, "shortcut")))
+        try block.relu(block.add(block(x, "cv1", "cv2", "cv3"), block(x, "shortcut")))
       },
       "ResNetLayer": .chain("layer"),
       "RepNCSPELAN4": .elan,
@@ -141,9 +141,5 @@ extension ForwardCall {
         last = try self(last, child)
         return last
       }
-  }
-
-  func stack(_ inputs: [Value], axis: Int = 0) throws -> Value {
-    try emit(.function(.stack(axis: axis)), inputs)
   }
 }

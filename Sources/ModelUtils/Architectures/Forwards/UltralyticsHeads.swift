@@ -87,9 +87,4 @@ extension ForwardCall {
       [gather(permute(boxes, [0, 2, 1]), places), score, map("class", score)]
         + others.map { try gather(permute($0, [0, 2, 1]), places) }, axis: 2)
   }
-
-  /// Elements of an axis at the places that another tensor names.
-  func gather(_ input: Value, _ places: Value, axis: Int = 1) throws -> Value {
-    try emit(.gather(axis: axis), input, places)
-  }
 }

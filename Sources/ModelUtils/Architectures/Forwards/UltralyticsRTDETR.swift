@@ -26,7 +26,7 @@ extension Forward {
         // Of all classes of all queries the best.
         let best = try head.emit(.largest(axis: 1, count: queries), head.flatten(classes))
         let score = try head.reshape(
-          head.gather(head.flatten(classes), best), [.of(input: 0, axis: 0), .of(input: 0, axis: 1), .fixed(1)])
+          head.gather(head.flatten(classes), best), [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(1)])
         return try head.concatenate([head.gather(boxes, best), score, head.map("class", score)], axis: 2)
       }
     ])

@@ -19,9 +19,9 @@ extension Forward {
         }
         let waves = try layer.concatenate(angles.flatMap { try [layer.map("sin", $0), layer.map("cos", $0)] })
         let positions = try layer.reshape(
-          waves, [.fixed(1), .of(input: 0, axis: 0), .of(input: 0, axis: 1)])
+          waves, [.fixed(1), .of(operand: 0, axis: 0), .of(operand: 0, axis: 1)])
         let y = try layer.encode(layer.permute(layer.flatten(x, start: 2), [0, 2, 1]), positions: positions)
-        return try layer.reshape(layer.permute(y, [0, 2, 1]), (0..<4).map { .of(input: 1, axis: $0) }, like: x)
+        return try layer.reshape(layer.permute(y, [0, 2, 1]), (0..<4).map { .of(operand: 1, axis: $0) }, like: x)
       },
       "TransformerLayer": .transformerLayer,
       "TransformerBlock": .transformerBlock,
@@ -31,11 +31,11 @@ extension Forward {
         var y = x
         for (index, layer) in layers.enumerated() {
           y = try block(y, layer)
-          if index < last { y = block.has("act") ? try block(y, "act") : try block.activate(.relu, y) }
+          if index < last { y = block.has("act") ? try block(y, "act") : try block.relu(y) }
         }
         if block.isTrue("residual") { y = try block.add(y, x) }
         if block.has("out_norm") { y = try block(y, "out_norm") }
-        return block.isTrue("sigmoid") ? try block.activate(.sigmoid, y) : y
+        return block.isTrue("sigmoid") ? try block.sigmoid(y) : y
       },
       "LayerNorm2d": Forward { block, x in
         guard let features = block.module.parameters["weight"]?.tensor.shape else { throw block.missing("weight") }
@@ -53,14 +53,14 @@ extension Forward {
         func spread(_ tensor: ForwardCall.Value, _ extents: [Int]) throws -> ForwardCall.Value {
           try layer.reshape(
             tensor,
-            [.of(input: 0, axis: 0), .of(input: 0, axis: 1)] + extents.map { .fixed($0) })
+            [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1)] + extents.map { .fixed($0) })
         }
         let values = try spread(layer(inputs[2], "value_proj"), [heads, size / heads])
         let offsets = try spread(layer(inputs[0], "sampling_offsets"), [heads, points, 2])
         let weights = try spread(layer(inputs[0], "attention_weights"), [heads, points])
         let boxes = try layer.reshape(
           layer.slice(inputs[1], axis: -1, to: 2),
-          [.of(input: 0, axis: 0), .of(input: 0, axis: 1), .fixed(1), .fixed(1), .of(input: 0, axis: -1)])
+          [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(1), .fixed(1), .of(operand: 0, axis: -1)])
         let sampled = try layer.emit(
           .deformableAttention, values, layer.add(boxes, offsets), layer.softmax(weights, axis: -1))
         return try layer(sampled, "output_proj")

@@ -34,26 +34,26 @@ extension Forward {
       let parts = try block.reshape(
         x,
         [
-          .of(input: 0, axis: 0), .of(input: 0, axis: 1), .of(input: 0, axis: 2, divisor: gain), .fixed(gain),
-          .of(input: 0, axis: 3, divisor: gain), .fixed(gain),
+          .of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .of(operand: 0, axis: 2, divisor: gain), .fixed(gain),
+          .of(operand: 0, axis: 3, divisor: gain), .fixed(gain),
         ])
       return try block.reshape(
         block.permute(parts, [0, 3, 5, 1, 2, 4]),
-        [.of(input: 0, axis: 0), .inferred, .of(input: 0, axis: 4), .of(input: 0, axis: 5)])
+        [.of(operand: 0, axis: 0), .inferred, .of(operand: 0, axis: 4), .of(operand: 0, axis: 5)])
     },
     "models.common.Expand": Forward { block, x in
       let gain = try block.int("gain")
       let parts = try block.reshape(
         x,
         [
-          .of(input: 0, axis: 0), .fixed(gain), .fixed(gain), .inferred, .of(input: 0, axis: 2),
-          .of(input: 0, axis: 3),
+          .of(operand: 0, axis: 0), .fixed(gain), .fixed(gain), .inferred, .of(operand: 0, axis: 2),
+          .of(operand: 0, axis: 3),
         ])
       return try block.reshape(
         block.permute(parts, [0, 3, 4, 1, 5, 2]),
         [
-          .of(input: 0, axis: 0), .of(input: 0, axis: 1), .of(input: 1, axis: 2, multiple: gain),
-          .of(input: 1, axis: 3, multiple: gain),
+          .of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .of(operand: 1, axis: 2, multiple: gain),
+          .of(operand: 1, axis: 3, multiple: gain),
         ], like: x)
     },
     "models.common.Concat": .list { try $0.concatenate($1, axis: $0.int("d")) },
@@ -67,9 +67,9 @@ extension Forward {
     "models.common.Proto": .chain("cv1", "upsample", "cv2", "cv3"),
     "models.common.Flatten": Forward { try $0.flatten($1) },
     "models.yolo.Flatten": Forward { try $0.flatten($1) },
-    "models.activations.SiLU": Forward { try $0.activate(.silu, $1) },
-    "utils.activations.SiLU": Forward { try $0.activate(.silu, $1) },
-    "models.activations.Hardswish": Forward { try $0.activate(.hardswish, $1) },
-    "utils.activations.Hardswish": Forward { try $0.activate(.hardswish, $1) },
+    "models.activations.SiLU": Forward { try $0.unary(.silu, $1) },
+    "utils.activations.SiLU": Forward { try $0.unary(.silu, $1) },
+    "models.activations.Hardswish": Forward { try $0.unary(.hardswish, $1) },
+    "utils.activations.Hardswish": Forward { try $0.unary(.hardswish, $1) },
   ]
 }

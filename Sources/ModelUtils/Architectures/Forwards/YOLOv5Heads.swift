@@ -37,9 +37,9 @@ extension ForwardCall {
       let (level, input) = pair
       let raw = try chain(input, isImplicit ? ["ia.\(index)", level, "im.\(index)"] : [level])
       let boxes = try reshape(
-        raw, [.of(input: 0, axis: 0), .fixed(anchors), .fixed(outputs), .of(input: 0, axis: 2), .of(input: 0, axis: 3)])
+        raw, [.of(operand: 0, axis: 0), .fixed(anchors), .fixed(outputs), .of(operand: 0, axis: 2), .of(operand: 0, axis: 3)])
       let decoded = try map("decode", activate(.sigmoid, permute(boxes, [0, 1, 3, 4, 2])))
-      return try reshape(decoded, [.of(input: 0, axis: 0), .inferred, .fixed(outputs)])
+      return try reshape(decoded, [.of(operand: 0, axis: 0), .inferred, .fixed(outputs)])
     }
   }
 }

@@ -3,7 +3,7 @@ import ModelCore
 extension Forward {
   /// The blocks of YOLOv6's layers/common.py, from 0.1 to 0.4.
   static let yolov6Blocks: [String: Forward] = [
-    "yolov6.layers.common.SiLU": Forward { try $0.activate(.silu, $1) },
+    "yolov6.layers.common.SiLU": Forward { try $0.unary(.silu, $1) },
     "yolov6.layers.common.Conv": .chain("conv", "bn", "act"),
     "yolov6.layers.common.Conv.forward_fuse": .chain("conv", "act"),
     "yolov6.layers.common.SimConv": .chain("conv", "bn", "act"),

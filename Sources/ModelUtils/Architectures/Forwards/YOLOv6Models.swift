@@ -71,8 +71,8 @@ extension ForwardCall {
   /// The mean of each side's distribution of distances, where the head predicts distributions.
   fileprivate func expectedDistances(_ regression: Value) throws -> Value {
     guard isTrue("use_dfl") else { return regression }
-    let bins = try reshape(regression, [.of(input: 0, axis: 0), .fixed(4), .fixed(int("reg_max") + 1), .inferred])
+    let bins = try reshape(regression, [.of(operand: 0, axis: 0), .fixed(4), .fixed(int("reg_max") + 1), .inferred])
     let means = try self(softmax(permute(bins, [0, 2, 1, 3]), axis: 1), "proj_conv")
-    return try reshape(means, [.of(input: 0, axis: 0), .fixed(4), .of(input: 0, axis: 3)])
+    return try reshape(means, [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
   }
 }

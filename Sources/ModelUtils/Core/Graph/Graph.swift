@@ -46,6 +46,12 @@ public struct Graph: Sendable {
     public let requiresGrad: Bool
     /// Whether it is no parameter, such as a running mean.
     public let isBuffer: Bool
+
+    package init(tensor: Tensor, requiresGrad: Bool, isBuffer: Bool) {
+      self.tensor = tensor
+      self.requiresGrad = requiresGrad
+      self.isBuffer = isBuffer
+    }
   }
 
   public private(set) var definitions: [Definition] = []
