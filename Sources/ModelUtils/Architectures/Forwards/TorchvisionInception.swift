@@ -3,15 +3,21 @@ import ModelCore
 extension Forward {
   /// Inception v3. Its auxiliary head runs in training only.
   static let torchvisionInception: [String: Forward] = [
-    "torchvision.models.inception.Inception3": Forward { net, x in
-      let first = try net(net.transformInput(x), "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
+    "torchvision.models.inception.Inception3": Forward.lists { net, inputs in
+      let first = try net(net.transformInput(net.only(inputs)), "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
       let second = try net(net.maxPool(first, "maxpool1"), "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-      let features = try net(
+      let middle = try net(
         net.maxPool(second, "maxpool2"), "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c",
-        "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c")
+        "Mixed_6d", "Mixed_6e")
+      let features = try net(middle, "Mixed_7a", "Mixed_7b", "Mixed_7c")
       let pooled = net.has("avgpool") ? try net(features, "avgpool", "dropout") : try net.averagePool(features)
-      return try net(net.flatten(pooled), "fc")
-    }.leaving("AuxLogits").inferenceOnly,
+      let classes = try net(net.flatten(pooled), "fc")
+      return net.isTraining && net.has("AuxLogits") ? try [classes, net(middle, "AuxLogits")] : [classes]
+    }.leaving("AuxLogits"),
+    "torchvision.models.inception.InceptionAux": Forward { head, x in
+      let y = try head(head.averagePool(x, kernel: 5, stride: 3), "conv0", "conv1")
+      return try head(head.flatten(head.averagePool(y)), "fc")
+    },
     "torchvision.models.inception.InceptionA": Forward { block, x in
       try block.concatenate([
         block(x, "branch1x1"), block(x, "branch5x5_1", "branch5x5_2"),

@@ -57,9 +57,13 @@ extension Forward {
         ], like: x)
     },
     "models.common.Concat": .list { try $0.concatenate($1, axis: $0.int("d")) },
-    "models.experimental.Sum": .list { sum, inputs in
-      guard let first = inputs.first else { throw ModelError("has no input", subject: sum.path) }
-      return try inputs.dropFirst().reduce(first) { try sum.add($0, $1) }
+    "models.experimental.Sum": .list { block, inputs in
+      guard let first = inputs.first, block.isTrue("weight") else { return try block.sum(inputs) }
+      let weights = try block.multiply(block.sigmoid(block.weight("w")), 2)
+      return try inputs.dropFirst().enumerated().reduce(first) { sum, next in
+        let weight = try block.slice(weights, axis: 0, from: next.offset, to: next.offset + 1)
+        return try block.add(sum, block.multiply(next.element, weight))
+      }
     },
     "models.experimental.MixConv2d": Forward { block, x in
       try block(block.concatenate(block.list("m").map { try block(x, $0) }), "bn", "act")

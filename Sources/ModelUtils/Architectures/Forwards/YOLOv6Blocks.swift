@@ -81,7 +81,9 @@ extension ForwardCall {
   fileprivate func activated(_ x: Value) throws -> Value { has("act") ? try self(x, "act") : x }
 
   fileprivate func scaledShortcut(_ x: Value, _ y: Value) throws -> Value {
-    isTrue("shortcut") ? try add(y, map("scale", x)) : y
+    guard isTrue("shortcut") else { return y }
+    guard let alpha = optionalWeight("alpha") else { return try add(y, multiply(x, double("alpha"))) }
+    return try add(y, multiply(alpha, x))
   }
 
   /// The branches of a RepVGG block added up, or the convolution that they were merged into.
