@@ -5,7 +5,8 @@ extension Forward {
   static let torchvision = [
     torchvisionOps, torchvisionResNet, torchvisionVGG, torchvisionSqueezeNet, torchvisionDenseNet,
     torchvisionMobileNet, torchvisionEfficientNet, torchvisionRegNet, torchvisionShuffleNet, torchvisionMNASNet,
-    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionOthers,
+    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionSegmentation,
+    torchvisionVideo, torchvisionViT, torchvisionMaxViT,
   ]
 
   /// `torchvision.ops`.
