@@ -94,7 +94,8 @@ extension Forward {
   private static let all: [String: Forward] =
     (torchvision + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
-      ultralyticsTransformers, ultralyticsHeads, ultralyticsRTDETR, yolov6Blocks, yolov6Models, yolov7Blocks,
+      ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
+      yolov6Blocks, yolov6Models, yolov7Blocks,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }
