@@ -1,6 +1,6 @@
 import ModelCore
 
-/// Modules as a pickle would hold them, without weights.
+/// Modules as a pickle would hold them, all weights 0.
 enum Make {
   static func module(
     _ path: String, attributes: OrderedDictionary<String, Attribute> = [:],
@@ -18,23 +18,35 @@ enum Make {
     return ClassName(names.dropLast().joined(separator: "."), String(names[names.count - 1]))
   }
 
+  static func zeros(_ shape: [Int]) -> Tensor {
+    guard let tensor = try? Tensor(.float32, shape) else { fatalError("\(shape) is no shape") }
+    return tensor
+  }
+
   static func conv(
     _ inputs: Int, _ outputs: Int, _ kernel: Int = 1, stride: Int = 1, padding: Int = 0, groups: Int = 1
   ) -> Module {
-    layer(
+    var conv = layer(
       "torch.nn.modules.conv.Conv2d",
       .convolution(
         Convolution(
           inChannels: inputs, outChannels: outputs, kernelSize: [kernel, kernel], stride: [stride, stride],
           padding: [padding, padding], groups: groups)))
+    conv.parameters["weight"] = Parameter(zeros([outputs, inputs / groups, kernel, kernel]))
+    return conv
   }
 
   static func norm(_ channels: Int) -> Module {
-    layer("torch.nn.modules.batchnorm.BatchNorm2d", .batchNorm(BatchNorm(rank: 2, features: channels)))
+    var norm = layer("torch.nn.modules.batchnorm.BatchNorm2d", .batchNorm(BatchNorm(rank: 2, features: channels)))
+    for name in ["weight", "bias"] { norm.parameters[name] = Parameter(zeros([channels])) }
+    for name in ["running_mean", "running_var"] { norm.buffers[name] = zeros([channels]) }
+    return norm
   }
 
   static func linear(_ inputs: Int, _ outputs: Int) -> Module {
-    layer("torch.nn.modules.linear.Linear", .linear(Linear(inFeatures: inputs, outFeatures: outputs)))
+    var linear = layer("torch.nn.modules.linear.Linear", .linear(Linear(inFeatures: inputs, outFeatures: outputs)))
+    linear.parameters["weight"] = Parameter(zeros([outputs, inputs]))
+    return linear
   }
 
   static func activation(_ kind: Activation.Kind = .relu) -> Module {
@@ -58,14 +70,9 @@ extension Graph {
   /// The shape of each output for one input.
   func outputShapes(of input: [Int]) throws -> [[Int]] {
     let shapes = try shapes(of: [input])
-    return outputs.map { shapes[$0.node] }
+    return outputs.map { shapes[$0.index] }
   }
 
-  /// What is computed without a module, in order.
-  var functions: [Operation] {
-    nodes.compactMap { node in
-      if case .input = node.operation { return nil }
-      return node.module == nil ? node.operation : nil
-    }
-  }
+  /// What is computed outside of layers, in order.
+  var functions: [Operation] { nodes.filter { scopes[$0.scope].layer == nil }.map(\.operation) }
 }

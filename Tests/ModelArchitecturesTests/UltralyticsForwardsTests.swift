@@ -17,10 +17,7 @@ import Testing
   }
 
   private func conv(_ inputs: Int, _ outputs: Int, stride: Int = 1) -> Module {
-    Module(
-      ClassName("torch.nn.modules.conv", "Conv2d"),
-      layer: .convolution(
-        Convolution(inChannels: inputs, outChannels: outputs, kernelSize: [1, 1], stride: [stride, stride])))
+    Make.conv(inputs, outputs, stride: stride)
   }
 
   private func list(_ children: [Module]) -> Module {
@@ -44,7 +41,7 @@ import Testing
   private func outputs(_ module: Module, _ input: [Int]) throws -> [[Int]] {
     let graph = try Graph(module)
     let shapes = try graph.shapes(of: [input])
-    return graph.outputs.map { shapes[$0.node] }
+    return graph.outputs.map { shapes[$0.index] }
   }
 
   private func refusal(_ module: Module, _ input: [Int] = [1, 4, 6, 6]) -> String? {
@@ -100,8 +97,8 @@ import Testing
     // Each area attends to its own positions alone.
     let graph = try Graph(attention(2))
     let shapes = try graph.shapes(of: [[1, 6, 4, 4]])
-    let products = graph.nodes.indices.filter { graph.nodes[$0].operation == .function(.matrixProduct) }
-    #expect(products.map { shapes[$0] } == [[2, 2, 8, 8], [2, 2, 3, 8]])
+    let products = graph.nodes.filter { $0.operation == .matrixProduct }.map { $0.results[0] }
+    #expect(products.map { shapes[$0.index] } == [[2, 2, 8, 8], [2, 2, 3, 8]])
   }
 
   @Test func numbersThatNoModelHas() {

@@ -72,6 +72,9 @@ extension PickleGraph {
       return addCall("builtins", "getattr", [owner, method])
     // What was never understood has no new value to write.
     case .opaque: return add(.none)
+    case .tensor(let attribute):
+      tensors.append(.init(tensor: attribute.tensor, parameterRequiresGrad: nil))
+      return add(.tensor(tensors.count - 1))
     }
   }
 }

@@ -9,6 +9,7 @@ public indirect enum Attribute: Sendable, Hashable {
   case list([Attribute])
   case tuple([Attribute])
   case dict([Entry])
+  case tensor(AttributeTensor)
   /// A method of the object itself, such as `forward_fuse` standing in for `forward`.
   case boundMethod(String)
   /// Anything else; the text names it for a person.
@@ -47,6 +48,18 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
+  /// The elements of a number, of a tensor of numbers, or of a list or tuple of numbers.
+  public var doublesValue: [Double]? {
+    switch self {
+    case .double, .int: return doubleValue.map { [$0] }
+    case .tensor(let attribute): return try? attribute.tensor.doubles()
+    case .list(let items), .tuple(let items):
+      let numbers = items.compactMap(\.doubleValue)
+      return numbers.count == items.count ? numbers : nil
+    default: return nil
+    }
+  }
+
   /// Whether Python would call it empty or false: None, False, 0, '', [], {}.
   public var isEmpty: Bool {
     switch self {
@@ -57,7 +70,20 @@ public indirect enum Attribute: Sendable, Hashable {
     case .string(let value): value.isEmpty
     case .list(let items), .tuple(let items): items.isEmpty
     case .dict(let entries): entries.isEmpty
-    case .boundMethod, .opaque: false
+    case .tensor, .boundMethod, .opaque: false
     }
   }
+}
+
+/// A tensor that a module holds as a plain attribute; equal to another where it is the same view of the same memory.
+public struct AttributeTensor: Sendable, Hashable {
+  public let tensor: Tensor
+
+  public init(_ tensor: Tensor) { self.tensor = tensor }
+
+  public static func == (first: AttributeTensor, second: AttributeTensor) -> Bool {
+    first.tensor.identity == second.tensor.identity
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(tensor.identity) }
 }

@@ -36,7 +36,7 @@ public struct GFlops: Sendable, Codable, Hashable {
 public struct FlopsReport: Sendable {
   public let gflops: GFlops
   public let graph: Graph
-  /// For each of the graph's nodes the shape of its output.
+  /// For each of the graph's values its shape.
   public let shapes: [[Int]]
   /// For each node its multiplications in convolutions and products.
   public let macs: [Double]
@@ -49,20 +49,23 @@ extension Module {
     let graph = try Graph(self, inputCount: inputShapes.count)
     let shapes = try graph.shapes(of: inputShapes)
     // What a fused model adds: the biases that are there, and those that take the place of a batch norm.
-    var biased = Set(graph.normalizedLayers().map(\.layer))
-    var withBias: Set<Identity> = []
-    forEachModule { if $1.parameters["bias"] != nil { withBias.insert($1.identity) } }
-    for (index, node) in graph.nodes.enumerated() {
-      if let module = node.module, withBias.contains(module) { biased.insert(index) }
-    }
+    let normalized = Set(graph.normalizedLayers().map(\.layer))
     var totals = OperationCount()
     var macs: [Double] = []
     macs.reserveCapacity(graph.nodes.count)
     for (index, node) in graph.nodes.enumerated() {
+      let isWhole = graph.ownModule(of: node) != nil && !node.operation.isBatchNorm
       let counts = OperationCount(
-        node, inputs: node.inputs.map { shapes[$0.node] }, output: shapes[index], hasBias: biased.contains(index))
+        node.operation, operands: node.operands.map { shapes[$0.index] }, output: shapes[node.results[0].index],
+        addsBias: isWhole && (node.operands.count > 2 || normalized.contains(index)),
+        isOfLayer: graph.scopes[node.scope].layer != nil)
       totals += counts
       macs.append(counts.macs)
+    }
+    for scope in graph.scopes {
+      guard let layer = scope.layer, let output = scope.outputs.first else { continue }
+      totals += OperationCount(
+        layer, scope.className, inputs: scope.inputs.map { shapes[$0.index] }, output: shapes[output.index])
     }
     return FlopsReport(
       gflops: GFlops(

@@ -147,13 +147,17 @@ extension ModelInfo {
   fileprivate mutating func add(_ report: FlopsReport, of root: Module) {
     gflops = report.gflops
     var shapes: [Identity: [Int]] = [:]
-    for call in report.graph.calls { shapes[call.module] = call.outputs.first.map { report.shapes[$0.node] } }
+    for scope in report.graph.scopes {
+      guard let module = scope.module else { continue }
+      shapes[module] = scope.outputs.first.map { report.shapes[$0.index] }
+    }
     var macs: [String: Double] = [:]
     var paths: [Identity: String] = [:]
     root.forEachModule { paths[$1.identity] = $0 }
     for (node, count) in zip(report.graph.nodes, report.macs) where count > 0 {
       // A module that stands in two places has one row.
-      macs[node.module.flatMap { paths[$0] } ?? node.path, default: 0] += count
+      let scope = report.graph.scopes[node.scope]
+      macs[scope.module.flatMap { paths[$0] } ?? scope.path, default: 0] += count
     }
     var index = 0
     root.forEachModule { path, module in

@@ -20,25 +20,21 @@ struct OperationCount {
 
   init() {}
 
-  init(_ node: Graph.Node, inputs: [[Int]], output: [Int], hasBias: Bool) {
-    switch node.operation {
-    case .input: break
-    case .function(let function):
-      macs = function.products(inputs, output)
-      ultralytics = macs
-    case .layer(let layer):
-      guard let input = inputs.first else { return }
-      macs = layer.products(inputs, output)
-      if hasBias, macs > 0 { biases = Self.count(output) }
-      // A function that does what a module would do is seen by neither tool, products excepted.
-      guard node.module != nil else {
-        ultralytics = macs
-        return
-      }
-      ultralytics = layer.ultralyticsOperations(inputs, output)
-      // thop knows PyTorch's classes, and not what is derived from them.
-      if node.className?.isTorchModule ?? false { thop = layer.thopOperations(input, output) }
-    }
+  /// What one node multiplies.
+  /// - Parameter addsBias: whether a bias is added, or one that takes the place of a batch norm.
+  init(_ operation: Operation, operands: [[Int]], output: [Int], addsBias: Bool, isOfLayer: Bool) {
+    macs = operation.products(operands, output)
+    if addsBias { biases = Self.count(output) }
+    // thop sees modules alone; ultralytics-thop products outside of them as well.
+    if !isOfLayer { ultralytics = macs }
+  }
+
+  /// What one call of a layer's module computes, as the tools count it that watch modules.
+  init(_ layer: Layer, _ className: ClassName?, inputs: [[Int]], output: [Int]) {
+    guard let input = inputs.first else { return }
+    ultralytics = layer.ultralyticsOperations(inputs, output)
+    // thop knows PyTorch's classes, and not what is derived from them.
+    if className?.isTorchModule ?? false { thop = layer.thopOperations(input, output) }
   }
 
   static func count(_ shape: some Sequence<Int>) -> Double { shape.reduce(1) { $0 * Double($1) } }
@@ -46,18 +42,23 @@ struct OperationCount {
 
 private func count(_ shape: some Sequence<Int>) -> Double { OperationCount.count(shape) }
 
-extension Function {
-  /// Multiplications of a matrix product.
-  fileprivate func products(_ inputs: [[Int]], _ output: [Int]) -> Double {
+extension Operation {
+  /// Multiplications of a convolution or product; a transposed convolution's are counted over its input.
+  fileprivate func products(_ operands: [[Int]], _ output: [Int]) -> Double {
     switch self {
-    case .matrixProduct: count(output) * Double(inputs[0].last ?? 1)
-    case .einsum(let equation):
-      ((try? Einsum(equation, inputs))?.sizes.values).map(count) ?? 0
+    case .convolution(let geometry):
+      return count(geometry.isTransposed ? operands[0] : output) * count(operands[1].dropFirst())
+    case .linear: return count(output) * Double(operands[1].last ?? 0)
+    case .matrixProduct: return count(output) * Double(operands[0].last ?? 1)
+    case .einsum(let equation): return ((try? Einsum(equation, operands))?.sizes.values).map(count) ?? 0
     case .attention:
       // Queries by keys, then weights by values.
-      count(inputs[0].dropLast()) * Double(inputs[1].dropLast().last ?? 1)
-        * Double((inputs[0].last ?? 0) + (inputs[2].last ?? 0))
-    default: 0
+      return count(operands[0].dropLast()) * Double(operands[1].dropLast().last ?? 1)
+        * Double((operands[0].last ?? 0) + (operands[2].last ?? 0))
+    case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
+      .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .gridSample, .pixelShuffle, .concatenate,
+      .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .coordinates, .shape, .other:
+      return 0
     }
   }
 }

@@ -52,10 +52,10 @@ struct FusionPlan {
     for pair in graph.normalizedLayers() { pairs[pair.batchNorm] = pair.layer }
     let users = graph.users()
     for (index, node) in graph.nodes.enumerated() {
-      guard case .layer(.batchNorm) = node.operation, let module = node.module, reasons[module] == nil,
+      guard node.operation.isBatchNorm, let module = graph.ownModule(of: node), reasons[module] == nil,
         !planned.contains(module), let bnPlace = places[module], let bn = bnPlace.parent.children[bnPlace.name]
       else { continue }
-      guard let layer = pairs[index].flatMap({ graph.nodes[$0].module }), let convPlace = places[layer],
+      guard let layer = pairs[index].flatMap({ graph.ownModule(of: graph.nodes[$0]) }), let convPlace = places[layer],
         let conv = convPlace.parent.children[convPlace.name]
       else {
         reasons[module] = graph.reasonAgainst(batchNorm: index, users: users)
@@ -123,50 +123,45 @@ struct FusionPlan {
 extension Graph {
   /// Why a batch norm has no convolution of its own.
   fileprivate func reasonAgainst(batchNorm index: Int, users: [[Int]]) -> String {
-    guard let source = nodes[index].inputs.first?.node else { return "nothing comes before it" }
-    let previous = nodes[source]
+    let normalized = nodes[index].results[0]
+    let isBeforeConvolution = users[normalized.index].contains { nodes[$0].operation.isLinear }
+    guard let source = nodes[index].operands.first, let place = producer(of: source) else {
+      return isBeforeConvolution ? "the batch norm comes before the convolution" : "nothing comes before it"
+    }
+    let previous = nodes[place]
     if previous.operation.isLinear {
-      if users[source].count > 1 { return "the output of the convolution is used by something else as well" }
-      if outputs.contains(where: { $0.node == source }) {
-        return "the output of the convolution is an output of the model"
-      }
+      if users[source.index].count > 1 { return "the output of the convolution is used by something else as well" }
+      if outputs.contains(source) { return "the output of the convolution is an output of the model" }
       return "the convolution or the batch norm runs several times, not always together"
     }
-    if case .input = previous.operation {
-      return users[index].contains { nodes[$0].operation.isLinear }
-        ? "the batch norm comes before the convolution" : "nothing comes before it"
-    }
-    if case .layer(.opaque) = previous.operation { return "what \(previous.description) computes is not known" }
-    var place = source
+    if case .other = previous.operation { return "what \(describe(previous)) computes is not known" }
     // Farther back there is nothing that one would take for its convolution.
-    for _ in 0..<64 where !nodes[place].operation.isLinear {
-      guard nodes[place].inputs.count == 1 else {
-        return users[index].contains { nodes[$0].operation.isLinear }
-          ? "the batch norm comes before the convolution"
-          : "what comes before it, \(previous.description), is no convolution"
+    var last = previous
+    for _ in 0..<64 where !last.operation.isLinear {
+      let operands = activations(of: last)
+      guard operands.count == 1 else {
+        return isBeforeConvolution
+          ? "the batch norm comes before the convolution" : "what comes before it, \(describe(previous)), is no convolution"
       }
-      place = nodes[place].inputs[0].node
+      guard let before = producer(of: operands[0]) else { break }
+      last = nodes[before]
     }
-    return "\(previous.description) stands between the convolution and the batch norm"
+    return "\(describe(previous)) stands between the convolution and the batch norm"
+  }
+
+  /// What a node is, for a person: the class of a module, or the function.
+  private func describe(_ node: Node) -> String {
+    let scope = scopes[node.scope]
+    if let className = scope.className, scope.layer != nil || node.operation.isUnknown { return className.name }
+    switch node.operation {
+    case .unary(let function): return String("\(function)".prefix { $0 != "(" }).lowercased()
+    case .binary(let function): return function.rawValue
+    case .concatenate: return "a concatenation"
+    default: return "a function of \(scope.className?.name ?? "the model")"
+    }
   }
 }
 
-extension Graph.Node {
-  /// What it is, for a person: the class of a module, or the function.
-  fileprivate var description: String {
-    switch operation {
-    case .input: "an input"
-    case .layer(let layer):
-      if module != nil, let className {
-        className.name
-      } else if case .activation(let activation) = layer {
-        activation.kind.rawValue.lowercased()
-      } else {
-        "a function of \(className?.name ?? "the model")"
-      }
-    case .function(.elementwise(let name)): name
-    case .function(.concatenate): "a concatenation"
-    case .function: "a function of \(className?.name ?? "the model")"
-    }
-  }
+extension Operation {
+  fileprivate var isUnknown: Bool { if case .other = self { true } else { false } }
 }

@@ -47,6 +47,10 @@ extension ReferenceTests {
     "softmax 0": .softmax(axis: 0, isLogarithm: false), "logsoftmax 0": .softmax(axis: 0, isLogarithm: true),
     "softmax 1": .softmax(axis: 1, isLogarithm: false), "logsoftmax 1": .softmax(axis: 1, isLogarithm: true),
     "softmax -1": .softmax(axis: -1, isLogarithm: false), "logsoftmax -1": .softmax(axis: -1, isLogarithm: true),
+    "softmax implicit 1": .softmax(axis: nil, isLogarithm: false),
+    "softmax implicit 2": .softmax(axis: nil, isLogarithm: false),
+    "softmax implicit 3": .softmax(axis: nil, isLogarithm: false),
+    "softmax implicit 4": .softmax(axis: nil, isLogarithm: false),
     "softmax scalar": .softmax(axis: 0, isLogarithm: false), "softmax masked": .softmax(axis: -1, isLogarithm: false),
   ]
 
@@ -113,6 +117,7 @@ extension ReferenceTests {
     "slice none": .slice(axis: 0, start: 2, end: 1, step: 1),
     "gather": .gather(axis: 1, batchAxes: 0), "gather batch": .gather(axis: 1, batchAxes: 1),
     "gather last of batch": .gather(axis: 2, batchAxes: 1),
+    "flatten": .flatten(Flatten(start: 1, end: 2)),
     "reshape": .reshape([.fixed(3), .inferred]), "permute": .permute([2, 0, 1]),
     "expand": .expand([.fixed(2), .fixed(3), .fixed(4)]), "coordinates": .coordinates(axis: 1), "shape": .shape,
   ]

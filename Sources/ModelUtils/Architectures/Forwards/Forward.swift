@@ -1,29 +1,35 @@
 import ModelCore
 
-/// What a class's `forward` does, in evaluation mode: which children it calls and what it computes between them.
+/// What a class's `forward` does: which children it calls and what it computes between them.
 ///
 ///     "torchvision.models.resnet.BasicBlock": Forward { block, x in
 ///       let y = try block(x, "conv1", "bn1", "relu", "conv2", "bn2")
 ///       let shortcut = block.has("downsample") ? try block(x, "downsample") : x
 ///       return try block(block.add(y, shortcut), "relu")
 ///     },
+///
+/// It is the same in training but where `training(_:)` says otherwise.
 package struct Forward: Sendable {
-  let run: @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]
+  typealias Run = @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]
+
+  let run: Run
+  /// What it does in training; nil where that is not known.
+  private(set) var trainingRun: Run?
+  /// Children that do not run in evaluation, such as auxiliary heads.
+  private(set) var idleChildren: Set<String> = []
+
+  private init(any run: @escaping Run) {
+    self.run = run
+    trainingRun = run
+  }
 
   /// One tensor to one tensor.
   init(_ run: @escaping @Sendable (ForwardCall, Graph.Value) throws -> Graph.Value) {
-    self.run = { call, inputs in
-      guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: call.path) }
-      return [try run(call, inputs[0])]
-    }
+    self.init(any: { [try run($0, $0.only($1))] })
   }
-
-  private init(any run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]) { self.run = run }
 
   /// Several tensors to several.
-  static func lists(_ run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> [Graph.Value]) -> Forward {
-    Forward(any: run)
-  }
+  static func lists(_ run: @escaping Run) -> Forward { Forward(any: run) }
 
   /// Several tensors to one.
   static func list(_ run: @escaping @Sendable (ForwardCall, [Graph.Value]) throws -> Graph.Value) -> Forward {
@@ -39,7 +45,32 @@ package struct Forward: Sendable {
   }
 
   /// The module's own layer: a subclass that changes nothing of its base's forward.
-  static let ownLayer = lists { call, inputs in [try call.emit(.layer(call.module.layer), inputs, isModule: true)] }
+  static let ownLayer = lists { call, inputs in try call.compute(call.module.layer, inputs) }
+
+  // MARK: Training
+
+  /// In training another forward.
+  func training(_ other: Forward) -> Forward {
+    var forward = self
+    forward.trainingRun = other.run
+    return forward
+  }
+
+  func training(_ run: @escaping Run) -> Forward { training(.lists(run)) }
+
+  /// What it does in training is not known.
+  var inferenceOnly: Forward {
+    var forward = self
+    forward.trainingRun = nil
+    return forward
+  }
+
+  /// Children that do not run in evaluation.
+  func leaving(_ children: String...) -> Forward {
+    var forward = self
+    forward.idleChildren.formUnion(children)
+    return forward
+  }
 }
 
 extension Forward {
@@ -63,7 +94,8 @@ extension Forward {
   private static let all: [String: Forward] =
     (torchvision + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
-      ultralyticsTransformers, ultralyticsHeads, ultralyticsRTDETR, yolov6Blocks, yolov6Models, yolov7Blocks,
+      ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
+      yolov6Blocks, yolov6Models, yolov7Blocks,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

@@ -9,6 +9,9 @@ struct ForwardCall {
   let tracer: ForwardTracer
   let module: Module
   let path: String
+  let scope: Int
+
+  var isTraining: Bool { tracer.mode == .training }
 
   // MARK: The module
 
@@ -31,6 +34,20 @@ struct ForwardCall {
     return value
   }
 
+  /// - Throws: `ModelError` where the attribute is missing or no number.
+  func double(_ attribute: String) throws -> Double {
+    guard let value = module.attributes[attribute]?.doubleValue else { throw missing(attribute) }
+    return value
+  }
+
+  /// A list or tensor of numbers, also one that is a buffer.
+  /// - Throws: `ModelError` where the attribute is missing or something else.
+  func doubles(_ attribute: String) throws -> [Double] {
+    if let buffer = module.buffers[attribute] { return try buffer.doubles() }
+    guard let values = module.attributes[attribute]?.doublesValue else { throw missing(attribute) }
+    return values
+  }
+
   /// Whether an attribute is true as Python sees it; false where it is missing.
   func isTrue(_ attribute: String) -> Bool { module.attributes[attribute].map { !$0.isEmpty } ?? false }
 
@@ -40,6 +57,35 @@ struct ForwardCall {
 
   /// The dotted path of a child.
   func path(of child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
+
+  /// The one tensor that a forward takes.
+  func only(_ inputs: [Value]) throws -> Value {
+    guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: path) }
+    return inputs[0]
+  }
+
+  /// - Throws: `ModelError` where there are not as many as a forward takes.
+  func check(_ inputs: [Value], count: Int) throws {
+    guard inputs.count == count else {
+      throw ModelError("takes \(count) tensors, not \(inputs.count)", subject: path)
+    }
+  }
+
+  // MARK: Weights
+
+  /// A parameter or buffer of the module itself; nil where it has none of that name.
+  func optionalWeight(_ name: String) -> Value? { tracer.weight(name, of: module, path) }
+
+  /// A parameter or buffer, of a child when the name has dots.
+  /// - Throws: `ModelError` where there is none.
+  func weight(_ name: String) throws -> Value {
+    guard let dot = name.lastIndex(of: ".") else { return try optionalWeight(name) ?? { throw missing(name) }() }
+    let owner = String(name[..<dot])
+    guard let child = module[owner],
+      let value = tracer.weight(String(name[name.index(after: dot)...]), of: child, path(of: owner))
+    else { throw missing(name) }
+    return value
+  }
 
   // MARK: Calling children
 
@@ -58,7 +104,7 @@ struct ForwardCall {
     guard let module = module[child] else {
       throw ModelError("\(self.module.className) has no child '\(child)'", subject: path)
     }
-    return try tracer.call(module, path(of: child), inputs)
+    return try tracer.call(module, path(of: child), inputs, from: scope)
   }
 
   private func single(_ values: [Value], _ child: String) throws -> Value {
@@ -68,61 +114,40 @@ struct ForwardCall {
     return values[0]
   }
 
-  // MARK: Functions
-
-  func emit(_ operation: Graph.Operation, _ inputs: [Value], isModule: Bool = false) throws -> Value {
-    try tracer.graph.append(
-      operation, inputs, path: path, module: isModule ? module.identity : nil, className: module.className)
+  /// A child whose forward is written down here because it calls children of this module: its call is noted.
+  func inline(_ child: String, _ inputs: [Value], _ body: (ForwardCall) throws -> [Value]) throws -> [Value] {
+    guard let module = module[child] else { throw missing(child) }
+    let path = path(of: child)
+    tracer.touch(module, path)
+    let scope = try tracer.graph.enter(
+      path, className: module.className, module: module.identity, parent: self.scope, inputs: inputs)
+    let outputs = try body(ForwardCall(tracer: tracer, module: module, path: path, scope: scope))
+    tracer.graph.leave(scope, outputs: outputs)
+    return outputs
   }
 
-  func emit(_ function: Function, _ inputs: Value...) throws -> Value { try emit(.function(function), inputs) }
+  // MARK: Operations
 
-  /// A function that computes the same as a layer, such as `F.relu`.
-  func emit(_ layer: Layer, _ input: Value) throws -> Value { try emit(.layer(layer), [input]) }
+  /// Appends an operation of one result.
+  func emit(_ operation: Operation, _ operands: Value...) throws -> Value { try emit(operation, operands) }
 
-  func add(_ first: Value, _ second: Value) throws -> Value { try emit(.elementwise("add"), first, second) }
-  func multiply(_ first: Value, _ second: Value) throws -> Value { try emit(.elementwise("mul"), first, second) }
-  /// A function of each element that no layer stands for.
-  func map(_ name: String, _ input: Value) throws -> Value { try emit(.elementwise(name), input) }
-  func activate(_ kind: Activation.Kind, _ input: Value) throws -> Value {
-    try emit(.activation(Activation(kind)), input)
-  }
-  func softmax(_ input: Value, axis: Int) throws -> Value { try emit(.softmax(Softmax(axis: axis)), input) }
-  func concatenate(_ inputs: [Value], axis: Int = 1) throws -> Value {
-    try emit(.function(.concatenate(axis: axis)), inputs)
-  }
-  func flatten(_ input: Value, start: Int = 1) throws -> Value { try emit(.flatten(Flatten(start: start)), input) }
-  func mean(_ input: Value, axes: [Int], keepsAxes: Bool = false) throws -> Value {
-    try emit(.reduce("mean", axes: axes, keepsAxes: keepsAxes), input)
-  }
-  func reshape(_ input: Value, _ extents: [Function.Extent], like other: Value...) throws -> Value {
-    try emit(.function(.reshape(extents)), [input] + other)
-  }
-  func permute(_ input: Value, _ axes: [Int]) throws -> Value { try emit(.permute(axes), input) }
-  func matrixProduct(_ first: Value, _ second: Value) throws -> Value { try emit(.matrixProduct, first, second) }
-
-  func slice(_ input: Value, axis: Int, from start: Int = 0, to end: Int? = nil, step: Int = 1) throws -> Value {
-    try emit(.slice(axis: axis, start: start, end: end, step: step), input)
+  func emit(_ operation: Operation, _ operands: [Value]) throws -> Value {
+    guard operation.resultCount == 1 else { throw ModelError("gives several results", subject: path) }
+    return try emitAll(operation, operands)[0]
   }
 
-  /// `chunk`: equal parts of an axis.
-  func chunks(_ input: Value, _ count: Int, axis: Int = 1) throws -> [Value] {
-    guard (1...1024).contains(count) else { throw ModelError("cannot make \(count) parts", subject: path) }
-    return try (0..<count).map { try emit(.chunk(axis: axis, index: $0, count: count), input) }
+  /// Appends an operation of several results.
+  func emitAll(_ operation: Operation, _ operands: [Value]) throws -> [Value] {
+    try tracer.graph.append(operation, operands, scope: scope)
   }
 
-  /// `split` by sizes.
-  func split(_ input: Value, _ sizes: [Int], axis: Int = 1) throws -> [Value] {
-    var start = 0
-    return try sizes.map { size in
-      guard (0...1 << 31).contains(size), start <= 1 << 40 else {
-        throw ModelError("cannot split off \(size)", subject: path)
-      }
-      defer { start += size }
-      return try slice(input, axis: axis, from: start, to: start + size)
-    }
+  /// Numbers that do not depend on the input, as float32.
+  func constant(_ values: [Double], _ shape: [Int]? = nil) throws -> Value {
+    tracer.graph.constant(try Tensor(values.map { Float($0) }, shape ?? [values.count]))
   }
 
-  /// A parameter, buffer or grid as a tensor.
-  func constant(_ shape: [Int]) throws -> Value { try emit(.constant(shape)) }
+  /// Whole numbers, as int64.
+  func constant(integers values: [Int], _ shape: [Int]? = nil) throws -> Value {
+    tracer.graph.constant(try Tensor(integers: values.map(Double.init), .int64, shape ?? [values.count]))
+  }
 }

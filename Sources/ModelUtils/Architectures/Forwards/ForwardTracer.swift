@@ -1,47 +1,114 @@
 import ModelCore
 
+extension Graph {
+  /// What a model is run for.
+  public enum Mode: Sendable, Hashable {
+    case inference
+    /// Raw heads, auxiliary heads, batch norms by the batch's own statistics.
+    case training
+  }
+
+  /// The graph of a module all of whose classes are known.
+  /// - Throws: `ModelError` that names the classes whose forward is not known, a child that a known forward never
+  ///   calls, or what does not fit together.
+  public init(_ module: Module, mode: Mode = .inference, inputCount: Int = 1) throws {
+    let tracer = ForwardTracer(mode)
+    do { try tracer.trace(module, inputCount: inputCount) } catch let error as ModelError {
+      // What does not fit may be the fault of a class that is not known.
+      throw tracer.refusal ?? error
+    }
+    if let error = tracer.refusal { throw error }
+    try tracer.checkThatAllIsCalled(module)
+    self = tracer.graph
+  }
+}
+
 /// Runs the known forwards of a module's classes on symbolic tensors and writes down what they do.
 final class ForwardTracer {
+  let mode: Graph.Mode
   var graph = Graph()
   /// The modules whose forward is not known: each is a single node here.
   private(set) var unknown: [(path: String, module: Module)] = []
   private var depth = 0
+  /// Where each module that was called, or whose parameters were taken, stood first.
+  private var homes: [Identity: String] = [:]
+  /// The first path of each parameter.
+  private var parameterPaths: [Identity: String] = [:]
 
-  func call(_ module: Module, _ path: String, _ inputs: [Graph.Value]) throws -> [Graph.Value] {
+  init(_ mode: Graph.Mode) { self.mode = mode }
+
+  /// Traces a module; those of unknown classes become single nodes.
+  func trace(_ module: Module, path: String = "", inputCount: Int = 1) throws {
+    let inputs = (0..<inputCount).map { graph.addInput(inputCount == 1 ? "input" : "input.\($0)") }
+    graph.outputs = try call(module, path, inputs, from: nil)
+  }
+
+  func call(_ module: Module, _ path: String, _ inputs: [Graph.Value], from parent: Int?) throws -> [Graph.Value] {
     guard depth < 512 else { throw ModelError("modules call each other too deeply", subject: path) }
     depth += 1
     defer { depth -= 1 }
+    touch(module, path)
+    let forward = forward(of: module)
+    let scope = try graph.enter(
+      path, className: module.className, module: module.identity, layer: forward?.isLayer == true ? module.layer : nil,
+      parent: parent, inputs: inputs)
     let outputs: [Graph.Value]
-    if let forward = forward(of: module) {
-      outputs = try forward.run(ForwardCall(tracer: self, module: module, path: path), inputs)
+    if let forward {
+      guard let run = mode == .training ? forward.forward.trainingRun : forward.forward.run else {
+        throw ModelError("what \(module.className) computes in training is not known", subject: path)
+      }
+      outputs = try run(ForwardCall(tracer: self, module: module, path: path, scope: scope), inputs)
     } else {
       unknown.append((path, module))
-      outputs = [
-        try graph.append(
-          .layer(.opaque), inputs, path: path, module: module.identity, className: module.className)
-      ]
+      outputs = try graph.append(.other(module.className.description), inputs, scope: scope)
     }
-    try graph.append(callOf: module.identity, path: path, outputs: outputs)
+    graph.leave(scope, outputs: outputs)
     return outputs
   }
 
-  private func forward(of module: Module) -> Forward? {
+  /// Notes that a module takes part.
+  func touch(_ module: Module, _ path: String) {
+    if homes[module.identity] == nil { homes[module.identity] = path }
+  }
+
+  /// The value of a parameter or buffer; one that stands in several places has its first place's path.
+  func weight(_ name: String, of module: Module, _ path: String) -> Graph.Value? {
+    touch(module, path)
+    let home = homes[module.identity] ?? path
+    let full = home.isEmpty ? name : "\(home).\(name)"
+    if let parameter = module.parameters[name] {
+      let first = parameterPaths[parameter.identity] ?? full
+      parameterPaths[parameter.identity] = first
+      return graph.weight(
+        first, Graph.Weight(tensor: parameter.tensor, requiresGrad: parameter.requiresGrad, isBuffer: false))
+    }
+    return module.buffers[name].map { buffer in
+      graph.weight(full, Graph.Weight(tensor: buffer, requiresGrad: false, isBuffer: true))
+    }
+  }
+
+  // MARK: Finding forwards
+
+  private func forward(of module: Module) -> (forward: Forward, isLayer: Bool)? {
     for hooks in ["_forward_hooks", "_forward_pre_hooks"] {
       if let attribute = module.attributes[hooks], !attribute.isEmpty { return nil }
     }
+    func known(_ method: String? = nil) -> (Forward, Bool)? {
+      Forward.known(module.className, method: method).map { ($0, module.isOwnLayer($0)) }
+    }
     switch module.attributes["forward"] {
-    case .boundMethod(let method): return Forward.known(module.className, method: method)
+    case .boundMethod(let method): return known(method)
     case .some(let other) where !other.isEmpty: return nil
     default: break
     }
-    guard module.className.isTorchModule else { return Forward.known(module.className) }
+    guard module.className.isTorchModule else { return known() }
     switch module.layer {
-    case .sequential: return Self.isRouted(module) ? nil : .sequential
+    case .sequential: return Self.isRouted(module) ? nil : (.sequential, false)
     case .container: return nil
-    case .opaque: return Forward.known(module.className)
+    case .opaque: return known()
     // Its output projection is a child that it does not call.
-    case .multiheadAttention: return .ownLayer
-    default: return module.children.isEmpty ? .ownLayer : nil
+    case .multiheadAttention: return (.ownLayer, true)
+    default: return module.children.isEmpty ? (.ownLayer, true) : nil
     }
   }
 
@@ -50,28 +117,8 @@ final class ForwardTracer {
   private static func isRouted(_ module: Module) -> Bool {
     module.children.values.contains { $0.attributes["f"] != nil && $0.attributes["i"] != nil }
   }
-}
 
-extension Graph {
-  /// The graph of a module all of whose classes are known.
-  /// - Throws: `ModelError` that names the classes whose forward is not known, or what does not fit together.
-  public init(_ module: Module, inputCount: Int = 1) throws {
-    let tracer = ForwardTracer()
-    do { try tracer.trace(module, inputCount: inputCount) } catch let error as ModelError {
-      // What does not fit may be the fault of a class that is not known.
-      throw tracer.refusal ?? error
-    }
-    if let error = tracer.refusal { throw error }
-    self = tracer.graph
-  }
-}
-
-extension ForwardTracer {
-  /// Traces a module; those of unknown classes become single nodes.
-  func trace(_ module: Module, path: String = "", inputCount: Int = 1) throws {
-    let inputs = try (0..<inputCount).map { _ in try graph.append(.input, [], path: path) }
-    graph.outputs = try call(module, path, inputs)
-  }
+  // MARK: Refusing
 
   /// Names the unknown classes; nil where there are none.
   var refusal: ModelError? {
@@ -83,5 +130,41 @@ extension ForwardTracer {
       names.count == 1
         ? "the forward of \(shown) is not known" : "the forwards of these classes are not known: \(shown)",
       subject: first.path.isEmpty ? nil : first.path)
+  }
+
+  /// A forward that never calls a child with parameters is not that class's forward: forks keep a name and compute
+  /// more.
+  /// - Throws: `ModelError` naming the child.
+  func checkThatAllIsCalled(_ root: Module) throws {
+    try root.forEachModule { path, module in
+      guard homes[module.identity] != nil, let forward = forward(of: module), !forward.isLayer else { return }
+      let idle = mode == .inference ? forward.forward.idleChildren : []
+      for (name, child) in module.children where !idle.contains(name) {
+        guard let uncalled = uncalled(child, name) else { continue }
+        throw ModelError(
+          "the known forward of \(module.className) never calls '\(uncalled)', so this is another one",
+          subject: path.isEmpty ? nil : path)
+      }
+    }
+  }
+
+  /// The part of a module that has parameters and was not called; nil where it took part.
+  private func uncalled(_ module: Module, _ name: String) -> String? {
+    if homes[module.identity] != nil { return nil }
+    if !module.parameters.isEmpty { return name }
+    for (childName, child) in module.children {
+      if let found = uncalled(child, "\(name).\(childName)") { return found }
+    }
+    return nil
+  }
+}
+
+extension Module {
+  /// Whether a forward is the module's own layer's.
+  fileprivate func isOwnLayer(_ forward: Forward) -> Bool {
+    switch layer {
+    case .opaque, .sequential, .container: false
+    default: true
+    }
   }
 }

@@ -12,7 +12,7 @@ extension Graph {
     while budget > 0, let (path, module) = open.popLast() {
       guard traced.insert(module.identity).inserted else { continue }
       var unknown = [(path: path, module: module)]
-      let tracer = ForwardTracer()
+      let tracer = ForwardTracer(.inference)
       do {
         try tracer.trace(module, path: path)
         graphs.append(tracer.graph)

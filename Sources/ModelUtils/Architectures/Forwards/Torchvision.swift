@@ -5,7 +5,8 @@ extension Forward {
   static let torchvision = [
     torchvisionOps, torchvisionResNet, torchvisionVGG, torchvisionSqueezeNet, torchvisionDenseNet,
     torchvisionMobileNet, torchvisionEfficientNet, torchvisionRegNet, torchvisionShuffleNet, torchvisionMNASNet,
-    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionOthers,
+    torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionSegmentation,
+    torchvisionVideo, torchvisionViT, torchvisionMaxViT,
   ]
 
   /// `torchvision.ops`.
@@ -18,7 +19,15 @@ extension Forward {
       try gate.multiply(gate(x, "avgpool", "fc1", "activation", "fc2", "scale_activation"), x)
     },
     "torchvision.ops.misc.Permute": .permutation,
-    "torchvision.ops.stochastic_depth.StochasticDepth": Forward { try $0.emit(.layer(.dropout), [$1], isModule: true) },
+    "torchvision.ops.stochastic_depth.StochasticDepth": Forward { $1 }.training(Forward { module, x in
+      let probability = try module.double("p")
+      guard probability > 0 else { return x }
+      switch module.module.attributes["mode"]?.stringValue {
+      case "row": return try module.emit(.dropout(Dropout(probability: probability, unit: .row)), x)
+      case "batch": return try module.emit(.dropout(Dropout(probability: probability, unit: .tensor)), x)
+      default: throw module.missing("mode")
+      }
+    }),
   ]
 
   /// Features, a pool, what they give as one row, a classifier. The pool came with 0.2.2.
@@ -39,12 +48,5 @@ extension Forward {
       let y = try block(x, child)
       return try block.bool(attribute) ? block.add(y, x) : y
     }
-  }
-}
-
-extension ForwardCall {
-  /// `adaptive_avg_pool2d` to one element for each channel.
-  func averagePool(_ input: Value) throws -> Value {
-    try emit(.adaptivePool(AdaptivePool(.average, outputSize: [1, 1])), input)
   }
 }

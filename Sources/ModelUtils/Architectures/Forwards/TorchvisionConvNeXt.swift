@@ -5,8 +5,7 @@ extension Forward {
   static let torchvisionConvNeXt: [String: Forward] = [
     "torchvision.models.convnext.ConvNeXt": .chain("features", "avgpool", "classifier"),
     "torchvision.models.convnext.CNBlock": Forward { block, x in
-      guard let scale = block.module.parameters["layer_scale"] else { throw block.missing("layer_scale") }
-      let y = try block.multiply(block.constant(scale.tensor.shape), block(x, "block"))
+      let y = try block.multiply(block.weight("layer_scale"), block(x, "block"))
       return try block.add(block(y, "stochastic_depth"), x)
     },
     "torchvision.models.convnext.LayerNorm2d": .ownLayer,

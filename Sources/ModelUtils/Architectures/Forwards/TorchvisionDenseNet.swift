@@ -5,7 +5,7 @@ extension Forward {
   /// sequence; since then a layer takes the features of all before it and gives its own.
   static let torchvisionDenseNet: [String: Forward] = [
     "torchvision.models.densenet.DenseNet": Forward { net, x in
-      let features = try net.activate(.relu, net(x, "features"))
+      let features = try net.relu(net(x, "features"))
       return try net(net.flatten(net.averagePool(features)), "classifier")
     },
     "torchvision.models.densenet._DenseBlock": Forward { block, x in

@@ -3,14 +3,20 @@ import ModelCore
 extension Forward {
   /// Inception v3. Its auxiliary head runs in training only.
   static let torchvisionInception: [String: Forward] = [
-    "torchvision.models.inception.Inception3": Forward { net, x in
-      let first = try net(net.transformInput(x), "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
+    "torchvision.models.inception.Inception3": Forward.lists { net, inputs in
+      let first = try net(net.transformInput(net.only(inputs)), "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
       let second = try net(net.maxPool(first, "maxpool1"), "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-      let features = try net(
+      let middle = try net(
         net.maxPool(second, "maxpool2"), "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c",
-        "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c")
+        "Mixed_6d", "Mixed_6e")
+      let features = try net(middle, "Mixed_7a", "Mixed_7b", "Mixed_7c")
       let pooled = net.has("avgpool") ? try net(features, "avgpool", "dropout") : try net.averagePool(features)
-      return try net(net.flatten(pooled), "fc")
+      let classes = try net(net.flatten(pooled), "fc")
+      return net.isTraining && net.has("AuxLogits") ? try [classes, net(middle, "AuxLogits")] : [classes]
+    }.leaving("AuxLogits"),
+    "torchvision.models.inception.InceptionAux": Forward { head, x in
+      let y = try head(head.averagePool(x, kernel: 5, stride: 3), "conv0", "conv1")
+      return try head(head.flatten(head.averagePool(y)), "fc")
     },
     "torchvision.models.inception.InceptionA": Forward { block, x in
       try block.concatenate([
@@ -57,10 +63,10 @@ extension ForwardCall {
   }
 
   fileprivate func maxPool(_ x: Value) throws -> Value {
-    try emit(.pool(Pool(.max, kernelSize: [3, 3], stride: [2, 2])), x)
+    try maxPool(x, kernel: 3, stride: 2)
   }
 
   fileprivate func averageOfNeighbours(_ x: Value) throws -> Value {
-    try emit(.pool(Pool(.average, kernelSize: [3, 3], stride: [1, 1], padding: [1, 1])), x)
+    try averagePool(x, kernel: 3, stride: 1, padding: 1)
   }
 }

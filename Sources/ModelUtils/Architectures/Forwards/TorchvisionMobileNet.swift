@@ -17,7 +17,7 @@ extension Forward {
     // V3's own until 0.10, with functions for what has modules today.
     "torchvision.models.mobilenetv3.SqueezeExcitation": Forward { gate, x in
       let scale = try gate(gate.averagePool(x), "fc1", "relu", "fc2")
-      return try gate.multiply(gate.activate(.hardsigmoid, scale), x)
+      return try gate.multiply(gate.unary(.hardsigmoid, scale), x)
     },
   ]
 

@@ -17,7 +17,8 @@ extension Forward {
 }
 
 extension ForwardCall {
-  fileprivate func residual(_ x: Value, _ y: Value) throws -> Value {
+  /// The shortcut added, and the activation.
+  func residual(_ x: Value, _ y: Value) throws -> Value {
     try self(add(y, has("downsample") ? self(x, "downsample") : x), "relu")
   }
 }

@@ -23,13 +23,13 @@ extension ForwardCall {
     let halves = try reshape(
       x,
       [
-        .of(input: 0, axis: 0), .fixed(2), .of(input: 0, axis: 1, divisor: 2), .of(input: 0, axis: 2),
-        .of(input: 0, axis: 3),
+        .of(operand: 0, axis: 0), .fixed(2), .of(operand: 0, axis: 1, divisor: 2), .of(operand: 0, axis: 2),
+        .of(operand: 0, axis: 3),
       ])
     return try reshape(
       permute(halves, [0, 2, 1, 3, 4]),
       [
-        .of(input: 0, axis: 0), .of(input: 0, axis: 1, multiple: 2), .of(input: 0, axis: 3), .of(input: 0, axis: 4),
+        .of(operand: 0, axis: 0), .of(operand: 0, axis: 1, multiple: 2), .of(operand: 0, axis: 3), .of(operand: 0, axis: 4),
       ])
   }
 }

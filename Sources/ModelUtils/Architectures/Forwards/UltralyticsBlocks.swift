@@ -7,28 +7,27 @@ extension Forward {
     [
       "DFL": Forward { block, x in
         let bins = try block.reshape(
-          x, [.of(input: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(input: 0, axis: 2)])
+          x, [.of(operand: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(operand: 0, axis: 2)])
         let weights = try block.softmax(block.permute(bins, [0, 2, 1, 3]), axis: 1)
         return try block.reshape(
-          block(weights, "conv"), [.of(input: 0, axis: 0), .fixed(4), .of(input: 0, axis: 3)])
+          block(weights, "conv"), [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
       },
       "Proto": .chain("cv1", "upsample", "cv2", "cv3"),
-      "Proto26": .list { block, inputs in
+      "Proto26": Forward.lists { block, inputs in
         guard var features = inputs.first else { throw ModelError("has no input", subject: block.path) }
         for (index, name) in block.list("feat_refine").enumerated() {
           guard inputs.indices.contains(index + 1), index < 16 else {
             throw ModelError("takes more than \(inputs.count) tensors", subject: block.path)
           }
           let refined = try block(inputs[index + 1], name)
-          features = try block.add(
-            features, block.emit(.upsample(Upsample(.scale([Double(2 << index)]))), refined))
+          features = try block.add(features, block.resize(refined, scale: Double(2 << index)))
         }
-        return try block(features, "feat_fuse", "cv1", "upsample", "cv2", "cv3")
-      },
+        let prototypes = try block(features, "feat_fuse", "cv1", "upsample", "cv2", "cv3")
+        return block.isTraining ? [prototypes, try block(features, "semseg")] : [prototypes]
+      }.leaving("semseg"),
       "HGStem": Forward { block, x in
-        let border = Layer.pad(Padding([0, 1, 0, 1]))
-        let x = try block.emit(border, block(x, "stem1"))
-        let y = try block(block.emit(border, block(x, "stem2a")), "stem2b")
+        let x = try block.pad(block(x, "stem1"), [0, 1, 0, 1])
+        let y = try block(block.pad(block(x, "stem2a"), [0, 1, 0, 1]), "stem2b")
         return try block(block.concatenate([block(x, "pool"), y]), "stem3", "stem4")
       },
       "HGBlock": Forward { block, x in
@@ -80,18 +79,18 @@ extension Forward {
       "RepBottleneck": .bottleneck,
       "BottleneckCSP": .bottleneckCSP,
       "ResNetBlock": Forward { block, x in
-        try block.activate(.relu, block.add(block(x, "cv1", "cv2", "cv3"), block(x, "shortcut")))
+        try block.relu(block.add(block(x, "cv1", "cv2", "cv3"), block(x, "shortcut")))
       },
       "ResNetLayer": .chain("layer"),
       "RepNCSPELAN4": .elan,
       "RepNCSPELAN4.forward_split": .elan,
       "ELAN1": .elan,
       "ELAN1.forward_split": .elan,
-      "AConv": Forward { try $0($0.emit(smoothing, $1), "cv1") },
+      "AConv": Forward { try $0($0.averagePool($1, kernel: 2, stride: 1), "cv1") },
       "ADown": Forward { block, x in
-        let parts = try block.chunks(block.emit(smoothing, x), 2)
-        let pool = Layer.pool(Pool(.max, kernelSize: [3, 3], stride: [2, 2], padding: [1, 1]))
-        return try block.concatenate([block(parts[0], "cv1"), block(block.emit(pool, parts[1]), "cv2")])
+        let parts = try block.chunks(block.averagePool(x, kernel: 2, stride: 1), 2)
+        let pooled = try block.maxPool(parts[1], kernel: 3, stride: 2, padding: 1)
+        return try block.concatenate([block(parts[0], "cv1"), block(pooled, "cv2")])
       },
       "CBLinear": .lists { block, inputs in
         guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: block.path) }
@@ -101,8 +100,8 @@ extension Forward {
       // Which output of each layer it takes is chosen where layers are routed.
       "CBFuse": .list { block, inputs in
         guard let target = inputs.last else { throw ModelError("has no input", subject: block.path) }
-        let resized = try inputs.dropLast().map { try block.emit(.resize(mode: "nearest"), $0, target) }
-        return try block.emit(.reduce("sum", axes: [0], keepsAxes: false), block.stack(resized + [target]))
+        let resized = try inputs.dropLast().map { try block.resize($0, like: target) }
+        return try block.emit(.reduce(.sum, axes: [0], keepsAxes: false), block.stack(resized + [target]))
       },
       "RepVGGDW": Forward { block, x in
         try block(block.add(block(x, "conv"), block(x, "conv1")), "act")
@@ -119,8 +118,6 @@ extension Forward {
         return try block.successive(block.list("m"), from: inputs)
       },
     ])
-
-  private static let smoothing = Layer.pool(Pool(.average, kernelSize: [2, 2], stride: [1, 1]))
 
   private static let c2f = Forward { block, x in
     try block(block.concatenate(block.successive(block.list("m"), from: block.chunks(block(x, "cv1"), 2))), "cv2")
@@ -141,9 +138,5 @@ extension ForwardCall {
         last = try self(last, child)
         return last
       }
-  }
-
-  func stack(_ inputs: [Value], axis: Int = 0) throws -> Value {
-    try emit(.function(.stack(axis: axis)), inputs)
   }
 }

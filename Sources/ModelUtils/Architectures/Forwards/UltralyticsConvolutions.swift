@@ -27,7 +27,7 @@ extension Forward {
       "ChannelAttention": Forward { try $0.multiply($1, $0($1, "pool", "fc", "act")) },
       "SpatialAttention": Forward { block, x in
         let extremes = try [
-          block.mean(x, axes: [1], keepsAxes: true), block.emit(.reduce("max", axes: [1], keepsAxes: true), x),
+          block.mean(x, axes: [1], keepsAxes: true), block.max(x, axis: 1, keepsAxis: true),
         ]
         return try block.multiply(x, block(block.concatenate(extremes), "cv1", "act"))
       },

@@ -1,38 +1,123 @@
 import ModelCore
 
 extension Forward {
-  /// Ultralytics' heads, in evaluation. Both branches of a head without non-maximum suppression run, as they do there
+  /// Ultralytics' heads. Both branches of a head without non-maximum suppression run in evaluation, as they do there
   /// until it is fused.
+  ///
+  /// In training detection heads give what their convolutions give: for each level [batch, outputs, height, width], for
+  /// all of them what else the head predicts, the same of the second branch, and prototypes of masks.
   static let ultralyticsHeads = ultralytics(
     "head",
     [
-      "Detect": .list { try $0.predictions($1) },
-      "v10Detect": .list { try $0.predictions($1) },
-      "OBB": .list { try $0.predictions($1, extra: ["cv4"]) },
-      "OBB26": .list { try $0.predictions($1, extra: ["cv4"]) },
-      "Pose": .list { try $0.predictions($1, extra: ["cv4"]) },
-      "Pose26": .list { try $0.predictions($1, extra: ["cv4", "cv4_kpts"]) },
-      "Segment": .lists { try [$0.predictions($1, extra: ["cv4"]), $0(Array($1.prefix(1)), "proto")] },
-      "Segment26": .lists { try [$0.predictions($1, extra: ["cv4"]), $0($1, "proto")] },
+      "Detect": .detection(.boxes),
+      "v10Detect": .detection(.boxes),
+      "OBB": .detection(.angles),
+      "OBB26": .detection(.rawAngles),
+      "Pose": .detection(.keypoints),
+      "Pose26": .detection(.keypoints26).leaving("flow_model", "cv4_sigma", "one2one_cv4_sigma"),
+      "Segment": .detection(.masks) { Array($0.prefix(1)) },
+      "Segment26": .detection(.masks) { $0 },
       "Classify": .list { head, inputs in
         let x = inputs.count == 1 ? inputs[0] : try head.concatenate(inputs)
-        return try head.softmax(head(head.flatten(head(x, "conv", "pool")), "drop", "linear"), axis: 1)
+        let logits = try head(head.flatten(head(x, "conv", "pool")), "drop", "linear")
+        return head.isTraining ? logits : try head.softmax(logits, axis: 1)
       },
-      "SemanticSegment": .list { head, inputs in
+      "SemanticSegment": Forward.lists { head, inputs in
         guard let first = inputs.first else { throw ModelError("has no input", subject: head.path) }
-        return try head(first, "classifier")
-      },
+        let logits = try head(first, "classifier")
+        guard head.isTraining, head.has("aux_head") else { return [logits] }
+        guard inputs.count > 1 else { throw ModelError("takes two tensors, not one", subject: head.path) }
+        return [logits, try head(inputs[1], "aux_head")]
+      }.leaving("aux_head"),
       "Depth": .list { head, inputs in
         let levels = try head.levels("proj", inputs)
         var features = try zip(levels, inputs).map { try head($1, $0) }
         guard var y = features.popLast() else { throw ModelError("has no input", subject: head.path) }
         for (index, feature) in features.enumerated().reversed() {
-          let enlarged = try head.emit(.upsample(Upsample(.scale([2]), mode: "bilinear")), y)
+          let enlarged = try head.resize(y, scale: 2, mode: .linear, alignsCorners: true)
           y = try head(head.add(enlarged, feature), "refine.\(index)")
         }
-        return try head.map("exp", head.map("clamp", head(y, "head")))
+        var logarithm = try head.unary(.clip(minimum: -4, maximum: 5), head(y, "head"))
+        if !head.isTraining, let scale = head.optionalWeight("cal_a"), let shift = head.optionalWeight("cal_b") {
+          logarithm = try head.add(head.multiply(scale, logarithm), shift)
+        }
+        return try head.unary(.exp, logarithm)
       },
     ])
+
+  /// A detection head; with a child `proto` where it is said which inputs that takes.
+  private static func detection(
+    _ kind: DetectionKind, proto: (@Sendable ([Graph.Value]) -> [Graph.Value])? = nil
+  ) -> Forward {
+    .lists { head, inputs in
+      let branches = try DetectionBranches(head, inputs, kind)
+      let predictions = head.isTraining ? try branches.raw(head) : [try branches.predictions(head)]
+      return try predictions + (proto.map { try head.call("proto", $0(inputs)) } ?? [])
+    }
+  }
+}
+
+/// What a detection head predicts beside boxes and classes.
+enum DetectionKind: Sendable {
+  case boxes, masks, angles, rawAngles, keypoints, keypoints26
+
+  /// The lists of convolutions that predict it, one behind the other.
+  var containers: [String] {
+    switch self {
+    case .boxes: []
+    case .masks, .angles, .rawAngles, .keypoints: ["cv4"]
+    case .keypoints26: ["cv4", "cv4_kpts"]
+    }
+  }
+}
+
+/// What the convolutions of a detection head give for each level, [batch, outputs, height, width].
+struct DetectionBranch {
+  let boxes: [Graph.Value]
+  let scores: [Graph.Value]
+  /// All levels, [batch, outputs, positions].
+  let extra: Graph.Value?
+  /// How uncertain keypoints are, in training.
+  var sigma: Graph.Value?
+}
+
+/// The branches of a detection head.
+private struct DetectionBranches {
+  let kind: DetectionKind
+  let inputs: [Graph.Value]
+  let many: DetectionBranch?
+  let one: DetectionBranch?
+  let isOneToOne: Bool
+
+  init(_ head: ForwardCall, _ inputs: [Graph.Value], _ kind: DetectionKind) throws {
+    (self.kind, self.inputs) = (kind, inputs)
+    let hasOneToOne = head.has("one2one_cv2")
+    isOneToOne = hasOneToOne && (head.isTrue("_end2end") || !head.has("cv2"))
+    many = try head.branch("", inputs, kind)
+    one = hasOneToOne ? try head.branch("one2one_", inputs, kind) : nil
+  }
+
+  /// Boxes, classes and what else a head predicts, [batch, 4 + classes + …, positions]; of a head that needs no
+  /// suppression the best ones, [batch, positions, 6 + …].
+  func predictions(_ head: ForwardCall) throws -> Graph.Value {
+    guard let chosen = isOneToOne ? one : many else {
+      throw ModelError("\(head.module.className) has no child 'cv2'", subject: head.path)
+    }
+    let grid = try head.grid(inputs)
+    let corners = isOneToOne || head.isTrue("xyxy")
+    let boxes = try head.boxes(head.flat(chosen.boxes), grid, kind, extra: chosen.extra, corners: corners)
+    let scores = try head.sigmoid(head.flat(chosen.scores))
+    let others = try chosen.extra.map { [try head.decodeExtra($0, grid, kind)] } ?? []
+    guard isOneToOne else { return try head.concatenate([boxes, scores] + others) }
+    return try head.best(boxes, scores, others)
+  }
+
+  func raw(_ head: ForwardCall) throws -> [Graph.Value] {
+    try [many, one].compactMap { $0 }.flatMap { branch in
+      try zip(branch.boxes, branch.scores).map { try head.concatenate([$0, $1]) }
+        + [branch.extra, branch.sigma].compactMap { $0 }
+    }
+  }
 }
 
 extension ForwardCall {
@@ -45,51 +130,26 @@ extension ForwardCall {
     return levels
   }
 
-  /// A branch's outputs at every level, [batch, outputs, positions].
-  private func branch(_ containers: [String], _ inputs: [Value]) throws -> Value {
-    var values = inputs
-    for container in containers { values = try zip(levels(container, values), values).map { try self($1, $0) } }
-    return try concatenate(values.map { try flatten($0, start: 2) }, axis: 2)
+  /// A list's outputs at every level.
+  func each(_ container: String, _ inputs: [Value]) throws -> [Value] {
+    try zip(levels(container, inputs), inputs).map { try self($1, $0) }
   }
 
-  /// Boxes, classes and what else a head predicts, [batch, 4 + classes + …, positions]; of a head that needs no
-  /// suppression the best ones, [batch, positions, 6 + …].
-  fileprivate func predictions(_ inputs: [Value], extra: [String] = []) throws -> Value {
-    let hasOneToOne = has("one2one_cv2")
-    let isOneToOne = hasOneToOne && (isTrue("_end2end") || !has("cv2"))
-    let many = try branches("", inputs, extra)
-    let one = hasOneToOne ? try branches("one2one_", inputs, extra) : nil
-    guard let chosen = isOneToOne ? one : many else { throw ModelError("has no child 'cv2'", subject: path) }
-    let boxes = try map("decode", chain(chosen.boxes, has("dfl") ? ["dfl"] : []))
-    let scores = try activate(.sigmoid, chosen.scores)
-    let others = try chosen.extra.map { [try map("decode", $0)] } ?? []
-    guard isOneToOne else { return try concatenate([boxes, scores] + others) }
-    return try best(boxes, scores, others)
-  }
+  /// The levels' maps as one tensor [batch, outputs, positions].
+  func flat(_ maps: [Value]) throws -> Value { try concatenate(maps.map { try flatten($0, start: 2) }, axis: 2) }
 
-  private func branches(
-    _ prefix: String, _ inputs: [Value], _ extra: [String]
-  ) throws -> (boxes: Value, scores: Value, extra: Value?)? {
+  fileprivate func branch(_ prefix: String, _ inputs: [Value], _ kind: DetectionKind) throws -> DetectionBranch? {
     // What older releases leave of a branch that is not needed is either nothing or identities.
     guard has("\(prefix)cv2"), has("\(prefix)cv3"), module["\(prefix)cv2.0"]?.layer != .identity else { return nil }
-    let boxes = try branch(["\(prefix)cv2"], inputs)
-    let scores = try branch(["\(prefix)cv3"], inputs)
-    return (boxes, scores, extra.isEmpty ? nil : try branch(extra.map { prefix + $0 }, inputs))
-  }
-
-  /// The `max_det` best positions by their best class: box, score, class and what else there is.
-  private func best(_ boxes: Value, _ scores: Value, _ others: [Value]) throws -> Value {
-    let count = module.attributes["max_det"] == nil ? 300 : try int("max_det")
-    let ranks = try permute(scores, [0, 2, 1])
-    let places = try emit(.largest(axis: 1, count: count), emit(.reduce("max", axes: [2], keepsAxes: false), ranks))
-    let score = try emit(.reduce("max", axes: [2], keepsAxes: true), gather(ranks, places))
-    return try concatenate(
-      [gather(permute(boxes, [0, 2, 1]), places), score, map("class", score)]
-        + others.map { try gather(permute($0, [0, 2, 1]), places) }, axis: 2)
-  }
-
-  /// Elements of an axis at the places that another tensor names.
-  func gather(_ input: Value, _ places: Value, axis: Int = 1) throws -> Value {
-    try emit(.gather(axis: axis), input, places)
+    let boxes = try each("\(prefix)cv2", inputs)
+    let scores = try each("\(prefix)cv3", inputs)
+    guard let first = kind.containers.first else { return DetectionBranch(boxes: boxes, scores: scores, extra: nil) }
+    let features = try each(prefix + first, inputs)
+    let maps = try kind.containers.dropFirst().reduce(features) { try each(prefix + $1, $0) }
+    var extra = try flat(maps)
+    if kind == .angles { extra = try multiply(add(sigmoid(extra), -0.25), .pi) }
+    var branch = DetectionBranch(boxes: boxes, scores: scores, extra: extra)
+    if kind == .keypoints26, isTraining { branch.sigma = try flat(each("\(prefix)cv4_sigma", features)) }
+    return branch
   }
 }

@@ -3,7 +3,7 @@ import ModelCore
 extension Forward {
   /// The blocks of YOLOv6's layers/common.py, from 0.1 to 0.4.
   static let yolov6Blocks: [String: Forward] = [
-    "yolov6.layers.common.SiLU": Forward { try $0.activate(.silu, $1) },
+    "yolov6.layers.common.SiLU": Forward { try $0.unary(.silu, $1) },
     "yolov6.layers.common.Conv": .chain("conv", "bn", "act"),
     "yolov6.layers.common.Conv.forward_fuse": .chain("conv", "act"),
     "yolov6.layers.common.SimConv": .chain("conv", "bn", "act"),
@@ -81,7 +81,9 @@ extension ForwardCall {
   fileprivate func activated(_ x: Value) throws -> Value { has("act") ? try self(x, "act") : x }
 
   fileprivate func scaledShortcut(_ x: Value, _ y: Value) throws -> Value {
-    isTrue("shortcut") ? try add(y, map("scale", x)) : y
+    guard isTrue("shortcut") else { return y }
+    guard let alpha = optionalWeight("alpha") else { return try add(y, multiply(x, double("alpha"))) }
+    return try add(y, multiply(alpha, x))
   }
 
   /// The branches of a RepVGG block added up, or the convolution that they were merged into.

@@ -15,24 +15,7 @@ extension Forward {
     "yolov6.models.reppan.CSPRepPANNeck": .pathAggregation(fusing: false),
     "yolov6.models.reppan.RepBiFPANNeck": .pathAggregation(fusing: true),
     "yolov6.models.reppan.CSPRepBiFPANNeck": .pathAggregation(fusing: true),
-    "yolov6.models.effidehead.Detect": .list { head, inputs in
-      guard !head.has("obj_preds"), head.list("stems").count == inputs.count else {
-        throw ModelError("this form of the head is not known", subject: head.path)
-      }
-      var (boxes, scores): ([Graph.Value], [Graph.Value]) = ([], [])
-      for (index, input) in inputs.enumerated() {
-        let x = try head(input, "stems.\(index)")
-        scores.append(
-          try head.activate(
-            .sigmoid, head.flatten(head(x, "cls_convs.\(index)", "cls_preds.\(index)"), start: 2)))
-        let regression = try head(x, "reg_convs.\(index)", "reg_preds.\(index)")
-        boxes.append(try head.flatten(head.expectedDistances(regression), start: 2))
-      }
-      let decoded = try head.map("decode", head.concatenate(boxes, axis: 2))
-      let confidence = try head.map("one", head.slice(decoded, axis: 1, to: 1))
-      return try head.permute(
-        head.concatenate([decoded, confidence, head.concatenate(scores, axis: 2)]), [0, 2, 1])
-    },
+    "yolov6.models.effidehead.Detect": Forward.lists { try $0.detect($1) }.leaving("proj_conv"),
   ]
 
   /// A stem and stages, whose outputs are given from the third on, or from the second where a neck fuses that too.
@@ -68,11 +51,50 @@ extension Forward {
 }
 
 extension ForwardCall {
+  /// Boxes (centre, size, in pixels), a confidence of 1 and the classes' scores, [batch, positions, 5 + classes]; in
+  /// training what comes behind the stems, the scores and the distributions of distances.
+  fileprivate func detect(_ inputs: [Value]) throws -> [Value] {
+    guard !has("obj_preds"), list("stems").count == inputs.count, !inputs.isEmpty else {
+      throw ModelError("this form of the head is not known", subject: path)
+    }
+    let strides = try doubles("stride")
+    guard strides.count == inputs.count else { throw missing("stride") }
+    var (stems, boxes, scores, distances): ([Value], [Value], [Value], [Value]) = ([], [], [], [])
+    for (index, input) in inputs.enumerated() {
+      let x = try self(input, "stems.\(index)")
+      stems.append(x)
+      let classes = try self(x, "cls_convs.\(index)", "cls_preds.\(index)")
+      let regression = try self(x, "reg_convs.\(index)", "reg_preds.\(index)")
+      scores.append(try flatten(sigmoid(classes), start: 2))
+      if isTraining {
+        distances.append(try flatten(regression, start: 2))
+      } else {
+        boxes.append(try self.boxes(expectedDistances(regression), like: regression, stride: strides[index]))
+      }
+    }
+    func rows(_ levels: [Value]) throws -> Value { try permute(concatenate(levels, axis: 2), [0, 2, 1]) }
+    if isTraining { return try stems + [rows(scores), rows(distances)] }
+    let decoded = try concatenate(boxes, axis: 2)
+    let confidence = try expand(
+      constant([1], [1, 1, 1]), [.of(operand: 1, axis: 0), .fixed(1), .of(operand: 1, axis: 2)], like: decoded)
+    return [try rows([concatenate([decoded, confidence, concatenate(scores, axis: 2)])])]
+  }
+
+  /// Left, top, right and bottom distances from the middle of each cell, in cells, as centre and size in pixels:
+  /// [batch, 4, positions] to the same.
+  private func boxes(_ distances: Value, like level: Value, stride: Double) throws -> Value {
+    let middles = try flatten(add(grid(level, rows: 2, columns: 3, stackedOn: 1), 0.5), start: 2)
+    let parts = try split(flatten(distances, start: 2), [2, 2])
+    let (low, high) = (try subtract(middles, parts[0]), try add(middles, parts[1]))
+    let corners = try concatenate([multiply(add(low, high), 0.5), subtract(high, low)])
+    return try multiply(corners, stride)
+  }
+
   /// The mean of each side's distribution of distances, where the head predicts distributions.
-  fileprivate func expectedDistances(_ regression: Value) throws -> Value {
+  private func expectedDistances(_ regression: Value) throws -> Value {
     guard isTrue("use_dfl") else { return regression }
-    let bins = try reshape(regression, [.of(input: 0, axis: 0), .fixed(4), .fixed(int("reg_max") + 1), .inferred])
+    let bins = try reshape(regression, [.of(operand: 0, axis: 0), .fixed(4), .fixed(int("reg_max") + 1), .inferred])
     let means = try self(softmax(permute(bins, [0, 2, 1, 3]), axis: 1), "proj_conv")
-    return try reshape(means, [.of(input: 0, axis: 0), .fixed(4), .of(input: 0, axis: 3)])
+    return try reshape(means, [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
   }
 }

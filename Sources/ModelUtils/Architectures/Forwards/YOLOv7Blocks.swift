@@ -31,14 +31,11 @@ extension Forward {
     "models.common.RepConv": Forward { try $0($0.reparameterized($1), "act") },
     "models.common.ImplicitA": Forward { try $0.add($0.implicit(), $1) },
     "models.common.ImplicitM": Forward { try $0.multiply($0.implicit(), $1) },
-    "models.yolo.IDetect": .list { try $0.concatenate($0.anchorPredictions($1, isImplicit: true)) },
-    "models.yolo.IDetect.fuseforward": .list { try $0.concatenate($0.anchorPredictions($1)) },
+    "models.yolo.IDetect": .lists { try $0.anchorDetections($0.anchorOutputs($1, isImplicit: true)) },
+    "models.yolo.IDetect.fuseforward": .lists { try $0.anchorDetections($0.anchorOutputs($1)) },
   ]
 }
 
 extension ForwardCall {
-  fileprivate func implicit() throws -> Value {
-    guard let shape = module.parameters["implicit"]?.tensor.shape else { throw missing("implicit") }
-    return try constant(shape)
-  }
+  fileprivate func implicit() throws -> Value { try weight("implicit") }
 }

@@ -161,7 +161,8 @@ struct ModuleReader {
     case .dict(let entries): return dict(entries, of: owner, depth: depth)
     case .set(let items), .frozenSet(let items): return items.isEmpty ? .list([]) : .opaque("set")
     case .global(let name): return .opaque(name.description)
-    case .storage, .tensor: return .opaque("tensor")
+    case .storage: return .opaque("storage")
+    case .tensor: return (try? graph.tensor(reference)).map { .tensor(AttributeTensor($0.tensor)) } ?? .opaque("tensor")
     case .call(let index):
       let call = graph.calls[index]
       guard let function = graph.className(call.callable) else { return .opaque("object") }

@@ -43,7 +43,7 @@ public enum Reduction: String, Sendable, Hashable {
 
 extension Unary {
   /// Its value at a number, in double precision.
-  func callAsFunction(_ x: Double) -> Double {
+  package func callAsFunction(_ x: Double) -> Double {
     switch self {
     case .abs: Swift.abs(x)
     case .ceil: x.rounded(.up)

@@ -46,6 +46,12 @@ public struct Graph: Sendable {
     public let requiresGrad: Bool
     /// Whether it is no parameter, such as a running mean.
     public let isBuffer: Bool
+
+    package init(tensor: Tensor, requiresGrad: Bool, isBuffer: Bool) {
+      self.tensor = tensor
+      self.requiresGrad = requiresGrad
+      self.isBuffer = isBuffer
+    }
   }
 
   public private(set) var definitions: [Definition] = []
@@ -140,8 +146,15 @@ public struct Graph: Sendable {
     return users
   }
 
-  /// The call of a layer that a node belongs to; nil for what a forward computes between its children.
-  public func layerScope(of node: Node) -> Scope? { scopes[node.scope].layer == nil ? nil : scopes[node.scope] }
+  /// The operands that depend on the graph's inputs or are computed from weights: no weights, no constants.
+  public func activations(of node: Node) -> [Value] {
+    node.operands.filter { operand in
+      switch definitions[operand.index] {
+      case .input, .result: true
+      case .weight, .constant: false
+      }
+    }
+  }
 }
 
 extension Module {

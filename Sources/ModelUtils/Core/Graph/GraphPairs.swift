@@ -38,8 +38,11 @@ extension Graph {
   /// The module whose own convolution, product or batch norm a node is; nil for what prepares its input, and for
   /// functions.
   package func ownModule(of node: Node) -> Identity? {
-    guard node.operation.isLinear || node.operation.isBatchNorm else { return nil }
-    return layerScope(of: node)?.module
+    let scope = scopes[node.scope]
+    switch (node.operation, scope.layer) {
+    case (.convolution, .convolution), (.linear, .linear), (.batchNorm, .batchNorm): return scope.module
+    default: return nil
+    }
   }
 }
 

@@ -96,7 +96,7 @@ enum Inference {
     case .groupNorm(let groups, _): return [try groupNorm(groups, operands)]
     case .softmax(let axis, _):
       try requireFloating(first)
-      if !first.shape.isEmpty { _ = try Shape.axis(axis, first.shape.count) }
+      if let axis, !first.shape.isEmpty { _ = try Shape.axis(axis, first.shape.count) }
       return [first]
     case .unary(let function):
       return [TensorType(first.dtype.isInteger && !function.keepsIntegers ? .float32 : first.dtype, first.shape)]
@@ -136,6 +136,7 @@ enum Inference {
       return same(try sliced(first.shape, axis, start, end, step))
     case .gather(let axis, let batchAxes): return same(try gathered(operands.map(\.shape), axis, batchAxes))
     case .reshape(let extents): return same(try reshaped(operands.map(\.shape), extents, known))
+    case .flatten(let flatten): return same(try flatten.outputShape(of: first.shape))
     case .permute(let axes): return same(try permuted(first.shape, axes))
     case .expand(let extents): return same(try expanded(operands.map(\.shape), extents, known))
     case .coordinates(let axis): return same([first.shape[try Shape.axis(axis, first.shape.count)]])

@@ -228,3 +228,12 @@ extension PixelShuffle {
     return input.dropLast(3) + [channels / (factor * factor), height * factor, width * factor]
   }
 }
+
+extension Flatten {
+  func outputShape(of input: [Int]) throws -> [Int] {
+    guard !input.isEmpty else { return [1] }
+    let (start, end) = (try Shape.axis(start, input.count), try Shape.axis(end, input.count))
+    guard start <= end else { throw ModelError("its configuration is no valid one") }
+    return input[..<start] + [Shape.count(input[start...end])] + input[(end + 1)...]
+  }
+}

@@ -31,7 +31,8 @@ public enum Operation: Sendable, Hashable {
   /// Input [batch, channels, …] by groups of channels; weight and bias may follow. As many groups as channels make an
   /// instance norm.
   case groupNorm(groups: Int, eps: Double)
-  case softmax(axis: Int, isLogarithm: Bool)
+  /// Without an axis PyTorch chooses: the first of one or three axes, else the second.
+  case softmax(axis: Int?, isLogarithm: Bool)
 
   // MARK: Element by element
 
@@ -81,6 +82,7 @@ public enum Operation: Sendable, Hashable {
   case gather(axis: Int, batchAxes: Int)
   /// Extents may refer to the shapes of further operands.
   case reshape([Extent])
+  case flatten(Flatten)
   case permute([Int])
   /// Repeats axes of length 1; extents may refer to the shapes of further operands.
   case expand([Extent])

@@ -54,9 +54,10 @@ extension Reference {
     return Array(values.indices.sorted(by: isBefore).prefix(count))
   }
 
-  static func softmax(_ input: ReferenceArray, _ axis: Int, isLogarithm: Bool) throws -> [Double] {
+  static func softmax(_ input: ReferenceArray, _ axis: Int?, isLogarithm: Bool) throws -> [Double] {
     if input.shape.isEmpty { return softmax(input.values, isLogarithm: isLogarithm) }
     var result = input.values
+    let axis = axis ?? ([1, 3].contains(input.shape.count) ? 0 : 1)
     for line in try AxisView(input.shape, counting: axis).lines {
       for (place, value) in zip(line, softmax(input.elements(at: Array(line)), isLogarithm: isLogarithm)) {
         result[place] = value

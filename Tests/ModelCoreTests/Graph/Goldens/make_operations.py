@@ -229,3 +229,6 @@ call("permute", lambda x: x.permute(2, 0, 1), numbers(2, 3, 5))
 call("expand", lambda x: x.expand(2, 3, 4), numbers(3, 1))
 call("coordinates", lambda x: torch.arange(x.shape[1], dtype=x.dtype), numbers(2, 5))
 call("shape", lambda x: torch.tensor(x.shape), numbers(2, 0, 5))
+for rank in range(1, 5):
+    call(f"softmax implicit {rank}", lambda x: F.softmax(x, None), numbers(*(2, 3, 2, 2)[:rank]))
+call("flatten", lambda x: x.flatten(1, 2), numbers(2, 3, 2, 2))

@@ -35,60 +35,83 @@ struct ConstantSignals {
 
   private let graph: Graph
   private let shapes: [[Int]]
-  private let modules: [Identity: Module]
+  /// One for each value of the graph.
   private var signals: [Signal] = []
 
-  init(_ graph: Graph, _ shapes: [[Int]], _ modules: [Identity: Module]) {
-    (self.graph, self.shapes, self.modules) = (graph, shapes, modules)
-    signals.reserveCapacity(graph.nodes.count)
-    for node in graph.nodes { signals.append(signal(of: node)) }
+  init(_ graph: Graph, _ shapes: [[Int]]) {
+    (self.graph, self.shapes) = (graph, shapes)
+    signals.reserveCapacity(graph.definitions.count)
+    for definition in graph.definitions {
+      switch definition {
+      case .input: signals.append(.zero)
+      case .weight, .constant: signals.append(.unknown)
+      case .result(let node, let position): signals.append(position == 0 ? signal(of: graph.nodes[node]) : .unknown)
+      }
+    }
   }
 
   private mutating func signal(of node: Graph.Node) -> Signal {
-    let inputs = node.inputs.map { signals[$0.node] }
-    let areZero = inputs.allSatisfy(\.isZero)
-    let module = node.module.flatMap { modules[$0] }
-    switch node.operation {
-    case .input: return .zero
-    case .layer(.batchNorm):
-      if let module { normInputs[module.identity] = inputs.first ?? .unknown }
-      if case .unknown = inputs.first ?? .unknown { return .unknown }
-      return .zero
-    case .layer(.convolution(let convolution)):
-      let isPointwise =
-        !convolution.isTransposed && convolution.groups == 1 && convolution.kernelSize.allSatisfy { $0 == 1 }
-        && convolution.padding?.allSatisfy { $0 == 0 } == true
-      return areZero || isPointwise ? product(module, inputs.first) : .unknown
-    case .layer(.linear): return product(module, inputs.first)
-    case .layer(.multiheadAttention(let attention)): return attended(module, attention, inputs)
-    case .layer(.activation(let activation)): return areZero && activation.kind.keepsZero ? .zero : .unknown
-    case .layer(.pool(let pool)) where pool.kind == .average: return areZero ? .zero : .unknown
-    case .layer(.pool), .layer(.upsample), .layer(.dropout), .layer(.identity): return inputs.first ?? .unknown
-    case .layer(.softmax), .layer(.layerNorm), .layer(.groupNorm), .layer(.opaque): return .unknown
-    case .function(.elementwise("add")): return sum(inputs)
-    case .function(.concatenate(axis: 1)): return concatenated(inputs, node)
+    let inputs = node.operands.map { signals[$0.index] }
+    let input = inputs.first ?? .unknown
     // A transformer's tokens are places, and its features channels.
-    case .layer(.flatten) where node.className?.name == "TransformerBlock",
-      .function(.permute) where node.className?.name == "TransformerBlock",
-      .function(.reshape) where node.className?.name == "TransformerBlock":
-      return inputs.first ?? .unknown
-    case .function(.constant), .function(.elementwise("decode")): return .unknown
-    case .layer, .function: return areZero ? .zero : .unknown
+    let isOfTokens = ["TransformerBlock", "MultiheadAttention"].contains(graph.scopes[node.scope].className?.name)
+    switch node.operation {
+    case .batchNorm:
+      if let module = graph.ownModule(of: node) { normInputs[module] = input }
+      if case .unknown = input { return .unknown }
+      return .zero
+    case .convolution(let geometry):
+      let isPointwise =
+        !geometry.isTransposed && geometry.groups == 1 && geometry.padding.allSatisfy { $0 == Margin(0) }
+        && shapes[node.operands[1].index].dropFirst(2).allSatisfy { $0 == 1 }
+      return input.isZero || isPointwise ? product(node) : .unknown
+    case .linear: return product(node)
+    // All tokens are the same, so attention gives their value.
+    case .attention: return inputs.count == 3 ? inputs[2] : .unknown
+    case .unary(let function): return input.isZero && function(0) == 0 ? .zero : .unknown
+    case .pool(let pool) where pool.kind == .average: return input.isZero ? .zero : .unknown
+    case .pool, .resize, .dropout: return input
+    case .binary(.add): return sum(inputs)
+    case .concatenate(axis: 1): return concatenated(inputs, node)
+    case .flatten, .permute, .reshape: return isOfTokens || input.isZero ? input : .unknown
+    case .concatenate, .binary, .stack: return inputs.allSatisfy(\.isZero) ? .zero : .unknown
+    case .adaptivePool, .pad(_, .constant(0)), .pixelShuffle, .slice, .split, .gather, .expand, .reduce, .convert,
+      .prelu:
+      return input.isZero ? .zero : .unknown
+    case .matrixProduct, .einsum, .layerNorm, .rmsNorm, .groupNorm, .softmax, .compare, .select, .argmax, .topK, .pad,
+      .gridSample, .coordinates, .shape, .other:
+      return .unknown
     }
   }
 
   // MARK: Values
 
+  /// The elements of a weight, or of a part of it; nil for what is computed.
+  private func elements(of value: Graph.Value) -> Values? {
+    switch graph.definitions[value.index] {
+    case .weight(let path):
+      return graph.weights[path].map { weight in Values { try weight.tensor.floats() } }
+    case .result(let node, let position):
+      guard case .split(axis: 0, .sizes(let sizes)) = graph.nodes[node].operation,
+        let whole = elements(of: graph.nodes[node].operands[0])
+      else { return nil }
+      let row = shapes[value.index].dropFirst().reduce(1, *)
+      let start = sizes[..<position].reduce(0, +) * row
+      return Values { Array(try whole()[start..<start + sizes[position] * row]) }
+    case .input, .constant: return nil
+    }
+  }
+
   /// A weight [out, in, 1…] times the input, and the bias.
-  private func product(_ module: Module?, _ input: Signal?) -> Signal {
-    guard let module, let weight = module.parameters["weight"]?.tensor, let input else { return .unknown }
-    let bias = module.parameters["bias"]?.tensor
-    switch (input, bias) {
+  private func product(_ node: Graph.Node) -> Signal {
+    guard node.operands.count >= 2, let weight = elements(of: node.operands[1]) else { return .unknown }
+    let bias = node.operands.count > 2 ? elements(of: node.operands[2]) : nil
+    switch (signals[node.operands[0].index], bias) {
     case (.unknown, _): return .unknown
     case (.zero, nil): return .zero
-    case (.zero, .some(let bias)): return .uniform(Values { try bias.floats() })
+    case (.zero, .some(let bias)): return .uniform(bias)
     case (.uniform(let values), let bias):
-      return .uniform(Values { Self.product(try weight.floats(), try values(), try bias?.floats()) })
+      return .uniform(Values { Self.product(try weight(), try values(), try bias?()) })
     }
   }
 
@@ -98,20 +121,6 @@ struct ConstantSignals {
       for (column, value) in input.enumerated() { sum += Double(weight[row * input.count + column]) * Double(value) }
       return Float(sum)
     }
-  }
-
-  /// All tokens are the same, so attention gives their value; its new biases are 0.
-  private func attended(_ module: Module?, _ attention: MultiheadAttention, _ inputs: [Signal]) -> Signal {
-    guard inputs.count == 3, let module, let weight = module.parameters["in_proj_weight"]?.tensor,
-      let output = module["out_proj"]?.parameters["weight"]?.tensor
-    else { return .unknown }
-    guard case .uniform(let values) = inputs[2] else { return inputs[2] }
-    let size = attention.embeddingSize
-    return .uniform(
-      Values {
-        let value = Self.product(Array(try weight.floats().suffix(size * size)), try values(), nil)
-        return Self.product(try output.floats(), value, nil)
-      })
   }
 
   private func sum(_ inputs: [Signal]) -> Signal {
@@ -127,26 +136,16 @@ struct ConstantSignals {
   private func concatenated(_ inputs: [Signal], _ node: Graph.Node) -> Signal {
     if inputs.allSatisfy(\.isZero) { return .zero }
     var parts: [Values] = []
-    for (input, value) in zip(inputs, node.inputs) {
+    for (input, value) in zip(inputs, node.operands) {
       switch input {
       case .unknown: return .unknown
       case .uniform(let values): parts.append(values)
       case .zero:
-        let shape = shapes[value.node]
+        let shape = shapes[value.index]
         guard shape.count > 1 else { return .unknown }
         parts.append(Values { [Float](repeating: 0, count: shape[1]) })
       }
     }
     return .uniform(Values { [parts] in try parts.flatMap { try $0() } })
-  }
-}
-
-extension Activation.Kind {
-  /// Whether its value at 0 is 0.
-  fileprivate var keepsZero: Bool {
-    switch self {
-    case .hardsigmoid, .sigmoid, .softplus, .logSigmoid, .threshold: false
-    default: true
-    }
   }
 }

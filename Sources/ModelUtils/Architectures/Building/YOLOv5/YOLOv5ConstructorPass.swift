@@ -5,33 +5,23 @@ import ModelCore
 struct YOLOv5ConstructorPass {
   private let graph: Graph
   private let shapes: [[Int]]
-  private let modules: [Identity: Module]
   private let side: Int
 
   /// - Throws: `ModelError` for layers that do not fit together.
   init(_ root: Module, channels: Int, side: Int) throws {
-    graph = try Graph(root)
+    graph = try Graph(root, mode: .training)
     shapes = try graph.shapes(of: [[1, channels, side, side]])
     self.side = side
-    var modules: [Identity: Module] = [:]
-    root.forEachModule { modules[$1.identity] = $1 }
-    self.modules = modules
-    for (index, node) in graph.nodes.enumerated() {
-      guard case .layer(.batchNorm) = node.operation, shapes[index].dropFirst(2).allSatisfy({ $0 == 1 }) else {
-        continue
-      }
-      throw ModelError("a batch norm in training needs more than one value per channel", subject: node.path)
-    }
   }
 
   /// For each level how many pixels one cell is high.
   func strides(of head: Module) throws -> [Int] {
     let levels = head.children["m"]?.children.values.map(\.identity) ?? []
     return try levels.map { level in
-      guard let call = graph.calls.last(where: { $0.module == level }), let output = call.outputs.first,
-        shapes[output.node].count == 4
+      guard let call = graph.scopes.last(where: { $0.module == level }), let output = call.outputs.first,
+        shapes[output.index].count == 4
       else { throw ModelError("a level of the head is not called") }
-      let height = shapes[output.node][2]
+      let height = shapes[output.index][2]
       guard height > 0, side % height == 0 else {
         throw ModelError(
           "a level of the head is \(height) cells high for a picture of \(side), which is no whole stride")
@@ -42,7 +32,7 @@ struct YOLOv5ConstructorPass {
 
   /// Batch norms that get anything but zeros have running statistics of their own.
   func settleStatistics(in root: inout Module, _ make: ModuleBuilder) {
-    let inputs = ConstantSignals(graph, shapes, modules).normInputs.filter { !$0.value.isZero }
+    let inputs = ConstantSignals(graph, shapes).normInputs.filter { !$0.value.isZero }
     guard !inputs.isEmpty else { return }
     root.updateModules { path, module in
       guard let input = inputs[module.identity], let shape = module.buffers["running_mean"]?.shape else { return }
