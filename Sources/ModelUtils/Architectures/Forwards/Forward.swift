@@ -17,6 +17,8 @@ package struct Forward: Sendable {
   private(set) var trainingRun: Run?
   /// Children that do not run in evaluation, such as auxiliary heads.
   private(set) var idleChildren: Set<String> = []
+  /// Children that do not run in training, such as what decodes boxes.
+  private(set) var idleInTraining: Set<String> = []
 
   private init(any run: @escaping Run) {
     self.run = run
@@ -69,6 +71,13 @@ package struct Forward: Sendable {
   func leaving(_ children: String...) -> Forward {
     var forward = self
     forward.idleChildren.formUnion(children)
+    return forward
+  }
+
+  /// Children that do not run in training.
+  func leavingInTraining(_ children: String...) -> Forward {
+    var forward = self
+    forward.idleInTraining.formUnion(children)
     return forward
   }
 }

@@ -14,13 +14,15 @@ extension Forward {
       "OBB": .detection(.angles),
       "OBB26": .detection(.rawAngles),
       "Pose": .detection(.keypoints),
-      "Pose26": .detection(.keypoints26).leaving("flow_model", "cv4_sigma", "one2one_cv4_sigma"),
+      // Its flow judges keypoints in the loss.
+      "Pose26": Forward.detection(.keypoints26).leaving("flow_model", "cv4_sigma", "one2one_cv4_sigma")
+        .leavingInTraining("flow_model"),
       "Segment": .detection(.masks) { Array($0.prefix(1)) },
       "Segment26": .detection(.masks) { $0 },
       "WorldDetect": .detection(.boxes, takesTexts: true),
-      "YOLOEDetect": Forward.detection(.boxes, takesTexts: true).leaving("reprta", "savpe"),
-      "YOLOESegment": Forward.detection(.masks, takesTexts: true) { Array($0.prefix(1)) }.leaving("reprta", "savpe"),
-      "YOLOESegment26": Forward.detection(.masks, takesTexts: true) { $0 }.inferenceOnly.leaving("reprta", "savpe"),
+      "YOLOEDetect": .promptable(.detection(.boxes, takesTexts: true)),
+      "YOLOESegment": .promptable(.detection(.masks, takesTexts: true) { Array($0.prefix(1)) }),
+      "YOLOESegment26": .promptable(.detection(.masks, takesTexts: true) { $0 }).inferenceOnly,
       "Classify": .list { head, inputs in
         let x = inputs.count == 1 ? inputs[0] : try head.concatenate(inputs)
         let logits = try head(head.flatten(head(x, "conv", "pool")), "drop", "linear")
@@ -49,11 +51,16 @@ extension Forward {
       },
     ])
 
+  /// A head with children that make embeddings of prompts beforehand.
+  private static func promptable(_ head: Forward) -> Forward {
+    head.leaving("reprta", "savpe").leavingInTraining("reprta", "savpe")
+  }
+
   /// A detection head; with a child `proto` where it is said which maps that takes.
   private static func detection(
     _ kind: DetectionKind, takesTexts: Bool = false, proto: (@Sendable ([Graph.Value]) -> [Graph.Value])? = nil
   ) -> Forward {
-    .lists { head, inputs in
+    Forward.lists { head, inputs in
       if head.has("lrpc") {
         throw ModelError("which positions a head without prompts keeps depends on the picture", subject: head.path)
       }
@@ -62,7 +69,7 @@ extension Forward {
       let branches = try DetectionBranches(head, inputs, kind, texts: texts)
       let predictions = head.isTraining ? try branches.raw(head) : [try branches.predictions(head)]
       return try predictions + (proto.map { try head.call("proto", $0(inputs)) } ?? [])
-    }
+    }.leavingInTraining("dfl")
   }
 }
 

@@ -17,7 +17,7 @@ extension Forward {
         default: return try model.call(name, values)
         }
       }
-    }.leaving("clip_model"),
+    }.leaving("clip_model").leavingInTraining("clip_model"),
     "ultralytics.nn.tasks.YOLOEModel": .promptedByTexts,
     "ultralytics.nn.tasks.YOLOESegModel": .promptedByTexts,
   ]
@@ -30,7 +30,7 @@ extension Forward {
       }
       return try model.call(name, values + [model.texts("pe", like: inputs, default: [1, 80, 512])])
     }
-  }.leaving("clip_model")
+  }.leaving("clip_model").leavingInTraining("clip_model")
 
   static let ultralyticsTextBlocks = ultralytics(
     "block",
