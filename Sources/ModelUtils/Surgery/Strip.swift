@@ -35,16 +35,18 @@ extension Checkpoint {
   /// `anchor_grid` too, and nothing requires a gradient any more. A bare state dict is converted, no more; the original
   /// takes only whole modules.
   /// - Parameter allowOverflow: whether finite numbers may become infinite, as the original lets them.
-  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite.
+  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite, or for one that
+  ///   cannot be read; the checkpoint is then as it was.
   @discardableResult
   public mutating func strip(to dtype: DType = .float16, allowOverflow: Bool = false) throws -> StripReport {
     let usesAverage = hasEntries && models["ema"] != nil
-    if usesAverage { moveModel(from: "ema", to: "model") }
-    for key in ["optimizer", "best_fitness", "ema", "updates"] { setEntry(key, to: .none) }
-    setEntry("epoch", to: .int(-1))
-    let chosen = models["model"] == nil ? Array(models.keys) : ["model"]
+    // The keys before `ema` moves, and after.
+    let (sources, chosen) =
+      usesAverage
+      ? (["ema"], ["model"])
+      : models["model"] == nil ? (Array(models.keys), Array(models.keys)) : (["model"], ["model"])
     var overflows: [StripReport.Overflow] = []
-    for key in chosen {
+    for key in sources {
       if let state = models[key]?.stateDict { overflows += try Self.overflows(state, dtype) }
     }
     if !overflows.isEmpty, !allowOverflow {
@@ -53,13 +55,17 @@ extension Checkpoint {
         "finite numbers would become infinite in \(dtype.rawValue): \(names)", file: name,
         advice: "keep more with --dtype bfloat16 or float32, or give --allow-overflow")
     }
+    var stripped = self
+    if usesAverage { stripped.moveModel(from: "ema", to: "model") }
+    for key in ["optimizer", "best_fitness", "ema", "updates"] { stripped.setEntry(key, to: .none) }
+    stripped.setEntry("epoch", to: .int(-1))
     for key in chosen {
-      if let head = models[key]?.module?.yoloHead {
-        try convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)
+      if let head = stripped.models[key]?.module?.yoloHead {
+        try stripped.convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)
       }
     }
     let name = name
-    try updateModels { key, model in
+    try stripped.updateModels { key, model in
       guard chosen.contains(key) else { return }
       do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
       if case .module(var module) = model {
@@ -68,6 +74,7 @@ extension Checkpoint {
         model = .module(module)
       }
     }
+    self = stripped
     return StripReport(dtype: dtype, usedAverage: usesAverage, overflows: overflows)
   }
 
