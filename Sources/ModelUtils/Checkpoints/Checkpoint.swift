@@ -41,6 +41,7 @@ public struct Checkpoint: Sendable {
   public init(_ file: FileBytes, path: FilePath? = nil, key: String? = nil) throws {
     do {
       try self.init(reading: file, path: path, key: key)
+      for case .stateDict(let state) in models.values { try state.checkNames() }
       ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(models.keys.joined(separator: "', '"))'")
     } catch let error as ModelError {
       throw error.inFile(file.name)
