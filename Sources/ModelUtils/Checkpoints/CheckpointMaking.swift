@@ -22,18 +22,20 @@ extension Checkpoint {
   public mutating func nestModel(under key: String) {
     guard !hasEntries, let model = models[""] else { return }
     var graph = torch?.graph ?? PickleGraph()
-    let reference: PickleGraph.Reference
+    var place: ModelSelection.Place
     if let known = torch?.places[""] {
-      reference = known
+      place = known
     } else {
-      reference = graph.addOrderedDict()
+      let reference = graph.addOrderedDict()
+      place = .init(key: "", reference: reference, isModule: false)
       // Written into an empty dict, every tensor is new.
       torch = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [reference: StateDict()])
     }
     let name = graph.add(.string(key))
-    graph.root = graph.add(.dict([.init(key: name, value: reference)]))
+    graph.root = graph.add(.dict([.init(key: name, value: place.reference)]))
+    (place.key, place.holder) = (key, .init(dictionary: graph.root, key: key))
     torch?.graph = graph
-    torch?.places = [key: reference]
+    torch?.places = [key: place]
     models = [key: model]
   }
 }

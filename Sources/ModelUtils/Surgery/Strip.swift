@@ -57,8 +57,8 @@ extension Checkpoint {
     }
     var stripped = self
     if usesAverage { stripped.moveModel(from: "ema", to: "model") }
-    for key in ["optimizer", "best_fitness", "ema", "updates"] { stripped.setEntry(key, to: .none) }
-    stripped.setEntry("epoch", to: .int(-1))
+    for key in ["optimizer", "best_fitness", "ema", "updates"] { try stripped.setEntry(key, to: .none) }
+    try stripped.setEntry("epoch", to: .int(-1))
     for key in chosen {
       if let head = stripped.models[key]?.module?.yoloHead {
         try stripped.convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)

@@ -125,6 +125,26 @@ import Testing
     #expect(bare.preferred.module != nil)
   }
 
+  @Test func entries() throws {
+    var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("training_checkpoint.pt"))
+    let optimizer = try #require(checkpoint.entry("optimizer"))
+    #expect(optimizer == .opaque("object"))
+    try checkpoint.setEntry("optimizer", to: optimizer)
+    #expect(checkpoint.entry("optimizer") == optimizer)
+    #expect(
+      refusal { try checkpoint.setEntry("epoch", to: .list([optimizer])) }
+        == "epoch: what was not understood when it was read (object) cannot be an entry")
+    // A model whose entry becomes something else is no model.
+    try checkpoint.setEntry("ema", to: .string("gone"))
+    #expect(checkpoint.models.keys == ["model"])
+    let folder = try TorchFolder()
+    try checkpoint.write(to: folder["entries.pt"])
+    let again = try Checkpoint(contentsOf: folder["entries.pt"])
+    #expect(again.models.keys == ["model"])
+    #expect(again.entry("ema") == .string("gone"))
+    #expect(again.entry("optimizer") == optimizer)
+  }
+
   @Test func aSharedModuleIsChangedInAllItsPlaces() throws {
     let (again, _) = try rewritten("trap_conv_twice.pt") { _, model in
       try changeModule(&model) { root in
