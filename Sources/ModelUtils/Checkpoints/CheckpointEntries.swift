@@ -80,6 +80,7 @@ extension PickleGraph {
     case .dict(let entries):
       let pairs = entries.map { Entry(key: add($0.key, owner: owner), value: add($0.value, owner: owner)) }
       return add(.dict(pairs))
+    case .tensor(let held): return add(held.tensor, parameterRequiresGrad: held.requiresGrad)
     case .boundMethod(let name):
       let method = add(.string(name))
       return addCall("builtins", "getattr", [owner, method])

@@ -17,6 +17,16 @@ extension Checkpoint {
     torch = nil
   }
 
+  /// A checkpoint that no file holds, to be written as `torch.save(module)` writes a module: whole. Python then needs
+  /// the code of its classes, and `torch.load(weights_only=False)`.
+  public init(whole module: Module, name: String) {
+    self.init(module, name: name)
+    var graph = PickleGraph()
+    graph.root = graph.add(.none)
+    let place = ModelSelection.Place(key: "", reference: graph.root, isModule: false)
+    torch = TorchSource(graph: graph, places: ["": place], modules: [:], stateDicts: [:])
+  }
+
   /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a
   /// dict stays as it is.
   public mutating func nestModel(under key: String) {

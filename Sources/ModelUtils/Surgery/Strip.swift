@@ -59,17 +59,13 @@ extension Checkpoint {
     if usesAverage { stripped.moveModel(from: "ema", to: "model") }
     for key in ["optimizer", "best_fitness", "ema", "updates"] { try stripped.setEntry(key, to: .none) }
     try stripped.setEntry("epoch", to: .int(-1))
-    for key in chosen {
-      if let head = stripped.models[key]?.module?.yoloHead {
-        try stripped.convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)
-      }
-    }
     let name = name
     try stripped.updateModels { key, model in
       guard chosen.contains(key) else { return }
       do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
       if case .module(var module) = model {
         model = .stateDict(StateDict())
+        try module.convertHead(to: dtype)
         module.requireNoGradients()
         model = .module(module)
       }
@@ -99,12 +95,20 @@ extension Module {
     }
   }
 
-  /// The last layer of a YOLOv5 detection or segmentation model, which keeps tensors as plain attributes.
-  fileprivate var yoloHead: Identity? {
+  /// Converts what the last layer of a YOLOv5 detection or segmentation model keeps as plain attributes, and what
+  /// `module.to(dtype)` passes over.
+  fileprivate mutating func convertHead(to dtype: DType) throws {
     let models = ["DetectionModel", "SegmentationModel", "BaseModel", "Model"].map { "models.yolo.\($0)" }
     guard models.contains(where: { className.hasSuffix($0) }), let last = children["model"]?.children.values.last,
       ["models.yolo.Detect", "models.yolo.Segment"].contains(where: { last.className.hasSuffix($0) })
-    else { return nil }
-    return last.identity
+    else { return }
+    try updateModules { _, module in
+      guard module.identity == last.identity else { return }
+      for name in ["stride", "grid", "anchor_grid"] {
+        module.attributes[name] = try module.attributes[name]?.mapTensors {
+          $0.dtype.isFloatingPoint && $0.dtype != dtype ? try $0.converted(to: dtype) : $0
+        }
+      }
+    }
   }
 }

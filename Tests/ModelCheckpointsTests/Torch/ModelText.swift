@@ -25,6 +25,18 @@ private struct ModelText {
     "\(tensor.dtype) \(tensor.shape) \(SHA256.hash(try tensor.allBytes()))"
   }
 
+  /// The attribute's tensors, then all of it without them.
+  private mutating func describe(_ attribute: Attribute) throws -> String {
+    var tensors: [String] = []
+    let rest = try attribute.mapTensors { tensor in
+      tensors.append("\(Self.number(ObjectIdentifier(tensor.storage), &storages)) \(try Self.describe(tensor))")
+      return try Self.nothing.get()
+    }
+    return "\(tensors) \(tensors.isEmpty ? "\(rest)" : "\(rest.isEmpty)")"
+  }
+
+  private static let nothing = Result { try Tensor(.float32, [0]) }
+
   private static func number<Key: Hashable>(_ key: Key, _ known: inout [Key: Int]) -> Int {
     let number = known[key] ?? known.count
     known[key] = number
@@ -50,7 +62,7 @@ private struct ModelText {
     }
     // PyTorch's own classes keep their layer there, and what they lack is added.
     for (name, attribute) in module.attributes where !module.className.isTorchModule {
-      lines.append("\(path) \(name) = \(attribute)")
+      lines.append("\(path) \(name) = \(try describe(attribute))")
     }
     for (name, child) in module.children { try write(child, "\(path).\(name)") }
   }

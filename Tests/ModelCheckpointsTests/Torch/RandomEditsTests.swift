@@ -93,7 +93,7 @@ private struct Edits {
     let buffer = module.buffers.keys.randomElement(using: &generator)
     let child = module.children.keys.randomElement(using: &generator)
     let choice = random(0..<17)
-    let value = attribute(depth: 0)
+    let value = random(0..<4) == 0 ? Attribute.list([.tensor(.init(tensor)), .int(count)]) : attribute(depth: 0)
     var shuffled = module.children
     shuffled.shuffle(using: &generator)
     let layer = changed(module.layer)

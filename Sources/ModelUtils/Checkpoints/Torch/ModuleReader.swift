@@ -153,6 +153,11 @@ struct ModuleReader {
   ) -> Attribute {
     guard attributeBudget > 0, depth < 16 else { return .opaque("…") }
     attributeBudget -= 1
+    if graph.isTensor(reference) {
+      // One that cannot be read (sparse, on no device) stays what it is in the file.
+      guard let object = try? graph.tensor(reference) else { return .opaque("tensor") }
+      return .tensor(.init(object.tensor, requiresGrad: object.isParameter ? object.requiresGrad : nil))
+    }
     switch graph.nodes[reference] {
     case .none: return .none
     case .bool(let value): return .bool(value)

@@ -34,7 +34,7 @@ extension Attribute {
     case .opaque(let text): text
     case .list(let items), .tuple(let items): items.lazy.compactMap(\.opaquePart).first
     case .dict(let entries): entries.lazy.compactMap { $0.key.opaquePart ?? $0.value.opaquePart }.first
-    case .none, .bool, .int, .double, .string, .boundMethod: nil
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod: nil
     }
   }
 
@@ -44,7 +44,7 @@ extension Attribute {
     case .boundMethod: true
     case .list(let items), .tuple(let items): items.contains(where: \.hasMethod)
     case .dict(let entries): entries.contains { $0.key.hasMethod || $0.value.hasMethod }
-    case .none, .bool, .int, .double, .string, .opaque: false
+    case .none, .bool, .int, .double, .string, .tensor, .opaque: false
     }
   }
 }

@@ -171,16 +171,14 @@ struct ModuleUpdate {
   /// who share it.
   private mutating func write(_ parameter: Parameter) -> PickleGraph.Reference {
     if let known = parameters[parameter.sameness] { return known }
-    graph.tensors.append(.init(tensor: parameter.tensor, parameterRequiresGrad: parameter.requiresGrad))
-    let reference = graph.add(.tensor(graph.tensors.count - 1))
+    let reference = graph.add(parameter.tensor, parameterRequiresGrad: parameter.requiresGrad)
     parameters[parameter.sameness] = reference
     return reference
   }
 
   private mutating func write(_ buffer: Tensor) -> PickleGraph.Reference {
     if let known = newTensors[buffer.identity] { return known }
-    graph.tensors.append(.init(tensor: buffer, parameterRequiresGrad: nil))
-    let reference = graph.add(.tensor(graph.tensors.count - 1))
+    let reference = graph.add(buffer, parameterRequiresGrad: nil)
     newTensors[buffer.identity] = reference
     return reference
   }

@@ -59,6 +59,13 @@ extension PickleGraph {
     return true
   }
 
+  /// A tensor in place of an object of the file.
+  /// - Parameter parameterRequiresGrad: nil for a plain tensor.
+  mutating func add(_ tensor: Tensor, parameterRequiresGrad: Bool?) -> Reference {
+    tensors.append(.init(tensor: tensor, parameterRequiresGrad: parameterRequiresGrad))
+    return add(.tensor(tensors.count - 1))
+  }
+
   /// A set of texts.
   mutating func addSet(_ names: some Collection<String>) -> Reference {
     let items = names.sorted().map { add(.string($0)) }

@@ -27,8 +27,7 @@ struct StateDictUpdate {
     if let known = newTensors[tensor.identity] { return known }
     let object = old.flatMap { try? graph.tensor($0) }
     let requiresGrad = object.flatMap { $0.isParameter ? $0.requiresGrad : nil }
-    graph.tensors.append(.init(tensor: tensor, parameterRequiresGrad: requiresGrad))
-    let reference = graph.add(.tensor(graph.tensors.count - 1))
+    let reference = graph.add(tensor, parameterRequiresGrad: requiresGrad)
     newTensors[tensor.identity] = reference
     return reference
   }
