@@ -15,7 +15,7 @@ import Testing
 
     func refuse(_ number: Int?) { state.withLock { $0 = (0, number) } }
 
-    var count: Int { state.withLock { $0.count } }
+    var hasRefused: Bool { state.withLock { state in state.refused.map { state.count >= $0 } ?? false } }
 
     func read() throws {
       try state.withLock {
@@ -123,6 +123,27 @@ import Testing
         }))
     try expectUnchanged(model, reads, atLeast: 8) { _ = try $0.transfer(from: wide) }
     try expectUnchanged(.stateDict(model.stateDict), reads, atLeast: 8) { _ = try $0.transfer(from: wide) }
+  }
+
+  /// Weights in memory among those that are read come back too.
+  @Test(arguments: [
+    PruneMethod.l1, .global, .random(seed: 1), .randomStructured(seed: 1, axis: 0), .structured(norm: 1, axis: 0),
+  ])
+  func pruning(method: PruneMethod) throws {
+    let reads = Reads()
+    guard case .module(var module) = try module("conv_bn_small.pt", reads) else { return }
+    let values = (0..<216).map(Float.init)
+    let path = try #require(module.children.keys.first)
+    module.children[path]?.parameters["weight"]?.tensor = try Tensor(values, [8, 3, 3, 3])
+    let options = PruneOptions(amount: .share(0.5), method: method)
+    try expectUnchanged(.module(module), reads, atLeast: 2) { model in
+      defer {
+        let weight = model.module?[path]?.parameters["weight"]?.tensor
+        if reads.hasRefused { #expect((try? weight?.floats()) == values) }
+      }
+      _ = try model.prune(options)
+    }
+    try expectUnchanged(.stateDict(module.stateDict()), reads, atLeast: 2) { _ = try $0.prune(options) }
   }
 
   /// The checkpoint too: its average stays where it is, its entries what they are.

@@ -150,6 +150,9 @@ public struct Tensor: Sendable {
       dtype: dtype)
   }
 
+  /// Whether the elements are in memory of our own, so that reading them cannot fail.
+  package var isInMemory: Bool { storage.isOwned }
+
   // MARK: Bytes
 
   /// Calls `body` with the elements' bytes in row-major order; a strided tensor is packed for the call.
