@@ -95,7 +95,7 @@ extension Forward {
     (torchvision + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
-      yolov6Blocks, yolov6Models, yolov7Blocks,
+      ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov7Blocks,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

@@ -83,7 +83,7 @@ extension ForwardCall {
     let order = try emit(.coordinates(axis: 1), positions)
     let (values, places) = (try pick(results[0], order), try pick(results[1], order))
     // Scores stand position by position, class by class.
-    let classes = try constant(integers: [int("nc")], [])
+    let classes = try slice(emit(.shape, scores), axis: 0, from: 2, to: 3)
     let chosen = try gather(positions, binary(.floorDivide, places, classes))
     return try concatenate(
       [

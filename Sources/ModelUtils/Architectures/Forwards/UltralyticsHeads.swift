@@ -17,6 +17,10 @@ extension Forward {
       "Pose26": .detection(.keypoints26).leaving("flow_model", "cv4_sigma", "one2one_cv4_sigma"),
       "Segment": .detection(.masks) { Array($0.prefix(1)) },
       "Segment26": .detection(.masks) { $0 },
+      "WorldDetect": .detection(.boxes, takesTexts: true),
+      "YOLOEDetect": Forward.detection(.boxes, takesTexts: true).leaving("reprta", "savpe"),
+      "YOLOESegment": Forward.detection(.masks, takesTexts: true) { Array($0.prefix(1)) }.leaving("reprta", "savpe"),
+      "YOLOESegment26": Forward.detection(.masks, takesTexts: true) { $0 }.inferenceOnly.leaving("reprta", "savpe"),
       "Classify": .list { head, inputs in
         let x = inputs.count == 1 ? inputs[0] : try head.concatenate(inputs)
         let logits = try head(head.flatten(head(x, "conv", "pool")), "drop", "linear")
@@ -45,12 +49,17 @@ extension Forward {
       },
     ])
 
-  /// A detection head; with a child `proto` where it is said which inputs that takes.
+  /// A detection head; with a child `proto` where it is said which maps that takes.
   private static func detection(
-    _ kind: DetectionKind, proto: (@Sendable ([Graph.Value]) -> [Graph.Value])? = nil
+    _ kind: DetectionKind, takesTexts: Bool = false, proto: (@Sendable ([Graph.Value]) -> [Graph.Value])? = nil
   ) -> Forward {
     .lists { head, inputs in
-      let branches = try DetectionBranches(head, inputs, kind)
+      if head.has("lrpc") {
+        throw ModelError("which positions a head without prompts keeps depends on the picture", subject: head.path)
+      }
+      var inputs = inputs
+      let texts = takesTexts ? inputs.popLast() : nil
+      let branches = try DetectionBranches(head, inputs, kind, texts: texts)
       let predictions = head.isTraining ? try branches.raw(head) : [try branches.predictions(head)]
       return try predictions + (proto.map { try head.call("proto", $0(inputs)) } ?? [])
     }
@@ -89,12 +98,12 @@ private struct DetectionBranches {
   let one: DetectionBranch?
   let isOneToOne: Bool
 
-  init(_ head: ForwardCall, _ inputs: [Graph.Value], _ kind: DetectionKind) throws {
+  init(_ head: ForwardCall, _ inputs: [Graph.Value], _ kind: DetectionKind, texts: Graph.Value?) throws {
     (self.kind, self.inputs) = (kind, inputs)
     let hasOneToOne = head.has("one2one_cv2")
     isOneToOne = hasOneToOne && (head.isTrue("_end2end") || !head.has("cv2"))
-    many = try head.branch("", inputs, kind)
-    one = hasOneToOne ? try head.branch("one2one_", inputs, kind) : nil
+    many = try head.branch("", inputs, kind, texts)
+    one = hasOneToOne ? try head.branch("one2one_", inputs, kind, texts) : nil
   }
 
   /// Boxes, classes and what else a head predicts, [batch, 4 + classes + …, positions]; of a head that needs no
@@ -138,14 +147,18 @@ extension ForwardCall {
   /// The levels' maps as one tensor [batch, outputs, positions].
   func flat(_ maps: [Value]) throws -> Value { try concatenate(maps.map { try flatten($0, start: 2) }, axis: 2) }
 
-  fileprivate func branch(_ prefix: String, _ inputs: [Value], _ kind: DetectionKind) throws -> DetectionBranch? {
+  fileprivate func branch(
+    _ prefix: String, _ inputs: [Value], _ kind: DetectionKind, _ texts: Value?
+  ) throws -> DetectionBranch? {
     // What older releases leave of a branch that is not needed is either nothing or identities.
     guard has("\(prefix)cv2"), has("\(prefix)cv3"), module["\(prefix)cv2.0"]?.layer != .identity else { return nil }
     let boxes = try each("\(prefix)cv2", inputs)
-    let scores = try each("\(prefix)cv3", inputs)
-    guard let first = kind.containers.first else { return DetectionBranch(boxes: boxes, scores: scores, extra: nil) }
+    var scores = try each("\(prefix)cv3", inputs)
+    if let texts { scores = try zip(levels("\(prefix)cv4", scores), scores).map { try self([$1, texts], $0) } }
+    let containers = texts != nil && kind == .masks ? ["cv5"] : kind.containers
+    guard let first = containers.first else { return DetectionBranch(boxes: boxes, scores: scores, extra: nil) }
     let features = try each(prefix + first, inputs)
-    let maps = try kind.containers.dropFirst().reduce(features) { try each(prefix + $1, $0) }
+    let maps = try containers.dropFirst().reduce(features) { try each(prefix + $1, $0) }
     var extra = try flat(maps)
     if kind == .angles { extra = try multiply(add(sigmoid(extra), -0.25), .pi) }
     var branch = DetectionBranch(boxes: boxes, scores: scores, extra: extra)

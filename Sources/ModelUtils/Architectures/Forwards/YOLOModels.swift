@@ -24,38 +24,41 @@ extension Forward {
     "ultralytics.nn.tasks.DepthModel": .routed,
     "ultralytics.nn.tasks.ClassificationModel": .routed,
     "ultralytics.nn.tasks.RTDETRDetectionModel": .routed,
+    "ultralytics.nn.tasks.YOLOv10DetectionModel": .routed,
   ]
 
-  static let routed = lists { model, inputs in
-    var outputs: [[Graph.Value]] = []
+  static let routed = lists { model, inputs in try model.route(inputs) { try model.call($0, $1) } }
+}
+
+extension ForwardCall {
+  /// Runs the layers of the child `model`, each with the outputs that its `f` names; `run` calls one of them.
+  func route(_ inputs: [Value], run: (String, [Value]) throws -> [Value]) throws -> [Value] {
+    var outputs: [[Value]] = []
     var current = inputs
-    for name in model.list("model") {
-      guard let from = model.module[name]?.attributes["f"], let sources = from.intValue.map({ [$0] }) ?? from.intsValue
-      else { throw ModelError("has no usable attribute 'f'", subject: model.path(of: name)) }
+    for name in list("model") {
+      guard let from = module[name]?.attributes["f"], let sources = from.intValue.map({ [$0] }) ?? from.intsValue
+      else { throw ModelError("has no usable attribute 'f'", subject: path(of: name)) }
       if sources != [-1] {
-        let picks = try model.picks(of: name)
+        let picks = try picks(of: name)
         current = try sources.enumerated().flatMap { place, source in
           guard source != -1 else { return current }
           let index = source < 0 ? outputs.count + source : source
           guard outputs.indices.contains(index) else {
-            throw ModelError(
-              "takes the output of layer \(source), which is none before it", subject: model.path(of: name))
+            throw ModelError("takes the output of layer \(source), which is none before it", subject: path(of: name))
           }
           guard let picks, place < sources.count - 1 else { return outputs[index] }
           guard picks.indices.contains(place), outputs[index].indices.contains(picks[place]) else {
-            throw ModelError("takes an output that layer \(source) does not have", subject: model.path(of: name))
+            throw ModelError("takes an output that layer \(source) does not have", subject: path(of: name))
           }
           return [outputs[index][picks[place]]]
         }
       }
-      current = try model.call(name, current)
+      current = try run(name, current)
       outputs.append(current)
     }
     return current
   }
-}
 
-extension ForwardCall {
   /// Which output of each of its sources, the last excepted, a YOLOv9 fusion takes; nil for other layers, which take
   /// all.
   fileprivate func picks(of layer: String) throws -> [Int]? {

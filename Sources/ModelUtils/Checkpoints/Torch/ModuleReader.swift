@@ -146,6 +146,9 @@ struct ModuleReader {
   ) -> Attribute {
     guard attributeBudget > 0, depth < 16 else { return .opaque("…") }
     attributeBudget -= 1
+    if graph.isTensor(reference) {
+      return (try? graph.tensor(reference)).map { .tensor(AttributeTensor($0.tensor)) } ?? .opaque("tensor")
+    }
     switch graph.nodes[reference] {
     case .none: return .none
     case .bool(let value): return .bool(value)
@@ -161,8 +164,7 @@ struct ModuleReader {
     case .dict(let entries): return dict(entries, of: owner, depth: depth)
     case .set(let items), .frozenSet(let items): return items.isEmpty ? .list([]) : .opaque("set")
     case .global(let name): return .opaque(name.description)
-    case .storage: return .opaque("storage")
-    case .tensor: return (try? graph.tensor(reference)).map { .tensor(AttributeTensor($0.tensor)) } ?? .opaque("tensor")
+    case .storage, .tensor: return .opaque("tensor")
     case .call(let index):
       let call = graph.calls[index]
       guard let function = graph.className(call.callable) else { return .opaque("object") }
