@@ -51,22 +51,21 @@ def error(expected, actual):
 def assert_same(expected, actual, tolerance=TOLERANCE):
     assert len(expected) > 0
     outputs = [actual[f"output.{index}"] for index in range(sum(name.startswith("output.") for name in actual))]
-    assert [tuple(t.shape) for t in outputs] == [tuple(t.shape) for t in expected]
+    shapes = [[tuple(t.shape) for t in tensors] for tensors in (outputs, expected)]
+    assert shapes[0] == shapes[1], f"{shapes[0]}, not {shapes[1]}"
     errors = [error(a, b) for a, b in zip(expected, outputs)]
     assert max(errors) <= tolerance, f"outputs differ by {errors}"
 
 
-def sorted_rows(tensor):
-    """Rows of detections [batch, count, features] in an order that does not depend on near ties."""
-    return torch.stack([rows[torch.argsort(rows[:, 0].double(), stable=True)] for rows in tensor])
-
-
 @torch.no_grad()
-def check_outputs(model, x, folder, tolerance=TOLERANCE, arrange=lambda outputs: outputs):
-    """Every output tensor in evaluation mode. `arrange` puts near-tied rows of both in one order."""
+def check_outputs(model, x, folder, count=None, tolerance=TOLERANCE, arrange=lambda outputs: outputs):
+    """The first `count` output tensors in evaluation mode, or all: after them heads pass on what their losses take.
+
+    `arrange` puts near-tied rows of both in one order.
+    """
     model.eval()
     actual = interpreted(model, x, folder)
-    expected = [t.clone() for t in tensors_in(model(x.clone()))]
+    expected = [t.clone() for t in tensors_in(model(x.clone()))][:count]
     outputs = [actual[f"output.{index}"] for index in range(len(actual))]
     outputs = dict((f"output.{index}", t) for index, t in enumerate(arrange(outputs)))
     assert_same(arrange(expected), outputs, tolerance)
