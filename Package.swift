@@ -133,6 +133,9 @@ let tests: [Target] = [
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  .executableTarget(
+    name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
+    path: "Tests/Interop/Interpreter"),
   .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
   .executableTarget(

@@ -26,8 +26,8 @@ torch.set_num_threads(2)
 _spawner = None
 
 
-def mutils(*arguments, cwd=None, timeout=60, address_space=0, environment=None):
-    """Runs the command. The result has code, out, err, timed_out, peak, seconds."""
+def mutils(*arguments, cwd=None, timeout=60, address_space=0, environment=None, program=None):
+    """Runs the command, or another program. The result has code, out, err, timed_out, peak, seconds."""
     global _spawner
     if _spawner is None:
         _spawner = subprocess.Popen(
@@ -37,7 +37,7 @@ def mutils(*arguments, cwd=None, timeout=60, address_space=0, environment=None):
             text=True,
         )
     request = {
-        "argv": [str(MUTILS), *map(str, arguments)],
+        "argv": [str(program or MUTILS), *map(str, arguments)],
         "cwd": str(cwd) if cwd else None,
         "timeout": timeout,
         "address_space": address_space,
@@ -46,7 +46,7 @@ def mutils(*arguments, cwd=None, timeout=60, address_space=0, environment=None):
     _spawner.stdin.write(json.dumps(request) + "\n")
     _spawner.stdin.flush()
     result = SimpleNamespace(**json.loads(_spawner.stdout.readline()))
-    result.command = " ".join(map(str, ("mutils", *arguments)))
+    result.command = " ".join(map(str, (Path(program or "mutils").name, *arguments)))
     return result
 
 

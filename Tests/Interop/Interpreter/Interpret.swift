@@ -1,0 +1,61 @@
+import ModelUtils
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Runs a whole-module checkpoint by the reference interpreter, so that tests can compare it with PyTorch.
+///
+///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors [--training] [--scopes] [--shape-only]
+///
+/// The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
+/// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
+@main
+enum Interpret {
+  static func main() {
+    do {
+      let arguments = CommandLine.arguments.dropFirst()
+      let paths = arguments.filter { !$0.hasPrefix("--") }.map { FilePath($0) }
+      guard paths.count == 3 else { throw ModelError("takes a model, inputs and a place for the outputs") }
+      try run(paths[0], paths[1], paths[2], options: Set(arguments.filter { $0.hasPrefix("--") }))
+    } catch {
+      let line = "interpret: error: \(error)\n"
+      _ = line.withCString { write(STDERR_FILENO, $0, line.utf8.count) }
+      exit(1)
+    }
+  }
+
+  static func run(_ model: FilePath, _ input: FilePath, _ output: FilePath, options: Set<String>) throws {
+    guard let module = try Checkpoint(contentsOf: model).preferred.module else {
+      throw ModelError("has no whole module", file: model.string)
+    }
+    let inputs = try Array(Checkpoint(contentsOf: input).preferred.stateDict.tensors.values)
+    let mode: Graph.Mode = options.contains("--training") ? .training : .inference
+    var graph = try Graph(module, mode: mode, inputCount: inputs.count)
+    for (path, weight) in graph.weights where weight.tensor.dtype.isFloatingPoint {
+      graph.weights[path]?.tensor = try weight.tensor.converted(to: .float32)
+    }
+
+    if options.contains("--shape-only") {
+      let types = try graph.types(of: inputs.map { TensorType($0.dtype, $0.shape) })
+      for value in graph.outputs { print(types[value]) }
+      return
+    }
+    var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
+    if mode == .training { named += graph.updates.map { ("update.\($0)", $1) } }
+    if options.contains("--scopes") {
+      var seen: Set<String> = []
+      for scope in graph.scopes where seen.insert(scope.path).inserted {
+        named += scope.outputs.enumerated().map { ("scope.\(scope.path).\($0)", $1) }
+      }
+    }
+    var results = StateDict()
+    for ((name, _), tensor) in zip(named, try graph.reference(inputs, of: named.map(\.1))) { results[name] = tensor }
+    try SafeTensors.write(results, to: output)
+  }
+}

@@ -1,0 +1,57 @@
+"""torchvision's classifiers: the reference interpreter gives torch's outputs, in evaluation and in training."""
+
+import nets
+import pytest
+import torch
+import torchvision
+from output_judges import check_outputs, check_training
+from torch import nn
+
+# The smallest of every family and kind of block; its last layers are small where the constructor allows it.
+MODELS = {
+    name: {}
+    for name in (
+        "resnet18 resnet50 squeezenet1_0 squeezenet1_1 densenet121 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large "
+        "mnasnet0_5 efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_400mf shufflenet_v2_x0_5 "
+        "googlenet inception_v3 convnext_tiny resnext50_32x4d vit_b_16 swin_t swin_v2_t maxvit_t"
+    ).split()
+}
+MODELS["mobilenet_v2"] = dict(width_mult=0.35)
+LARGE = ("vgg11", "vgg11_bn", "alexnet")
+SIZES = {"inception_v3": 80, "vit_b_16": 224, "maxvit_t": 224, "swin_t": 96, "swin_v2_t": 96}
+SLOW = ("vit_b_16", "maxvit_t")
+
+
+def build(name, **options):
+    options = {"num_classes": 10, **options}
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = True
+    make = getattr(torchvision.models, name)
+    model = make(**options)
+    if name in LARGE:  # 100 million weights of the classifier's first layer say nothing more
+        first = next(i for i, m in enumerate(model.classifier) if isinstance(m, nn.Linear))
+        inputs = model.classifier[first].in_features
+        model.classifier[first] = nn.Linear(inputs, 16)
+        for i in range(first + 1, len(model.classifier)):
+            if isinstance(model.classifier[i], nn.Linear):
+                model.classifier[i] = nn.Linear(16, 16)
+    return nets.lively(model, 1)
+
+
+def picture(name):
+    size = SIZES.get(name, 64)
+    return torch.rand(1 if size > 96 or name in LARGE else 2, 3, size, size)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in (*MODELS, *LARGE)]
+)
+def test_evaluation(name, tmp_path):
+    check_outputs(build(name, **MODELS.get(name, {})), picture(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", [*(n for n in MODELS if n not in SLOW), "vgg11_bn"])
+def test_training(name, tmp_path):
+    x = picture(name)
+    x = torch.rand(2, *x.shape[1:]) if x.shape[0] == 1 else x
+    check_training(build(name, **MODELS.get(name, {})), x, tmp_path)
