@@ -125,7 +125,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"], exclude: ["Graph/Goldens"]),
   .testTarget(
     name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
-  .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints"]),
+  .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints", "CZlib"]),
   .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures"]),
   .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),

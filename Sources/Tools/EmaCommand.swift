@@ -158,9 +158,9 @@ struct Ema: ParsableCommand {
     file.updateModels { name, model in
       if name == key { model = average }
     }
-    file.setEntry("updates", to: .int(try state.updates()))
+    try file.setEntry("updates", to: .int(try state.updates()))
     for (key, value) in values.sorted(by: { $0.key < $1.key }) where key != "updates" {
-      file.setEntry("ema.\(key)", to: .string(value))
+      try file.setEntry("ema.\(key)", to: .string(value))
     }
     try file.write(to: path)
   }

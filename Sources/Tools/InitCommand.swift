@@ -7,7 +7,7 @@ struct Init: ParsableCommand {
       "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
     discussion: """
       A built-in architecture or a YOLOv5-style .yaml is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
-      and written as a state dict. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
+      and written as a state dict, or with --whole-module as one of torchvision's own objects. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
       inplace.
 
       Examples:
@@ -26,6 +26,15 @@ struct Init: ParsableCommand {
   @Option(help: ArgumentHelp("How many classes an architecture tells apart. Default: its original's.", valueName: "n"))
   var classes: Int?
 
+  @Flag(help: "Write an architecture's whole module into a .pt, as torch.save(model) does, not its state dict.")
+  var wholeModule = false
+
+  func validate() throws {
+    guard !wholeModule || !output.writing.stateDict else {
+      throw ValidationError("--whole-module and --state-dict exclude each other.")
+    }
+  }
+
   func run() throws {
     try report.withThreads {
       let architecture = try arguments.architecture()
@@ -36,10 +45,21 @@ struct Init: ParsableCommand {
           throw ModelError("only PyTorch files have keys to choose from", file: architecture.name)
         }
         if arguments.model == nil { report.note("no model given: using \(architecture.name)") }
-        checkpoint = Checkpoint(
-          try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil),
-          name: architecture.name)
+        if wholeModule, try destination.map({ try Checkpoint.OutputFormat(of: $0) }) != .torch {
+          throw ModelError("a whole module is written into a .pt alone", file: destination?.string)
+        }
+        let module = try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil)
+        guard !wholeModule || module.className.module.hasPrefix("torchvision.") else {
+          throw ModelError(
+            "its class keeps more than is known here, so it is written as a state dict alone", file: architecture.name)
+        }
+        checkpoint =
+          wholeModule
+          ? Checkpoint(whole: module, name: architecture.name) : Checkpoint(module, name: architecture.name)
       } else {
+        guard !wholeModule else {
+          throw ModelError("--whole-module goes with an architecture, not with a file", file: arguments.model)
+        }
         guard classes == nil else {
           throw ModelError("--classes goes with an architecture, not with a file", file: arguments.model)
         }

@@ -42,7 +42,7 @@ def error(expected, actual):
     """The largest difference, of the largest value."""
     assert expected.shape == actual.shape, f"{tuple(actual.shape)}, not {tuple(expected.shape)}"
     assert expected.dtype == actual.dtype, f"{actual.dtype}, not {expected.dtype}"
-    if expected.numel() == 0:
+    if expected.numel() == 0 or torch.equal(expected, actual):
         return 0.0
     expected, actual = expected.double(), actual.double()
     return (expected - actual).abs().max().item() / max(expected.abs().max().item(), 1e-12)
@@ -51,40 +51,42 @@ def error(expected, actual):
 def assert_same(expected, actual, tolerance=TOLERANCE):
     assert len(expected) > 0
     outputs = [actual[f"output.{index}"] for index in range(sum(name.startswith("output.") for name in actual))]
-    assert [tuple(t.shape) for t in outputs] == [tuple(t.shape) for t in expected]
+    shapes = [[tuple(t.shape) for t in tensors] for tensors in (outputs, expected)]
+    assert shapes[0] == shapes[1], f"{shapes[0]}, not {shapes[1]}"
     errors = [error(a, b) for a, b in zip(expected, outputs)]
     assert max(errors) <= tolerance, f"outputs differ by {errors}"
 
 
-def sorted_rows(tensor):
-    """Rows of detections [batch, count, features] in an order that does not depend on near ties."""
-    return torch.stack([rows[torch.argsort(rows[:, 0].double(), stable=True)] for rows in tensor])
-
-
 @torch.no_grad()
-def check_outputs(model, x, folder, tolerance=TOLERANCE, arrange=lambda outputs: outputs):
-    """Every output tensor in evaluation mode. `arrange` puts near-tied rows of both in one order."""
+def check_outputs(model, x, folder, count=None, tolerance=TOLERANCE, arrange=lambda outputs: outputs):
+    """The first `count` output tensors in evaluation mode, or all: after them heads pass on what their losses take.
+
+    `arrange` puts near-tied rows of both in one order.
+    """
     model.eval()
     actual = interpreted(model, x, folder)
-    expected = [t.clone() for t in tensors_in(model(x.clone()))]
+    expected = [t.clone() for t in tensors_in(model(x.clone()))][:count]
     outputs = [actual[f"output.{index}"] for index in range(len(actual))]
     outputs = dict((f"output.{index}", t) for index, t in enumerate(arrange(outputs)))
     assert_same(arrange(expected), outputs, tolerance)
 
 
 def check_training(model, x, folder, tolerance=TOLERANCE):
-    """Every output tensor in training mode, and what the running statistics become."""
+    """Every output tensor in training mode, and what the running statistics become.
+
+    The original runs in double: statistics of a handful of elements let float32's rounding grow beyond any tolerance.
+    """
     quiet(model).train()
     actual = interpreted(model, x, folder, "--training")
-    expected = [t.detach().clone() for t in tensors_in(model(x.clone()))]
+    model.double()
+    expected = [t.detach().float() for t in tensors_in(model(x.double()))]
     assert_same(expected, actual, tolerance)
-    buffers = dict(model.named_buffers())
+    buffers = dict(model.float().named_buffers())
     updates = {name.removeprefix("update."): t for name, t in actual.items() if name.startswith("update.")}
-    names = {name for name in buffers if name.endswith(("running_mean", "running_var"))}
-    assert set(updates) == names
-    errors = {name: error(buffers[name], updates[name]) for name in names}
-    worst = max(errors, key=errors.get)
-    assert errors[worst] <= tolerance, f"{worst} differs by {errors[worst]}"
+    names = {name for name in buffers if name.endswith(("running_mean", "running_var", "num_batches_tracked"))}
+    assert set(updates) == names, set(updates) ^ names
+    for name in names:
+        assert error(buffers[name], updates[name]) <= tolerance, name
 
 
 def places(model, x, folder, tolerance=TOLERANCE):

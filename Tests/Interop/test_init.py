@@ -77,6 +77,26 @@ def test_large_torchvision(name, tmp_path):
     agrees(name, lambda: torchvision_model(name), tmp_path, 5)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_whole_torchvision(name, tmp_path):
+    """As torch.save(model) writes it: the modules' own attributes, and the same outputs."""
+    succeeds("init", name, "--seed", 2, "--whole-module", "-o", tmp_path / "whole.pt")
+    torch.manual_seed(2)
+    model = torchvision_model(name)
+    whole = torch.load(tmp_path / "whole.pt", weights_only=False)
+    assert [(n, type(m)) for n, m in whole.named_modules()] == [(n, type(m)) for n, m in model.named_modules()]
+    for (path, ours), theirs in zip(whole.named_modules(), model.modules(), strict=True):
+        parts = ("_parameters", "_buffers", "_modules")
+        assert all(set(getattr(ours, part)) == set(getattr(theirs, part)) for part in parts), path
+        # What a constructor alone needs.
+        missing = set(vars(theirs)) - set(vars(ours)) - {"_norm_layer"}
+        assert not missing, (path, missing)
+    assert_same_values(whole.state_dict(), model.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(whole.eval()(x), model.eval()(x))
+
+
 def test_every_name_is_judged():
     """What torchvision classifies pictures with and is not built here is known to be so."""
     others = ("inception", "maxvit", "swin", "vit", "regnet_y_128gf")

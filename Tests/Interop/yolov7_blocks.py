@@ -103,6 +103,9 @@ class ImplicitM(nn.Module):
 class IDetect(nn.Module):
     def __init__(self, channels, nc=3, anchors=3):
         super().__init__()
+        self.stride = torch.tensor([8.0, 16.0][: len(channels)])
+        self.register_buffer("anchors", 1 + torch.arange(len(channels) * anchors * 2.0).view(-1, anchors, 2) / 4)
+        self.register_buffer("anchor_grid", (self.anchors * self.stride.view(-1, 1, 1)).view(-1, 1, anchors, 1, 1, 2))
         self.nc, self.no, self.nl, self.na = nc, nc + 5, len(channels), anchors
         self.m = nn.ModuleList(nn.Conv2d(c, self.no * self.na, 1) for c in channels)
         self.ia = nn.ModuleList(ImplicitA(c) for c in channels)
@@ -110,10 +113,13 @@ class IDetect(nn.Module):
 
     def decode(self, levels):
         z = []
-        for x in levels:
+        for i, x in enumerate(levels):
             b, _, h, w = x.shape
             y = x.view(b, self.na, self.no, h, w).permute(0, 1, 3, 4, 2).sigmoid()
-            z.append(y.reshape(b, -1, self.no))
+            rows, columns = torch.meshgrid(torch.arange(h, device=y.device), torch.arange(w, device=y.device), indexing="ij")
+            centres = (y[..., :2] * 2 - 0.5 + torch.stack((columns, rows), 2)) * self.stride[i]
+            sizes = (y[..., 2:4] * 2) ** 2 * self.anchor_grid[i]
+            z.append(torch.cat((centres, sizes, y[..., 4:]), -1).reshape(b, -1, self.no))
         return torch.cat(z, 1), levels
 
     def forward(self, x):

@@ -6,12 +6,10 @@ import Testing
   @Test func theAttributeOfAModel() throws {
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("yolov5_tiny.pt"))
     guard case .module(let module) = checkpoint.preferred else { throw ModelError("holds no module") }
-    let stride = try #require(try checkpoint.attributeTensor("stride", of: module.identity))
+    let stride = try #require(module.attributes["stride"]?.tensorValue)
     #expect(try stride.doubles() == [1])
     #expect(try checkpoint.stride() == 32)
-    #expect(try checkpoint.attributeTensor("names", of: module.identity) == nil, "no tensor")
-    #expect(try checkpoint.attributeTensor("nothing", of: module.identity) == nil)
-    #expect(try checkpoint.attributeTensor("stride", of: Identity()) == nil)
+    #expect(module.attributes["names"]?.tensorValue == nil)
   }
 
   @Test func modelsWithoutOne() throws {

@@ -25,4 +25,22 @@ import Testing
     ]
     #expect(full.allSatisfy { !$0.isEmpty })
   }
+
+  @Test func tensorsInThem() throws {
+    let tensor = try Tensor([1, 2])
+    let attribute = Attribute.dict([
+      .init(key: .int(0), value: .list([.tensor(.init(tensor, requiresGrad: true)), .tuple([.tensor(.init(tensor))])]))
+    ])
+    #expect(try attribute.mapTensors { $0 } == attribute)
+    let other = try attribute.mapTensors { try $0.converted(to: .float64) }
+    guard case .dict(let entries) = other, case .list(let items) = entries[0].value, case .tensor(let held) = items[0]
+    else {
+      Issue.record("is no dict with a list")
+      return
+    }
+    #expect(other != attribute && held.tensor.dtype == .float64 && held.requiresGrad == true)
+    #expect(Attribute.tensor(.init(tensor)) != .tensor(.init(tensor, requiresGrad: false)))
+    #expect(Attribute.tensor(.init(tensor)).tensorValue?.identity == tensor.identity)
+    #expect(!Attribute.tensor(.init(tensor)).isEmpty)
+  }
 }

@@ -109,7 +109,7 @@ import Testing
     let numbers =
       isOwned
       ? try counting(72)
-      : Storage(computed: 288) { $0.copyBytes(from: try Tensor((0..<72).map(Float.init)).bytes()) }
+      : try Storage(computed: 288) { $0.copyBytes(from: try Tensor((0..<72).map(Float.init)).bytes()) }
     var tensor = try Tensor(numbers, dtype: .float32, shape: [2, 4, 3, 3], strides: [36, 1, 12, 4])
     let before = try tensor.doubles()
     try tensor.rewrite(negate(72))
@@ -132,7 +132,7 @@ import Testing
 
   @Test func anErrorLeavesTheTensorAsItWas() throws {
     struct Stop: Error {}
-    let broken = Storage(computed: 12) { _ in throw Stop() }
+    let broken = try Storage(computed: 12) { _ in throw Stop() }
     var tensor = try Tensor(broken, dtype: .float32, shape: [3])
     // Nothing is read yet, so nothing fails yet.
     try tensor.rewrite(negate(3))

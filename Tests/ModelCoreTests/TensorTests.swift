@@ -116,7 +116,7 @@ import Testing
       message { _ = try Tensor(bytes, dtype: .float32, shape: [1 << 20, 1 << 20], strides: [0, 0]) }?
         .contains("unfolds") == true)
     // A storage that is larger than the limit may be seen whole.
-    let large = Storage(computed: Tensor.expansionLimit + 4) { _ in }
+    let large = try Storage(computed: Tensor.expansionLimit + 4) { _ in }
     #expect(try Tensor(large, dtype: .float32, shape: [limit + 1]).count == limit + 1)
   }
 

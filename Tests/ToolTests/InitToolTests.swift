@@ -32,6 +32,31 @@ import Testing
     #expect(try Tool.run("diff", out, folder.path("net.pt")).status == 0)
   }
 
+  @Test func architecturesAsWholeModules() throws {
+    let folder = try Folder()
+    let out = folder.path("whole.pt")
+    let result = try Tool.run("init", "resnet18", "--seed", "3", "--whole-module", "-o", out)
+    #expect(result.output == "Built resnet18 with seed 3: 11689512 parameters\nSaved \(out)\n")
+    #expect(try Tool.run("init", "resnet18", "--seed", "3", "-o", folder.path("state.pt")).status == 0)
+    #expect(try Tool.run("diff", out, folder.path("state.pt")).status == 0)
+    // Unlike the state dict it says all that the class needs.
+    #expect(try Tool.run("info", out).output.hasPrefix("Model Summary: 68 layers, 11689512 parameters"))
+    #expect(try Tool.run("find", out, "--type", "BasicBlock", "--name", "layer1.0").output.contains("(BasicBlock)"))
+    for (arguments, message) in [
+      (
+        ["yolov5n", "-o", "y.pt"],
+        "yolov5n: its class keeps more than is known here, so it is written as a state dict alone"
+      ),
+      (["resnet18", "-o", "r.safetensors"], "r.safetensors: a whole module is written into a .pt alone"),
+      (["resnet18"], "a whole module is written into a .pt alone"),
+      ([out, "-o", "again.pt"], "\(out): --whole-module goes with an architecture, not with a file"),
+    ] {
+      let refused = try Tool.run(["init", "--whole-module"] + arguments, in: folder.url)
+      #expect(refused.status == 1 && refused.error == "mutils: error: \(message)\n")
+    }
+    #expect(try folder.names == ["state.pt", "whole.pt"])
+  }
+
   @Test func withoutOutputNothingIsWritten() throws {
     let folder = try Folder()
     let result = try Tool.run("init", in: folder.url)

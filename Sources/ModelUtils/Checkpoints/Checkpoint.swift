@@ -23,7 +23,7 @@ public struct Checkpoint: Sendable {
   /// What is needed to write a PyTorch file back as it was.
   struct TorchSource {
     var graph: PickleGraph
-    var places: [String: PickleGraph.Reference]
+    var places: [String: ModelSelection.Place]
     var modules: [PickleGraph.Reference: Module]
     var stateDicts: [PickleGraph.Reference: StateDict]
   }
@@ -41,6 +41,7 @@ public struct Checkpoint: Sendable {
   public init(_ file: FileBytes, path: FilePath? = nil, key: String? = nil) throws {
     do {
       try self.init(reading: file, path: path, key: key)
+      for case .stateDict(let state) in models.values { try state.checkNames() }
       ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(models.keys.joined(separator: "', '"))'")
     } catch let error as ModelError {
       throw error.inFile(file.name)
@@ -92,7 +93,7 @@ public struct Checkpoint: Sendable {
         models[place.key] = .stateDict(state)
         source.stateDicts[place.reference] = state
       }
-      source.places[place.key] = place.reference
+      source.places[place.key] = place
     }
     source.modules = reader.modules
     torch = source

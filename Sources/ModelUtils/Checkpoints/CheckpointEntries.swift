@@ -23,26 +23,39 @@ extension Checkpoint {
     }
   }
 
-  /// Sets an entry, a new one at the end. Does nothing where the file is no dict with entries.
-  public mutating func setEntry(_ key: String, to value: Attribute) {
-    guard let container else { return }
-    guard let new = torch?.graph.add(value, owner: container) else { return }
+  /// Sets an entry, a new one at the end. Does nothing where the file is no dict with entries. A model that stood there
+  /// is one no more.
+  /// - Throws: `ModelError` for a value that was never understood, unless it is the entry's own.
+  public mutating func setEntry(_ key: String, to value: Attribute) throws {
+    if let text = value.opaquePart {
+      if value == entry(key) { return }
+      throw ModelError("what was not understood when it was read (\(text)) cannot be an entry", subject: key)
+    }
+    set(key, to: value)
+  }
+
+  private mutating func set(_ key: String, to value: Attribute) {
+    guard let container, let new = torch?.graph.add(value, owner: container) else { return }
     torch?.graph.change([key: new], of: container)
+    torch?.places[key] = nil
+    models[key] = nil
   }
 
   /// Sets `optimizer` to None, for its state no longer fits a model whose parameters changed in number or shape.
   public mutating func dropOptimizer() {
-    if entry("optimizer") != nil { setEntry("optimizer", to: .none) }
+    if entry("optimizer") != nil { set("optimizer", to: .none) }
   }
 
   /// Puts the model that stands under one key under another, in place of what stands there; the first key is then None.
   package mutating func moveModel(from source: String, to target: String) {
-    guard let container, let reference = torch?.places[source], let model = models[source],
+    guard let container, var place = torch?.places[source], let model = models[source],
       let none = torch?.graph.add(.none)
     else { return }
-    torch?.graph.change([target: reference, source: none], of: container)
+    torch?.graph.change([target: place.reference, source: none], of: container)
+    place.key = target
+    place.holder = .init(dictionary: container, key: target)
     torch?.places[source] = nil
-    torch?.places[target] = reference
+    torch?.places[target] = place
     models[source] = nil
     models[target] = nil
     models.updateValue(model, forKey: target, insertingAt: 0)
@@ -67,14 +80,12 @@ extension PickleGraph {
     case .dict(let entries):
       let pairs = entries.map { Entry(key: add($0.key, owner: owner), value: add($0.value, owner: owner)) }
       return add(.dict(pairs))
+    case .tensor(let held): return add(held.tensor, parameterRequiresGrad: held.requiresGrad)
     case .boundMethod(let name):
       let method = add(.string(name))
       return addCall("builtins", "getattr", [owner, method])
-    // What was never understood has no new value to write.
+    // Those who call see to it that nothing is opaque.
     case .opaque: return add(.none)
-    case .tensor(let attribute):
-      tensors.append(.init(tensor: attribute.tensor, parameterRequiresGrad: nil))
-      return add(.tensor(tensors.count - 1))
     }
   }
 }

@@ -17,23 +17,35 @@ extension Checkpoint {
     torch = nil
   }
 
+  /// A checkpoint that no file holds, to be written as `torch.save(module)` writes a module: whole. Python then needs
+  /// the code of its classes, and `torch.load(weights_only=False)`.
+  public init(whole module: Module, name: String) {
+    self.init(module, name: name)
+    var graph = PickleGraph()
+    graph.root = graph.add(.none)
+    let place = ModelSelection.Place(key: "", reference: graph.root, isModule: false)
+    torch = TorchSource(graph: graph, places: ["": place], modules: [:], stateDicts: [:])
+  }
+
   /// Makes the file a dict that holds the model under a key, so that entries can stand beside it. A file that is such a
   /// dict stays as it is.
   public mutating func nestModel(under key: String) {
     guard !hasEntries, let model = models[""] else { return }
     var graph = torch?.graph ?? PickleGraph()
-    let reference: PickleGraph.Reference
+    var place: ModelSelection.Place
     if let known = torch?.places[""] {
-      reference = known
+      place = known
     } else {
-      reference = graph.addOrderedDict()
+      let reference = graph.addOrderedDict()
+      place = .init(key: "", reference: reference, isModule: false)
       // Written into an empty dict, every tensor is new.
       torch = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [reference: StateDict()])
     }
     let name = graph.add(.string(key))
-    graph.root = graph.add(.dict([.init(key: name, value: reference)]))
+    graph.root = graph.add(.dict([.init(key: name, value: place.reference)]))
+    (place.key, place.holder) = (key, .init(dictionary: graph.root, key: key))
     torch?.graph = graph
-    torch?.places = [key: reference]
+    torch?.places = [key: place]
     models = [key: model]
   }
 }

@@ -36,7 +36,7 @@ extension Checkpoint {
       return try SafeTensors.writeSharded(preferred.stateDict, to: path, maxShardSize: maxShardSize)
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.writeTorchStateDict(to: path) }
-      let graph = Self.updatedGraph(torch, models)
+      let graph = try updatedGraph(torch)
       if let effect = graph.unknownEffect() {
         throw ModelError(
           "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,
@@ -46,17 +46,34 @@ extension Checkpoint {
     }
   }
 
-  private static func updatedGraph(
-    _ source: TorchSource, _ models: OrderedDictionary<String, Model>
-  ) -> PickleGraph {
-    let modules = models.values.compactMap(\.module)
-    var graph = ModuleUpdate.apply(modules, to: source.graph, origins: source.modules)
-    var update = StateDictUpdate()
+  /// The file's objects with the models as they are now: each in its place, whatever stood there.
+  private func updatedGraph(_ source: TorchSource) throws -> PickleGraph {
+    var new: [String: PickleGraph.Reference] = [:]
+    var modules = ModuleUpdate(source.graph, origins: source.modules)
     for (key, model) in models {
-      guard case .stateDict(let state) = model, let reference = source.places[key],
-        let original = source.stateDicts[reference]
-      else { continue }
-      update.apply(state, original: original, at: reference, in: &graph)
+      guard case .module(let module) = model, let place = source.places[key] else { continue }
+      do {
+        new[key] = try modules.write(module, like: place.isModule ? place.reference : nil, path: "")
+      } catch let error as ModelError { throw error.inFile(name) }
+    }
+    var graph = modules.graph
+    var states = StateDictUpdate()
+    for (key, model) in models {
+      guard case .stateDict(let state) = model, let place = source.places[key] else { continue }
+      if let original = source.stateDicts[place.reference] {
+        states.apply(state, original: original, at: place.reference, in: &graph)
+      } else {
+        let reference = graph.addStateDict(versions: [:])
+        states.apply(state, original: StateDict(), at: reference, in: &graph)
+        new[key] = reference
+      }
+    }
+    for (key, reference) in new where reference != source.places[key]?.reference {
+      if let holder = source.places[key]?.holder {
+        graph.change([holder.key: reference], of: holder.dictionary)
+      } else {
+        graph.root = reference
+      }
     }
     return graph
   }

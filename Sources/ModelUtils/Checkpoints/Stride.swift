@@ -8,7 +8,7 @@ extension Checkpoint {
     let smallest = 32
     guard case .module(let module) = preferred else { return smallest }
     let strides: [Double]
-    if let tensor = try attributeTensor("stride", of: module.identity) {
+    if let tensor = module.attributes["stride"]?.tensorValue {
       strides = try tensor.doubles()
     } else if case .list(let items)? = module.attributes["stride"] {
       strides = items.compactMap(\.doubleValue)

@@ -9,7 +9,8 @@ public indirect enum Attribute: Sendable, Hashable {
   case list([Attribute])
   case tuple([Attribute])
   case dict([Entry])
-  case tensor(AttributeTensor)
+  /// A tensor that is neither a parameter nor a buffer, such as a detector's strides.
+  case tensor(Held)
   /// A method of the object itself, such as `forward_fuse` standing in for `forward`.
   case boundMethod(String)
   /// Anything else; the text names it for a person.
@@ -25,9 +26,31 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
+  /// A tensor as an attribute: equal to another that is the same view of the same memory.
+  public struct Held: Sendable, Hashable {
+    public var tensor: Tensor
+    /// Whether it is a `torch.nn.Parameter`, and then whether it is trained; nil for a plain tensor.
+    public var requiresGrad: Bool?
+
+    public init(_ tensor: Tensor, requiresGrad: Bool? = nil) {
+      self.tensor = tensor
+      self.requiresGrad = requiresGrad
+    }
+
+    public static func == (a: Held, b: Held) -> Bool {
+      a.tensor.identity == b.tensor.identity && a.requiresGrad == b.requiresGrad
+    }
+
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(tensor.identity)
+      hasher.combine(requiresGrad)
+    }
+  }
+
   public var intValue: Int? { if case .int(let value) = self { value } else { nil } }
   public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
   public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  public var tensorValue: Tensor? { if case .tensor(let held) = self { held.tensor } else { nil } }
 
   /// A number, an int included.
   public var doubleValue: Double? {
@@ -60,6 +83,18 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
+  /// With each tensor in it, in lists and dicts too, as `change` makes it.
+  public func mapTensors(_ change: (Tensor) throws -> Tensor) rethrows -> Attribute {
+    switch self {
+    case .tensor(let held): return .tensor(Held(try change(held.tensor), requiresGrad: held.requiresGrad))
+    case .list(let items): return .list(try items.map { try $0.mapTensors(change) })
+    case .tuple(let items): return .tuple(try items.map { try $0.mapTensors(change) })
+    case .dict(let entries):
+      return .dict(try entries.map { Entry(key: $0.key, value: try $0.value.mapTensors(change)) })
+    case .none, .bool, .int, .double, .string, .boundMethod, .opaque: return self
+    }
+  }
+
   /// Whether Python would call it empty or false: None, False, 0, '', [], {}.
   public var isEmpty: Bool {
     switch self {
@@ -73,17 +108,4 @@ public indirect enum Attribute: Sendable, Hashable {
     case .tensor, .boundMethod, .opaque: false
     }
   }
-}
-
-/// A tensor that a module holds as a plain attribute; equal to another where it is the same view of the same memory.
-public struct AttributeTensor: Sendable, Hashable {
-  public let tensor: Tensor
-
-  public init(_ tensor: Tensor) { self.tensor = tensor }
-
-  public static func == (first: AttributeTensor, second: AttributeTensor) -> Bool {
-    first.tensor.identity == second.tensor.identity
-  }
-
-  public func hash(into hasher: inout Hasher) { hasher.combine(tensor.identity) }
 }

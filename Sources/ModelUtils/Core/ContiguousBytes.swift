@@ -31,6 +31,7 @@ package final class ContiguousBytes: @unchecked Sendable {
   private static func copy(
     _ byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws -> UnsafeRawBufferPointer {
+    try Storage.checkMemory(byteCount)
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
     do { try fill(memory) } catch {
       memory.deallocate()

@@ -14,6 +14,7 @@ public final class Storage: @unchecked Sendable {
     case file(FileBytes, offset: Int)
     case owned(UnsafeMutableRawPointer)
     case computed(@Sendable (UnsafeMutableRawBufferPointer) throws -> Void)
+    case deferred(@Sendable () throws -> FileBytes)
   }
 
   public let byteCount: Int
@@ -24,26 +25,37 @@ public final class Storage: @unchecked Sendable {
     return pages > 0 && size > 0 ? pages.multipliedReportingOverflow(by: size).partialValue : Int.max
   }()
 
-  /// - Throws: `ModelError` when so many elements are more than this machine's memory holds.
+  /// - Throws: `ModelError` when so many elements are more than this machine's memory holds, or fewer than none.
   package static func checkMemory(_ count: Int, elementSize: Int) throws {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: elementSize)
-    guard !overflow, bytes <= memorySize else {
+    guard count >= 0, elementSize >= 0, !overflow, bytes <= memorySize else {
       throw ModelError("\(count) elements of \(elementSize) bytes do not fit in this machine's memory")
     }
   }
 
+  /// - Throws: `ModelError` for a size below 0, or larger than this machine's memory.
+  static func checkMemory(_ byteCount: Int) throws {
+    try checkSize(byteCount)
+    guard byteCount <= memorySize else {
+      throw ModelError("\(byteCount) bytes do not fit in this machine's memory")
+    }
+  }
+
+  private static func checkSize(_ byteCount: Int) throws {
+    guard byteCount >= 0 else { throw ModelError("a storage cannot have \(byteCount) bytes") }
+  }
+
   /// Memory of our own, zeroed.
-  /// - Throws: `ModelError` when it would be larger than this machine's.
+  /// - Throws: `ModelError` when it would be larger than this machine's, or the size is below 0.
   public convenience init(byteCount: Int) throws {
     try self.init(byteCount: byteCount) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
   }
 
   /// Memory of our own that `initialize` fills.
-  /// - Throws: `ModelError` when it would be larger than this machine's, and what `initialize` throws.
+  /// - Throws: `ModelError` when it would be larger than this machine's, or the size is below 0, and what `initialize`
+  ///   throws.
   public init(byteCount: Int, initialize: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
-    guard byteCount <= Self.memorySize else {
-      throw ModelError("\(byteCount) bytes do not fit in this machine's memory")
-    }
+    try Self.checkMemory(byteCount)
     self.byteCount = byteCount
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
     backing = .owned(memory)
@@ -59,11 +71,20 @@ public final class Storage: @unchecked Sendable {
 
   /// Bytes that are computed anew at each reading and then let go, so that a model larger than memory can be changed
   /// and written.
+  /// - Throws: `ModelError` for a size below 0. That it fits in memory is asked at each reading.
   public init(
     computed byteCount: Int, by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
-  ) {
+  ) throws {
+    try Self.checkSize(byteCount)
     self.byteCount = byteCount
     backing = .computed(fill)
+  }
+
+  /// Bytes that `open` gives when they are read; how long they are kept is its affair.
+  package init(deferred byteCount: Int, open: @escaping @Sendable () throws -> FileBytes) throws {
+    try Self.checkSize(byteCount)
+    self.byteCount = byteCount
+    backing = .deferred(open)
   }
 
   deinit {
@@ -75,24 +96,34 @@ public final class Storage: @unchecked Sendable {
     if case .owned = backing { true } else { false }
   }
 
-  /// The bytes, where they stay in one place as long as the storage lives; nil for a computed storage.
+  /// The bytes, where they stay in one place as long as the storage lives; nil for a computed or deferred
+  /// storage.
   var stableBytes: UnsafeRawBufferPointer? {
     switch backing {
     case .file(let file, let offset): UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
     case .owned(let memory): UnsafeRawBufferPointer(start: memory, count: byteCount)
-    case .computed: nil
+    case .computed, .deferred: nil
     }
   }
 
   /// Calls `body` with the bytes. A computed storage computes them for the call.
   public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
-    if case .computed(let fill) = backing {
+    switch backing {
+    case .file, .owned:
+      return try withExtendedLifetime(self) { try body(stableBytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
+    case .computed(let fill):
+      try Self.checkMemory(byteCount)
       let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
       defer { buffer.deallocate() }
       try fill(buffer)
       return try body(UnsafeRawBufferPointer(buffer))
+    case .deferred(let open):
+      let file = try open()
+      guard file.count == byteCount else {
+        throw ModelError("gave \(file.count) bytes for a storage of \(byteCount)", file: file.name)
+      }
+      return try withExtendedLifetime(file) { try body(file.bytes) }
     }
-    return try withExtendedLifetime(self) { try body(stableBytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
   }
 
   /// Copies the bytes into `destination`, which has room for them. A computed storage computes them there.

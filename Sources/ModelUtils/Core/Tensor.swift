@@ -95,7 +95,7 @@ public struct Tensor: Sendable {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
     }
-    try self.init(Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
+    try self.init(try Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
   }
 
   /// The product of the lengths; nil when one is negative or the product overflows.
@@ -149,6 +149,9 @@ public struct Tensor: Sendable {
       storage: ObjectIdentifier(storage), byteOffset: byteOffset, shape: shape, strides: strides,
       dtype: dtype)
   }
+
+  /// Whether the elements are in memory of our own, so that reading them cannot fail.
+  package var isInMemory: Bool { storage.isOwned }
 
   // MARK: Bytes
 
@@ -238,7 +241,8 @@ public struct Tensor: Sendable {
         order.map { Int64(source.shape[$0]) }, order.map { Int64(strides[$0]) })
     }
     let storage =
-      isLazy ? Storage(computed: byteCount, by: fill) : try Storage(byteCount: byteCount, initialize: fill)
+      try isLazy
+      ? Storage(computed: byteCount, by: fill) : Storage(byteCount: byteCount, initialize: fill)
     self = try Tensor(storage, dtype: dtype, shape: shape, strides: order == nil ? nil : strides)
   }
 

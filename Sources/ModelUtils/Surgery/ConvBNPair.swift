@@ -51,9 +51,9 @@ enum ConvBNPair {
     }
   }
 
-  /// Prepares the fusion of a fitting pair. The weight moves out of `conv`, so that it can be scaled in place; `finish`
-  /// puts it back.
-  static func folding(_ conv: inout Module, _ bn: Module) throws -> BatchNormFolding {
+  /// Prepares the fusion of a fitting pair, for which it reads the small tensors. Whoever takes the weight out of `conv`
+  /// then has it scaled in place; `finish` puts it back.
+  static func folding(_ conv: Module, _ bn: Module) throws -> BatchNormFolding {
     guard case .batchNorm(let norm) = bn.layer, let weight = conv.parameters["weight"]?.tensor,
       let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"]
     else { throw ModelError("is no convolution with a batch norm") }
@@ -65,11 +65,9 @@ enum ConvBNPair {
       weight: norm.isAffine ? bn.parameters["weight"]?.tensor : nil,
       bias: norm.isAffine ? bn.parameters["bias"]?.tensor : nil,
       runningMean: mean, runningVar: variance, eps: norm.eps)
-    let folding = try BatchNormFolding(
+    return try BatchNormFolding(
       weight: weight, bias: conv.parameters["bias"]?.tensor, isTransposed: isTransposed, groups: groups,
       normalization: tensors)
-    conv.parameters["weight"] = nil
-    return folding
   }
 }
 

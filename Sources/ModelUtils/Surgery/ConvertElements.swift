@@ -2,19 +2,23 @@ import ModelCore
 
 extension StateDict {
   /// Converts every floating tensor that can be computed with to another floating type; integers stay.
+  /// When a tensor cannot be read the state dict stays as it was.
   public mutating func convert(to dtype: DType) throws {
     var converted: [Tensor.Identity: Tensor] = [:]
+    var tensors = tensors
     for index in tensors.values.indices where tensors.values[index].dtype.kernelFormat != nil {
       let identity = tensors.values[index].identity
       let tensor = try converted[identity] ?? tensors.values[index].converted(to: dtype)
       converted[identity] = tensor
       tensors.values[index] = tensor
     }
+    self.tensors = tensors
   }
 }
 
 extension Module {
   /// Converts every floating parameter and buffer that can be computed with, as `module.to(dtype)`.
+  /// When a tensor cannot be read the module stays as it was.
   public mutating func convert(to dtype: DType) throws {
     var converted: [Tensor.Identity: Tensor] = [:]
     func convert(_ tensor: Tensor) throws -> Tensor {
@@ -23,7 +27,8 @@ extension Module {
       converted[tensor.identity] = result
       return result
     }
-    try updateModules { _, module in
+    var module = self
+    try module.updateModules { _, module in
       for index in module.parameters.values.indices {
         module.parameters.values[index].tensor = try convert(module.parameters.values[index].tensor)
       }
@@ -31,6 +36,7 @@ extension Module {
         module.buffers.values[index] = try convert(module.buffers.values[index])
       }
     }
+    self = module
   }
 }
 

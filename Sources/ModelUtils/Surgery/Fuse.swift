@@ -7,29 +7,45 @@ extension Module {
   /// Where the class has a method for its fused state (YOLO's `forward_fuse`) the batch norm goes and the method
   /// becomes the forward, as the original's `fuse()` leaves it; anywhere else `torch.nn.Identity` takes its place, so
   /// that unmodified code still runs.
+  ///
+  /// When a tensor cannot be read the module stays as it was.
   /// - Returns: what was fused and what was not.
   @discardableResult
   public mutating func fuse() throws -> FusionReport {
     let plan = FusionPlan(self)
     var report = plan.report
     report.parametersBefore = parameterCount
-    // The weights leave the tree while they are scaled, so that memory of our own is changed in place, and in parallel.
+    // All that can fail, reading the small tensors, comes before anything is changed.
     var foldings: [BatchNormFolding] = []
     var positions: [Identity: [Int]] = [:]
-    try updateModules { _, module in
+    try forEachModule { _, module in
       for step in plan.steps[module.identity] ?? [] {
-        guard let bn = module.children[step.bn] else { continue }
+        guard let conv = module.children[step.conv], let bn = module.children[step.bn] else {
+          throw ModelError("is gone", subject: step.conv)
+        }
         positions[module.identity, default: []].append(foldings.count)
-        foldings.append(
-          try module.children[step.conv]?.folding(bn) ?? { throw ModelError("is gone", subject: step.conv) }())
+        foldings.append(try ConvBNPair.folding(conv, bn))
       }
     }
-    try Parallel.update(&foldings) { try $0.run() }
-    updateModules { _, module in
-      for (step, position) in zip(plan.steps[module.identity] ?? [], positions[module.identity] ?? []) {
-        if module.children[step.conv] != nil { foldings[position].finish(&module.children[step.conv]!) }
-        module.replaceBatchNorm(step)
+    func forEachStep(_ body: (inout Module, FusionPlan.Step, Int) -> Void) {
+      updateModules { _, module in
+        for (step, position) in zip(plan.steps[module.identity] ?? [], positions[module.identity] ?? []) {
+          body(&module, step, position)
+        }
       }
+    }
+    // The weights leave the tree while they are scaled, so that memory of our own is changed in place, and in parallel.
+    let placeholder = try Tensor(.float32, [0])
+    forEachStep { module, step, _ in module.children[step.conv]?.parameters["weight"]?.tensor = placeholder }
+    do { try Parallel.update(&foldings) { try $0.run() } } catch {
+      forEachStep { module, step, position in
+        module.children[step.conv]?.parameters["weight"]?.tensor = foldings[position].weight
+      }
+      throw error
+    }
+    forEachStep { module, step, position in
+      if module.children[step.conv] != nil { foldings[position].finish(&module.children[step.conv]!) }
+      module.replaceBatchNorm(step)
     }
     report.parametersAfter = parameterCount
     return report
@@ -41,8 +57,6 @@ extension Module {
     try copy.fuse()
     return copy
   }
-
-  private mutating func folding(_ bn: Module) throws -> BatchNormFolding { try ConvBNPair.folding(&self, bn) }
 
   private mutating func replaceBatchNorm(_ step: FusionPlan.Step) {
     switch step.replacement {

@@ -18,7 +18,7 @@ import ModelCore
 public func fuseConvAndBN(_ conv: Module, _ bn: Module) throws -> Module {
   if let reason = ConvBNPair.misfit(conv, bn) { throw ModelError(reason) }
   var fused = conv
-  var folding = try ConvBNPair.folding(&fused, bn)
+  var folding = try ConvBNPair.folding(conv, bn)
   try folding.run()
   folding.finish(&fused)
   return fused

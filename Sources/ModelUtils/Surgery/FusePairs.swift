@@ -27,7 +27,7 @@ extension StateDict {
   ///   - patterns: each must name at least one pair.
   ///   - eps: of all these batch norms: 1e-5 is PyTorch's default, YOLO's models use 1e-3.
   /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, or tensors that do not fit
-  ///   together.
+  ///   together or cannot be read; the state dict is then as it was.
   @discardableResult
   public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError("eps \(eps) is not a number of 0 or more") }
@@ -51,7 +51,10 @@ extension StateDict {
     // The weights leave the state dict while they are scaled, so that memory of our own is changed in place.
     let placeholder = try Tensor(.float32, [0])
     for pair in pairs { tensors["\(pair.conv).weight"] = placeholder }
-    try Parallel.update(&foldings) { try $0.run() }
+    do { try Parallel.update(&foldings) { try $0.run() } } catch {
+      for (pair, folding) in zip(pairs, foldings) { tensors["\(pair.conv).weight"] = folding.weight }
+      throw error
+    }
     replace(Dictionary(uniqueKeysWithValues: zip(pairs.map(\.conv), foldings)), without: named)
     report.parametersAfter = parameterCount
     return report

@@ -47,7 +47,7 @@ extension StateDict {
   /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either
   /// side where more entries match that way. The original knows no prefixes.
   /// - Parameter exclude: an entry whose name (in this model) contains one of these stays as it is.
-  /// - Throws: `ModelError` for values that cannot be converted.
+  /// - Throws: `ModelError` for values that cannot be converted or read; the state dict is then as it was.
   @discardableResult
   public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
     let matching = NameMatching(pretrained, self)
@@ -56,6 +56,7 @@ extension StateDict {
     var skipped: [IntersectionReport.Skipped] = []
     // Tied entries stay tied.
     var casts: [CastKey: Tensor] = [:]
+    var tensors = tensors
     for (source, tensor) in pretrained.tensors {
       guard let name = matching.target(of: source), let old = self[name] else {
         skipped.append(.init(name: source, reason: "not in target"))
@@ -71,11 +72,12 @@ extension StateDict {
         do {
           let new = try casts[key] ?? tensor.cast(to: old.dtype)
           casts[key] = new
-          self[name] = new
+          tensors[name] = new
         } catch let error as ModelError { throw error.about(name) }
         transferred.insert(name)
       }
     }
+    self.tensors = tensors
     for name in names where !reached.contains(name) {
       skipped.append(.init(name: name, reason: "not in pretrained"))
     }

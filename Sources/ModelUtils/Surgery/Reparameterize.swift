@@ -24,7 +24,8 @@ extension Module {
   @discardableResult
   public mutating func reparameterize() throws -> ReparameterizationReport {
     var report = ReparameterizationReport()
-    try updateModules { path, module in
+    var merged = self
+    try merged.updateModules { path, module in
       do {
         guard let block = try BranchedBlock(module) else { return }
         try block.merge(into: &module)
@@ -33,6 +34,7 @@ extension Module {
         report.refused.append(.init(name: path, reason: error.reason))
       }
     }
+    self = merged
     return report
   }
 }

@@ -35,16 +35,18 @@ extension Checkpoint {
   /// `anchor_grid` too, and nothing requires a gradient any more. A bare state dict is converted, no more; the original
   /// takes only whole modules.
   /// - Parameter allowOverflow: whether finite numbers may become infinite, as the original lets them.
-  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite.
+  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite, or for one that
+  ///   cannot be read; the checkpoint is then as it was.
   @discardableResult
   public mutating func strip(to dtype: DType = .float16, allowOverflow: Bool = false) throws -> StripReport {
     let usesAverage = hasEntries && models["ema"] != nil
-    if usesAverage { moveModel(from: "ema", to: "model") }
-    for key in ["optimizer", "best_fitness", "ema", "updates"] { setEntry(key, to: .none) }
-    setEntry("epoch", to: .int(-1))
-    let chosen = models["model"] == nil ? Array(models.keys) : ["model"]
+    // The keys before `ema` moves, and after.
+    let (sources, chosen) =
+      usesAverage
+      ? (["ema"], ["model"])
+      : models["model"] == nil ? (Array(models.keys), Array(models.keys)) : (["model"], ["model"])
     var overflows: [StripReport.Overflow] = []
-    for key in chosen {
+    for key in sources {
       if let state = models[key]?.stateDict { overflows += try Self.overflows(state, dtype) }
     }
     if !overflows.isEmpty, !allowOverflow {
@@ -53,21 +55,22 @@ extension Checkpoint {
         "finite numbers would become infinite in \(dtype.rawValue): \(names)", file: name,
         advice: "keep more with --dtype bfloat16 or float32, or give --allow-overflow")
     }
-    for key in chosen {
-      if let head = models[key]?.module?.yoloHead {
-        try convertAttributeTensors(["stride", "grid", "anchor_grid"], of: head, to: dtype)
-      }
-    }
+    var stripped = self
+    if usesAverage { stripped.moveModel(from: "ema", to: "model") }
+    for key in ["optimizer", "best_fitness", "ema", "updates"] { try stripped.setEntry(key, to: .none) }
+    try stripped.setEntry("epoch", to: .int(-1))
     let name = name
-    try updateModels { key, model in
+    try stripped.updateModels { key, model in
       guard chosen.contains(key) else { return }
       do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
       if case .module(var module) = model {
         model = .stateDict(StateDict())
+        try module.convertHead(to: dtype)
         module.requireNoGradients()
         model = .module(module)
       }
     }
+    self = stripped
     return StripReport(dtype: dtype, usedAverage: usesAverage, overflows: overflows)
   }
 
@@ -92,12 +95,20 @@ extension Module {
     }
   }
 
-  /// The last layer of a YOLOv5 detection or segmentation model, which keeps tensors as plain attributes.
-  fileprivate var yoloHead: Identity? {
+  /// Converts what the last layer of a YOLOv5 detection or segmentation model keeps as plain attributes, and what
+  /// `module.to(dtype)` passes over.
+  fileprivate mutating func convertHead(to dtype: DType) throws {
     let models = ["DetectionModel", "SegmentationModel", "BaseModel", "Model"].map { "models.yolo.\($0)" }
     guard models.contains(where: { className.hasSuffix($0) }), let last = children["model"]?.children.values.last,
       ["models.yolo.Detect", "models.yolo.Segment"].contains(where: { last.className.hasSuffix($0) })
-    else { return nil }
-    return last.identity
+    else { return }
+    try updateModules { _, module in
+      guard module.identity == last.identity else { return }
+      for name in ["stride", "grid", "anchor_grid"] {
+        module.attributes[name] = try module.attributes[name]?.mapTensors {
+          $0.dtype.isFloatingPoint && $0.dtype != dtype ? try $0.converted(to: dtype) : $0
+        }
+      }
+    }
   }
 }

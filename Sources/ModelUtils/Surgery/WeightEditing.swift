@@ -9,7 +9,7 @@ struct NamedTensor {
 extension Module {
   /// Takes chosen parameters out of the tree, lets `change` work on them, and puts them back; while they are out,
   /// memory that nobody else holds can be changed in place. A parameter or tensor that stands in several places is
-  /// changed once, for all of them.
+  /// changed once, for all of them. When `change` throws, all are put back as they were.
   mutating func updateWeights(
     _ isChosen: (_ name: String, _ module: Module, _ parameter: String) -> Bool,
     change: (inout [NamedTensor]) throws -> Void
@@ -39,7 +39,7 @@ extension Module {
         }
       }
     }
-    try change(&weights)
+    try weights.update(change)
   }
 }
 
@@ -65,6 +65,19 @@ extension StateDict {
     defer {
       for place in places { tensors[place.name] = weights[place.position].tensor }
     }
-    try change(&weights)
+    try weights.update(change)
+  }
+}
+
+extension [NamedTensor] {
+  /// Changes the tensors, or leaves them as they were where that throws.
+  ///
+  /// Only a read can fail, so tensors in memory are changed in place unless others are not in memory.
+  fileprivate mutating func update(_ change: (inout [NamedTensor]) throws -> Void) throws {
+    let originals = allSatisfy(\.tensor.isInMemory) ? nil : self
+    do { try change(&self) } catch {
+      if let originals { self = originals }
+      throw error
+    }
   }
 }

@@ -125,6 +125,51 @@ import Testing
     #expect(bare.preferred.module != nil)
   }
 
+  /// Tensors among the attributes go the way of all others, into other files too.
+  @Test func attributesThatAreTensors() throws {
+    let donor = try #require(try Checkpoint(contentsOf: TorchFixtures.path("yolov5_tiny.pt")).preferred.module)
+    let stride = try #require(donor.attributes["stride"])
+    let weight = try Tensor([1, 2, 3])
+    let (again, graph) = try rewritten("conv_bn_small.pt") { _, model in
+      try changeModule(&model) { root in
+        root.attributes["stride"] = stride
+        root.attributes["list"] = .list([.tensor(.init(weight, requiresGrad: false)), .tensor(.init(weight)), .int(1)])
+        root.buffers["same"] = weight
+      }
+    }
+    let root = try #require(again.preferred.module)
+    #expect(try root.attributes["stride"]?.tensorValue?.doubles() == [1])
+    guard case .list(let items) = root.attributes["list"], case .tensor(let held) = items[0] else {
+      Issue.record("is no list of tensors")
+      return
+    }
+    #expect(held.requiresGrad == false && items.count == 3 && items[2] == .int(1))
+    #expect(try items[1].tensorValue?.doubles() == [1, 2, 3])
+    // One memory before, one memory after.
+    #expect(held.tensor.storage === root.buffers["same"]?.storage)
+    #expect(graph.storages.filter { $0.elementCount == 3 }.count == 1)
+  }
+
+  @Test func entries() throws {
+    var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("training_checkpoint.pt"))
+    let optimizer = try #require(checkpoint.entry("optimizer"))
+    #expect(optimizer == .opaque("object"))
+    try checkpoint.setEntry("optimizer", to: optimizer)
+    #expect(checkpoint.entry("optimizer") == optimizer)
+    #expect(
+      refusal { try checkpoint.setEntry("epoch", to: .list([optimizer])) }
+        == "epoch: what was not understood when it was read (object) cannot be an entry")
+    // A model whose entry becomes something else is no model.
+    try checkpoint.setEntry("ema", to: .string("gone"))
+    #expect(checkpoint.models.keys == ["model"])
+    let folder = try TorchFolder()
+    try checkpoint.write(to: folder["entries.pt"])
+    let again = try Checkpoint(contentsOf: folder["entries.pt"])
+    #expect(again.models.keys == ["model"])
+    #expect(again.entry("ema") == .string("gone"))
+    #expect(again.entry("optimizer") == optimizer)
+  }
+
   @Test func aSharedModuleIsChangedInAllItsPlaces() throws {
     let (again, _) = try rewritten("trap_conv_twice.pt") { _, model in
       try changeModule(&model) { root in

@@ -8,6 +8,13 @@ struct ModelSelection {
     var key: String
     var reference: PickleGraph.Reference
     var isModule: Bool
+    /// The dict that holds it and its key there; nil for the root.
+    var holder: Holder?
+  }
+
+  struct Holder {
+    var dictionary: PickleGraph.Reference
+    var key: String
   }
 
   /// The keys under which programs store models, the preferred ones first.
@@ -29,14 +36,14 @@ struct ModelSelection {
   /// - Throws: `ModelError` when there is none, or when there are several and none is preferred.
   mutating func models(key: String?) throws -> [Place] {
     if let key {
-      guard let reference = resolve(key) else {
+      guard let (reference, holder) = resolve(key) else {
         throw ModelError("there is no key '\(key)'", advice: "the file has \(list(topKeys))")
       }
-      let found = holding(reference, key: key, depth: 0)
+      let found = holding(reference, key: key, in: holder, depth: 0)
       guard let first = found.first else { throw ModelError("'\(key)' holds no model") }
       return [first]
     }
-    let found = holding(graph.root, key: "", depth: 0)
+    let found = holding(graph.root, key: "", in: nil, depth: 0)
     if !found.isEmpty { return found }
     guard graph.entries(graph.root) != nil else {
       if graph.isTensor(graph.root) { throw ModelError("holds a single tensor, no model") }
@@ -54,7 +61,8 @@ struct ModelSelection {
           ? "holds no model; it has \(list(topKeys))" : "holds several models: \(list(Array(others.keys)))",
         advice: others.isEmpty ? nil : "choose one with --key")
     }
-    return [Place(key: only.key, reference: only.value, isModule: false)]
+    let holder = Holder(dictionary: graph.root, key: only.key)
+    return [Place(key: only.key, reference: only.value, isModule: false, holder: holder)]
   }
 
   private var topKeys: [String] { graph.dictionary(graph.root).map { Array($0.keys) } ?? [] }
@@ -64,36 +72,43 @@ struct ModelSelection {
     return keys.prefix(12).map { "'\($0)'" }.joined(separator: ", ") + (keys.count > 12 ? ", …" : "")
   }
 
-  private func resolve(_ key: String) -> PickleGraph.Reference? {
-    if key.isEmpty { return graph.root }
-    if let exact = graph.dictionary(graph.root)?[key] { return exact }
+  private func resolve(_ key: String) -> (PickleGraph.Reference, Holder?)? {
+    if key.isEmpty { return (graph.root, nil) }
+    if let exact = graph.dictionary(graph.root)?[key] {
+      return (exact, Holder(dictionary: graph.root, key: key))
+    }
     var reference = graph.root
+    var holder: Holder?
     for part in key.split(separator: ".", omittingEmptySubsequences: false) {
       guard let next = graph.dictionary(reference)?[String(part)] else { return nil }
+      holder = Holder(dictionary: reference, key: String(part))
       reference = next
     }
-    return reference
+    return (reference, holder)
   }
 
   /// The models that an object is or holds.
-  private mutating func holding(_ reference: PickleGraph.Reference, key: String, depth: Int) -> [Place] {
+  private mutating func holding(
+    _ reference: PickleGraph.Reference, key: String, in holder: Holder?, depth: Int
+  ) -> [Place] {
     if isModule(reference) {
-      return [Place(key: key, reference: reference, isModule: true)]
+      return [Place(key: key, reference: reference, isModule: true, holder: holder)]
     }
     guard depth < 4, searched.insert(reference).inserted, let entries = graph.dictionary(reference) else { return [] }
     let prefix = key.isEmpty ? "" : key + "."
+    func inside(_ name: String) -> Holder { Holder(dictionary: reference, key: name) }
     var found: [Place] = []
     for name in Self.keys {
-      if let value = entries[name] { found += holding(value, key: prefix + name, depth: depth + 1) }
+      if let value = entries[name] { found += holding(value, key: prefix + name, in: inside(name), depth: depth + 1) }
     }
     if found.contains(where: \.isModule) { found.removeAll { !$0.isModule } }
     if found.isEmpty {
       for (name, value) in entries where isModule(value) {
-        found.append(Place(key: prefix + name, reference: value, isModule: true))
+        found.append(Place(key: prefix + name, reference: value, isModule: true, holder: inside(name)))
       }
     }
     if found.isEmpty, isStateDict(reference) {
-      return [Place(key: key, reference: reference, isModule: false)]
+      return [Place(key: key, reference: reference, isModule: false, holder: holder)]
     }
     return found
   }

@@ -112,9 +112,16 @@ struct ModuleReader {
 
   /// The dozen dicts of hooks that every module has and hardly any uses are no attributes while they are empty.
   private func isUnusedHook(_ name: String, _ value: PickleGraph.Reference) -> Bool {
-    guard name.utf8.first == UInt8(ascii: "_"), Self.hooks.contains(where: name.hasSuffix) else { return false }
+    guard Self.isHook(name) else { return false }
     return graph.isNone(value) || graph.entries(value)?.isEmpty ?? false
   }
+
+  private static func isHook(_ name: String) -> Bool {
+    name.utf8.first == UInt8(ascii: "_") && hooks.contains(where: name.hasSuffix)
+  }
+
+  /// Whether every module has an entry of this name in its state, however it is used.
+  static func isStructure(_ name: String) -> Bool { structure.contains(name) || isHook(name) }
 
   private static let hooks = ["_hooks", "_hooks_with_kwargs", "_hooks_always_called", "_full_backward_hook"]
 
@@ -147,7 +154,9 @@ struct ModuleReader {
     guard attributeBudget > 0, depth < 16 else { return .opaque("…") }
     attributeBudget -= 1
     if graph.isTensor(reference) {
-      return (try? graph.tensor(reference)).map { .tensor(AttributeTensor($0.tensor)) } ?? .opaque("tensor")
+      // One that cannot be read (sparse, on no device) stays what it is in the file.
+      guard let object = try? graph.tensor(reference) else { return .opaque("tensor") }
+      return .tensor(.init(object.tensor, requiresGrad: object.isParameter ? object.requiresGrad : nil))
     }
     switch graph.nodes[reference] {
     case .none: return .none

@@ -80,12 +80,7 @@ package struct TorchFile: Sendable {
     guard member.size == request.byteCount else {
       throw ModelError("holds \(member.size) bytes, the pickle says \(request.byteCount)", subject: name)
     }
-    let data = try archive.data(of: member)
-    let storage =
-      member.isDeflated
-      ? Storage(data, offset: 0, byteCount: member.size)
-      : Storage(archive.file, offset: member.offset, byteCount: member.size)
-    guard let storage else { throw ModelError("reaches beyond the end of the file", subject: name) }
+    let storage = try archive.storage(of: member)
     return isBigEndian ? try TorchStorages.swapped(storage, request) : storage
   }
 }

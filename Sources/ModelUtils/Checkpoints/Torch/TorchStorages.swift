@@ -55,7 +55,7 @@ struct TorchStorages {
   static func swapped(_ storage: Storage, _ request: Request) throws -> Storage {
     let width = request.dtype.byteOrderWidth
     if width == 1 || request.byteCount == 0 { return storage }
-    return Storage(computed: storage.byteCount) { destination in
+    return try Storage(computed: storage.byteCount) { destination in
       try storage.withUnsafeBytes { source in
         swapBytes(destination, source, width: width)
       }

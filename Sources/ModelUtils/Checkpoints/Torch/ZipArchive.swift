@@ -1,10 +1,9 @@
-import CZlib
 import ModelCore
 
 /// A zip archive as PyTorch writes it, read without copying: the central directory is checked against every local
 /// header.
 package struct ZipArchive {
-  package struct Member {
+  package struct Member: Sendable {
     package let name: String
     /// Where the data stands in the file.
     package let offset: Int
@@ -19,6 +18,7 @@ package struct ZipArchive {
   package let file: FileBytes
   /// The members in the order of the central directory; names are unique.
   package private(set) var members: OrderedDictionary<String, Member> = [:]
+  private let inflated: InflatedMembers
 
   /// Whether the file starts as a zip archive does.
   static func recognizes(_ file: FileBytes) -> Bool {
@@ -29,6 +29,7 @@ package struct ZipArchive {
   ///   members and methods other than stored and deflated.
   package init(_ file: FileBytes) throws {
     self.file = file
+    inflated = InflatedMembers(file)
     let directory = try Self.findDirectory(file)
     var reader = ByteReader(file, offset: directory.offset, end: directory.offset + directory.size)
     for _ in 0..<directory.count {
@@ -195,49 +196,26 @@ package struct ZipArchive {
   // MARK: Data
 
   /// A member's bytes: where they stand in the file, or inflated into memory.
-  /// - Throws: `ModelError` when inflating fails or would take more than 64 MB and a hundred times the archive.
+  /// - Throws: `ModelError` when inflating fails, or when what was asked for would unpack to more than 64 MB and a
+  ///   hundred times the archive.
   package func data(of member: Member) throws -> FileBytes {
     guard member.isDeflated else {
       return FileBytes(name: file.name, part: file, offset: member.offset, count: member.size)
     }
-    func fail(_ reason: String) -> ModelError { ModelError(reason, file: file.name, subject: member.name) }
-    guard member.size <= max(64 << 20, file.count.multipliedReportingOverflow(by: 100).partialValue) else {
-      throw fail("unpacks to \(member.size) bytes, more than a hundred times the archive")
-    }
-    guard let compressed = file.slice(member.offset, member.storedSize) else {
-      throw fail("its data reaches beyond the end of the file")
-    }
-    var output = [UInt8](repeating: 0, count: member.size)
-    let isComplete = output.withUnsafeMutableBytes { inflate(compressed, into: $0) }
-    guard isComplete else { throw fail("its compressed data is damaged") }
-    return FileBytes(name: file.name, copying: output)
+    return try inflated.bytes(of: member)
   }
 
-  private func inflate(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
-    var stream = z_stream()
-    // Negative window bits: raw deflate data, without zlib's own header.
-    guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return false }
-    defer { inflateEnd(&stream) }
-    var (read, written) = (0, 0)
-    while true {
-      let (available, room) = (min(input.count - read, 1 << 30), min(output.count - written, 1 << 30))
-      stream.next_in = input.baseAddress.map {
-        UnsafeMutablePointer(mutating: ($0 + read).assumingMemoryBound(to: UInt8.self))
+  /// A member as a storage; one that is deflated is inflated when it is read.
+  /// - Throws: as `data(of:)`, but for damaged data, which is met at the reading.
+  func storage(of member: Member) throws -> Storage {
+    guard member.isDeflated else {
+      guard let storage = Storage(file, offset: member.offset, byteCount: member.size) else {
+        throw ModelError("reaches beyond the end of the file", file: file.name, subject: member.name)
       }
-      stream.avail_in = UInt32(available)
-      var spare: UInt8 = 0
-      let status = withUnsafeMutablePointer(to: &spare) { sink in
-        // An empty output still needs room for zlib to report the end.
-        stream.next_out = room > 0 ? (output.baseAddress! + written).assumingMemoryBound(to: UInt8.self) : sink
-        stream.avail_out = UInt32(max(room, 1))
-        return CZlib.inflate(&stream, Z_NO_FLUSH)
-      }
-      read += available - Int(stream.avail_in)
-      let produced = max(room, 1) - Int(stream.avail_out)
-      guard produced <= room else { return false }
-      written += produced
-      if status == Z_STREAM_END { return written == output.count }
-      guard status == Z_OK, produced > 0 || available > Int(stream.avail_in) else { return false }
+      return storage
     }
+    try inflated.claim(member)
+    let inflated = inflated
+    return try Storage(deferred: member.size) { try inflated.bytes(of: member) }
   }
 }

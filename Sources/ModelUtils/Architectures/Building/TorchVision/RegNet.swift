@@ -85,7 +85,8 @@ struct RegNet: Sendable {
 
   private func block(_ make: ModuleBuilder, _ inputs: Int, _ width: Int, stride: Int, groups: Int) -> Module {
     var children: OrderedDictionary<String, Module> = [:]
-    if inputs != width || stride != 1 {
+    let isProjected = inputs != width || stride != 1
+    if isProjected {
       children["proj"] = make.conv2dNormActivation(inputs, width, kernel: 1, stride: stride, activation: nil)
     }
     var transform: OrderedDictionary<String, Module> = [
@@ -99,6 +100,8 @@ struct RegNet: Sendable {
     transform["c"] = make.conv2dNormActivation(width, width, kernel: 1, activation: nil)
     children["f"] = make.module(TorchVision.className("regnet", "BottleneckTransform"), transform)
     children["activation"] = make.relu()
-    return make.module(TorchVision.className("regnet", "ResBottleneckBlock"), children)
+    return make.module(
+      TorchVision.className("regnet", "ResBottleneckBlock"),
+      attributes: isProjected ? [:] : ["proj": Attribute.none], children)
   }
 }

@@ -71,9 +71,9 @@ struct ResNet: Sendable {
         "bn3": make.batchNorm2d(outputs), "relu": make.relu(),
       ]
     }
-    if let downsample { children["downsample"] = downsample }
+    var attributes: OrderedDictionary<String, Attribute> = ["stride": .int(stride)]
+    if let downsample { children["downsample"] = downsample } else { attributes["downsample"] = Attribute.none }
     return make.module(
-      TorchVision.className("resnet", isBasic ? "BasicBlock" : "Bottleneck"), attributes: ["stride": .int(stride)],
-      children)
+      TorchVision.className("resnet", isBasic ? "BasicBlock" : "Bottleneck"), attributes: attributes, children)
   }
 }

@@ -1,0 +1,77 @@
+"""Ultralytics' models: the reference interpreter gives the originals' outputs, of every head."""
+
+import nets
+import pytest
+import torch
+from output_judges import check_outputs, check_training
+from test_flops_ultralytics import BLOCKS, FUSED, TASKS, tasks
+from ultralytics.nn.tasks import yaml_model_load
+
+# At these factors the smallest of a family are as fast as the others.
+DEPTH, WIDTH, MOST = 0.33, 0.25, 256
+
+FIVE = ("", "-seg", "-pose", "-obb", "-cls")
+DENSE = [
+    "yolov3-tiny", "yolov3", "yolov3-spp", "yolov5n", "yolov5n-p6", "yolov6n", "yolov9t", "yolov9c", "yolov9c-seg",
+    *(f"yolov8n-{form}" for form in ("p2", "p6", "ghost", "ghost-p2", "ghost-p6", "seg-p6", "pose-p6")),
+    *(f"{family}{task}" for family in ("yolov8n", "yolo11n", "yolo12n") for task in FIVE),
+    "yolo26n-cls", "yolo26n-sem", "yolo26n-depth",
+]  # fmt: skip
+# Heads that choose the best queries themselves.
+CHOOSING = [
+    "yolov10n", "yolo26n", "yolo26n-seg", "yolo26n-pose", "yolo26n-obb", "yolo26n-p2", "yolo26n-p6", "yolov8n-rtdetr",
+]  # fmt: skip
+SLOW_CHOOSING = ["rtdetr-l", "rtdetr-resnet50"]
+
+
+def build(name):
+    """Narrow and shallow, where the file's own is larger."""
+    make = next((task for part, task in TASKS.items() if part in name), tasks.DetectionModel)
+    description = yaml_model_load(f"{name}.yaml")
+    if "scales" in description and "rtdetr" not in name:
+        scale = description.get("scale") or next(iter(description["scales"]))
+        depth, width, most = description["scales"][scale]
+        description["scales"][scale] = [min(depth, DEPTH), min(width, WIDTH), min(most, MOST)]
+    torch.manual_seed(9)
+    return nets.lively(make(description, verbose=False), 9)
+
+
+def pictures(name):
+    size = 128 if "p6" in name or "yolo12" in name else 64
+    return torch.rand(2, 3, size, size)
+
+
+def by_rows(outputs):
+    """The rows of detections in one order; scores that nearly tie change places."""
+
+    def arranged(tensor):
+        return tensor.sort(dim=1).values if tensor.dim() == 3 and tensor.shape[-1] in (6, 7, 6 + 32, 6 + 51) else tensor
+
+    return [arranged(tensor) for tensor in outputs]
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_dense_heads(name, tmp_path):
+    check_outputs(build(name), pictures(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", [*CHOOSING, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_CHOOSING)])
+def test_choosing_heads(name, tmp_path):
+    check_outputs(build(name), pictures(name), tmp_path, arrange=by_rows)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_fused(name, tmp_path):
+    model = build(name).eval().fuse(verbose=False)
+    check_outputs(model, pictures(name), tmp_path, arrange=by_rows)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks(name, tmp_path):
+    torch.manual_seed(10)
+    check_outputs(nets.lively(BLOCKS[name](), 10), torch.rand(2, 3, 32, 48), tmp_path)
+
+
+@pytest.mark.parametrize("task", FIVE)
+def test_training(task, tmp_path):
+    check_training(build(f"yolov8n{task}"), pictures(""), tmp_path)
