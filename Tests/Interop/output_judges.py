@@ -66,9 +66,8 @@ def check_outputs(model, x, folder, count=None, tolerance=TOLERANCE, arrange=lam
     model.eval()
     actual = interpreted(model, x, folder)
     expected = [t.clone() for t in tensors_in(model(x.clone()))][:count]
-    outputs = [actual[f"output.{index}"] for index in range(len(actual))]
-    outputs = dict((f"output.{index}", t) for index, t in enumerate(arrange(outputs)))
-    assert_same(arrange(expected), outputs, tolerance)
+    outputs = arrange([actual[f"output.{index}"] for index in range(len(actual))])
+    assert_same(arrange(expected), {f"output.{index}": t for index, t in enumerate(outputs)}, tolerance)
 
 
 def check_training(model, x, folder, tolerance=TOLERANCE):

@@ -13,12 +13,12 @@ MODELS = {
     for name in (
         "resnet18 resnet50 squeezenet1_0 squeezenet1_1 densenet121 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large "
         "mnasnet0_5 efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_400mf shufflenet_v2_x0_5 "
-        "googlenet inception_v3 convnext_tiny resnext50_32x4d vit_b_16 swin_t swin_v2_t maxvit_t"
+        "googlenet inception_v3 convnext_tiny resnext50_32x4d vit_b_16 maxvit_t"
     ).split()
 }
 MODELS["mobilenet_v2"] = dict(width_mult=0.35)
 LARGE = ("vgg11", "vgg11_bn", "alexnet")
-SIZES = {"inception_v3": 80, "vit_b_16": 224, "maxvit_t": 224, "swin_t": 96, "swin_v2_t": 96}
+SIZES = {"inception_v3": 96, "vit_b_16": 224, "maxvit_t": 224}
 SLOW = ("vit_b_16", "maxvit_t")
 
 
