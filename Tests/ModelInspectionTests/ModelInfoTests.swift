@@ -40,17 +40,22 @@ import Testing
   }
 
   @Test func extrapolatedFlops() throws {
-    func layer(_ path: String, _ name: String, _ layer: Layer) -> Module { Module(ClassName(path, name), layer: layer) }
-    let net = Module(
+    func layer(_ path: String, _ name: String, _ layer: Layer, weight: [Int]? = nil) throws -> Module {
+      Module(
+        ClassName(path, name), layer: layer,
+        parameters: try weight.map { ["weight": Parameter(try Tensor(.float32, $0))] } ?? [:])
+    }
+    let net = try Module(
       ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
       children: [
         "0": layer(
           "torch.nn.modules.conv", "Conv2d",
-          .convolution(Convolution(inChannels: 3, outChannels: 2, kernelSize: [2, 2], stride: [2, 2]))),
+          .convolution(Convolution(inChannels: 3, outChannels: 2, kernelSize: [2, 2], stride: [2, 2])),
+          weight: [2, 3, 2, 2]),
         "1": layer(
           "torch.nn.modules.pooling", "AdaptiveAvgPool2d", .adaptivePool(AdaptivePool(.average, outputSize: [1, 1]))),
         "2": layer("torch.nn.modules.flatten", "Flatten", .flatten(Flatten())),
-        "3": layer("torch.nn.modules.linear", "Linear", .linear(Linear(inFeatures: 2, outFeatures: 5))),
+        "3": layer("torch.nn.modules.linear", "Linear", .linear(Linear(inFeatures: 2, outFeatures: 5)), weight: [5, 2]),
       ])
     // Twice 384 and 2304 of the convolution, 34 and 194 of the pool, 10 of the linear layer.
     let (small, large): (Double, Double) = (856, 5016)

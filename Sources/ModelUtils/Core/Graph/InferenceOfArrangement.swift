@@ -97,7 +97,7 @@ extension Inference {
   }
 
   static func permuted(_ input: [Int], _ axes: [Int]) throws -> [Int] {
-    let axes = try axes.map { try Shape.axis($0, input.count) }
+    let axes = axes.map { $0 < 0 ? $0 &+ input.count : $0 }
     guard axes.sorted() == Array(input.indices) else { throw ModelError("cannot permute \(input) as \(axes)") }
     return axes.map { input[$0] }
   }
