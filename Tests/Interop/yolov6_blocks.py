@@ -326,6 +326,7 @@ class Detect(nn.Module):
     def __init__(self, channels, nc=5, use_dfl=False, reg_max=0):
         super().__init__()
         self.nc, self.nl, self.use_dfl, self.reg_max = nc, len(channels), use_dfl, reg_max
+        self.stride = torch.tensor([8.0, 16.0, 32.0][: len(channels)])
         self.proj_conv = nn.Conv2d(reg_max + 1, 1, 1, bias=False)
         self.stems = nn.ModuleList(ConvBNSiLU(c, c, 1, 1) for c in channels)
         self.cls_convs = nn.ModuleList(ConvBNSiLU(c, c, 3, 1) for c in channels)
@@ -343,7 +344,10 @@ class Detect(nn.Module):
             if self.use_dfl:
                 box = box.reshape(-1, 4, self.reg_max + 1, h * w).permute(0, 2, 1, 3)
                 box = self.proj_conv(F.softmax(box, dim=1))
-            boxes.append(box.reshape(b, 4, h * w))
+            rows, columns = torch.meshgrid(*(torch.arange(n, device=box.device) for n in (h, w)), indexing="ij")
+            centres = torch.stack((columns, rows)).reshape(2, h * w) + 0.5
+            before, after = box.reshape(b, 4, h * w).split(2, 1)
+            boxes.append(torch.cat((centres + (after - before) / 2, before + after), 1) * self.stride[i])
         scores, boxes = torch.cat(scores, -1).permute(0, 2, 1), torch.cat(boxes, -1).permute(0, 2, 1)
         return torch.cat((boxes, boxes.new_ones(*boxes.shape[:2], 1), scores), -1)
 
