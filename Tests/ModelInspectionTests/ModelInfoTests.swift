@@ -55,7 +55,8 @@ import Testing
         "1": layer(
           "torch.nn.modules.pooling", "AdaptiveAvgPool2d", .adaptivePool(AdaptivePool(.average, outputSize: [1, 1]))),
         "2": layer("torch.nn.modules.flatten", "Flatten", .flatten(Flatten())),
-        "3": layer("torch.nn.modules.linear", "Linear", .linear(Linear(inFeatures: 2, outFeatures: 5)), weight: [5, 2]),
+        "3": layer(
+          "torch.nn.modules.linear", "Linear", .linear(Linear(inFeatures: 2, outFeatures: 5)), weight: [5, 2]),
       ])
     // Twice 384 and 2304 of the convolution, 34 and 194 of the pool, 10 of the linear layer.
     let (small, large): (Double, Double) = (856, 5016)

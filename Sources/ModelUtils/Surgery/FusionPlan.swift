@@ -141,7 +141,8 @@ extension Graph {
       let operands = activations(of: last)
       guard operands.count == 1 else {
         return isBeforeConvolution
-          ? "the batch norm comes before the convolution" : "what comes before it, \(describe(previous)), is no convolution"
+          ? "the batch norm comes before the convolution"
+          : "what comes before it, \(describe(previous)), is no convolution"
       }
       guard let before = producer(of: operands[0]) else { break }
       last = nodes[before]

@@ -77,7 +77,8 @@ extension ForwardCall {
   }
 
   /// In another size by a factor.
-  func resize(_ input: Value, scale: Double, mode: Resize.Mode = .nearest, alignsCorners: Bool = false) throws -> Value {
+  func resize(_ input: Value, scale: Double, mode: Resize.Mode = .nearest, alignsCorners: Bool = false) throws -> Value
+  {
     try emit(.resize(Resize(.scale([scale]), mode: mode, alignsCorners: alignsCorners)), input)
   }
 

@@ -19,15 +19,16 @@ extension Forward {
       try gate.multiply(gate(x, "avgpool", "fc1", "activation", "fc2", "scale_activation"), x)
     },
     "torchvision.ops.misc.Permute": .permutation,
-    "torchvision.ops.stochastic_depth.StochasticDepth": Forward { $1 }.training(Forward { module, x in
-      let probability = try module.double("p")
-      guard probability > 0 else { return x }
-      switch module.module.attributes["mode"]?.stringValue {
-      case "row": return try module.emit(.dropout(Dropout(probability: probability, unit: .row)), x)
-      case "batch": return try module.emit(.dropout(Dropout(probability: probability, unit: .tensor)), x)
-      default: throw module.missing("mode")
-      }
-    }),
+    "torchvision.ops.stochastic_depth.StochasticDepth": Forward { $1 }.training(
+      Forward { module, x in
+        let probability = try module.double("p")
+        guard probability > 0 else { return x }
+        switch module.module.attributes["mode"]?.stringValue {
+        case "row": return try module.emit(.dropout(Dropout(probability: probability, unit: .row)), x)
+        case "batch": return try module.emit(.dropout(Dropout(probability: probability, unit: .tensor)), x)
+        default: throw module.missing("mode")
+        }
+      }),
   ]
 
   /// Features, a pool, what they give as one row, a classifier. The pool came with 0.2.2.

@@ -29,7 +29,8 @@ extension ForwardCall {
     return try reshape(
       permute(halves, [0, 2, 1, 3, 4]),
       [
-        .of(operand: 0, axis: 0), .of(operand: 0, axis: 1, multiple: 2), .of(operand: 0, axis: 3), .of(operand: 0, axis: 4),
+        .of(operand: 0, axis: 0), .of(operand: 0, axis: 1, multiple: 2), .of(operand: 0, axis: 3),
+        .of(operand: 0, axis: 4),
       ])
   }
 }

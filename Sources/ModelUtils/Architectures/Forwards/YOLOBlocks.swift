@@ -41,7 +41,8 @@ extension Forward {
     let p = try block.permute(block.flatten(x, start: 2), [2, 0, 1])
     let y = try block.permute(block(block.add(p, block(p, "linear")), "tr"), [1, 2, 0])
     return try block.reshape(
-      y, [.of(operand: 1, axis: 0), .fixed(block.int("c2")), .of(operand: 1, axis: 2), .of(operand: 1, axis: 3)], like: x)
+      y, [.of(operand: 1, axis: 0), .fixed(block.int("c2")), .of(operand: 1, axis: 2), .of(operand: 1, axis: 3)],
+      like: x)
   }
 }
 
