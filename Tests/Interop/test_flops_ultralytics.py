@@ -205,12 +205,28 @@ def test_blocks(name, tmp_path):
     check_flops(BLOCKS[name](), (64, 96), tmp_path / "in.pt", own=False)
 
 
-@pytest.mark.parametrize("name, unknown", [("yolov8s-world", "WorldModel"), ("yoloe-11s", "YOLOEModel")])
-def test_unknown_classes_are_named(name, unknown, tmp_path):
-    model = getattr(tasks, unknown)(f"{name}.yaml", verbose=False)
-    torch.save(model, tmp_path / "in.pt")
+TEXTS = [
+    ("yolov8s-world", "WorldModel"),
+    ("yolov8s-worldv2", "WorldModel"),
+    ("yoloe-11s", "YOLOEModel"),
+    ("yoloe-v8s-seg", "YOLOESegModel"),
+    ("yoloe-26n-seg", "YOLOESegModel"),
+]
+
+
+@pytest.mark.parametrize("name, task", TEXTS)
+def test_models_that_take_texts(name, task, tmp_path):
+    check_flops(getattr(tasks, task)(f"{name}.yaml", verbose=False), (64, 96), tmp_path / "in.pt")
+
+
+class OwnModel(tasks.DetectionModel):
+    """Nobody knows what it computes."""
+
+
+def test_unknown_classes_are_named(tmp_path):
+    torch.save(OwnModel("yolov8n.yaml", verbose=False), tmp_path / "in.pt")
     result = report("info", tmp_path / "in.pt")
-    assert result["gflops"] is None and unknown in result["gflopsReason"]
+    assert result["gflops"] is None and "OwnModel" in result["gflopsReason"]
 
 
 def test_a_picture_that_does_not_fit(tmp_path):

@@ -4,7 +4,7 @@ import nets
 import pytest
 import torch
 from output_judges import check_outputs, check_training
-from test_flops_ultralytics import BLOCKS, FUSED, TASKS, tasks
+from test_flops_ultralytics import BLOCKS, FUSED, TASKS, TEXTS, tasks
 from ultralytics.nn.tasks import yaml_model_load
 
 # At these factors the smallest of a family are as fast as the others.
@@ -91,3 +91,11 @@ def test_blocks(name, tmp_path):
 @pytest.mark.parametrize("task", FIVE)
 def test_training(task, tmp_path):
     check_training(build(f"yolov8n{task}"), pictures(""), tmp_path)
+
+
+@pytest.mark.parametrize("name, task", TEXTS)
+def test_models_that_take_texts(name, task, tmp_path):
+    model = nets.lively(getattr(tasks, task)(f"{name}.yaml", verbose=False), 9)
+    if task != "WorldModel":
+        model.pe = torch.randn(1, 5, 512)
+    check_outputs(model, pictures(name), tmp_path, count=2 if "-seg" in name else 1)
