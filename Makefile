@@ -32,6 +32,7 @@ lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
 interop: build
+	$(SWIFT) build -c release --product interpret
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 Tests/Interop
 

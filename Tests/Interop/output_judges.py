@@ -58,27 +58,34 @@ def assert_same(expected, actual, tolerance=TOLERANCE):
 
 
 @torch.no_grad()
-def check_outputs(model, x, folder, count=None, tolerance=TOLERANCE, arrange=lambda outputs: outputs):
+def check_outputs(
+    model, x, folder, count=None, tolerance=TOLERANCE, arrange=lambda outputs: outputs, in_double=False
+):
     """The first `count` output tensors in evaluation mode, or all: after them heads pass on what their losses take.
 
-    `arrange` puts near-tied rows of both in one order.
+    `arrange` puts near-tied rows of both in one order. `in_double`: the original runs in double, where its float32
+    loses more than the tolerance by itself.
     """
     model.eval()
     actual = interpreted(model, x, folder)
-    expected = [t.clone() for t in tensors_in(model(x.clone()))][:count]
+    if in_double:
+        model, x = model.double(), x.double()
+    expected = [t.clone().float() for t in tensors_in(model(x.clone()))][:count]
     outputs = arrange([actual[f"output.{index}"] for index in range(len(actual))])
     assert_same(arrange(expected), {f"output.{index}": t for index, t in enumerate(outputs)}, tolerance)
 
 
-def check_training(model, x, folder, tolerance=TOLERANCE):
+def check_training(model, x, folder, tolerance=TOLERANCE, arrange=tensors_in):
     """Every output tensor in training mode, and what the running statistics become.
+
+    `arrange` lists what the original returns in the interpreter's order.
 
     The original runs in double: statistics of a handful of elements let float32's rounding grow beyond any tolerance.
     """
     quiet(model).train()
     actual = interpreted(model, x, folder, "--training")
     model.double()
-    expected = [t.detach().float() for t in tensors_in(model(x.double()))]
+    expected = [t.detach().float() for t in arrange(model(x.double()))]
     assert_same(expected, actual, tolerance)
     buffers = dict(model.float().named_buffers())
     updates = {name.removeprefix("update."): t for name, t in actual.items() if name.startswith("update.")}

@@ -4,6 +4,7 @@ import nets
 import pytest
 import torch
 from output_judges import check_outputs, check_training
+from helpers import tensors_in
 from test_flops_ultralytics import BLOCKS, FUSED, TASKS, TEXTS, tasks
 from ultralytics.nn.tasks import yaml_model_load
 
@@ -58,6 +59,16 @@ def by_columns(outputs):
     return parts
 
 
+def raw(outputs):
+    """Of a head in training for each level boxes and scores together, then what else it predicts, then prototypes."""
+    if not isinstance(outputs, dict):
+        return tensors_in(outputs)
+    sizes = [feature.shape[2:] for feature in outputs["feats"]]
+    levels = torch.cat([outputs["boxes"], outputs["scores"]], 1).split([h * w for h, w in sizes], 2)
+    parts = [level.unflatten(2, size) for level, size in zip(levels, sizes)]
+    return parts + [outputs[k] for k in ("mask_coefficient", "angle", "kpts", "proto") if k in outputs]
+
+
 def count_of(name):
     """Masks have prototypes beside them; what follows is for losses."""
     return 2 if "-seg" in name else 1
@@ -65,7 +76,8 @@ def count_of(name):
 
 @pytest.mark.parametrize("name", DENSE)
 def test_dense_heads(name, tmp_path):
-    check_outputs(build(name), pictures(name), tmp_path, count_of(name), arrange=apart)
+    check_outputs(
+        build(name), pictures(name), tmp_path, count_of(name), arrange=apart, in_double="yolo12" in name)
 
 
 @pytest.mark.parametrize("name", [*CHOOSING, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_CHOOSING)])
@@ -73,7 +85,8 @@ def test_choosing_heads(name, tmp_path):
     model = build(name)
     if "rtdetr" not in name:
         model.end2end, model.model[-1].max_det = True, 20
-    check_outputs(model, pictures(name), tmp_path, count_of(name), arrange=by_columns)
+    check_outputs(
+        model, pictures(name), tmp_path, count_of(name), arrange=by_columns, in_double="rtdetr" in name)
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -90,7 +103,7 @@ def test_blocks(name, tmp_path):
 
 @pytest.mark.parametrize("task", FIVE)
 def test_training(task, tmp_path):
-    check_training(build(f"yolov8n{task}"), pictures(""), tmp_path)
+    check_training(build(f"yolov8n{task}"), pictures(""), tmp_path, arrange=raw)
 
 
 @pytest.mark.parametrize("name, task", TEXTS)
