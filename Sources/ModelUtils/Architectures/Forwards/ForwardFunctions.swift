@@ -16,9 +16,6 @@ extension ForwardCall {
   func add(_ input: Value, _ number: Double) throws -> Value { try add(input, constant([number], [])) }
   /// The input times a number.
   func multiply(_ input: Value, _ number: Double) throws -> Value { try multiply(input, constant([number], [])) }
-  func power(_ input: Value, _ exponent: Double) throws -> Value {
-    try binary(.power, input, constant([exponent], []))
-  }
   func relu(_ input: Value) throws -> Value { try unary(.relu, input) }
   func sigmoid(_ input: Value) throws -> Value { try unary(.sigmoid, input) }
   func convert(_ input: Value, _ dtype: DType) throws -> Value { try emit(.convert(dtype), input) }
@@ -135,12 +132,5 @@ extension ForwardCall {
   /// Elements of an axis at the places that another tensor [batch, count] names, batch entry by batch entry.
   func gather(_ input: Value, _ places: Value, axis: Int = 1) throws -> Value {
     try emit(.gather(axis: axis, batchAxes: 1), input, places)
-  }
-
-  /// Moves the elements of an axis on, those at the end to the front.
-  func roll(_ input: Value, by shift: Int, axis: Int) throws -> Value {
-    guard shift != 0 else { return input }
-    let (front, back) = (try slice(input, axis: axis, from: -shift), try slice(input, axis: axis, to: -shift))
-    return try concatenate([front, back], axis: axis)
   }
 }
