@@ -15,7 +15,8 @@ extension Forward {
     "yolov6.models.reppan.CSPRepPANNeck": .pathAggregation(fusing: false),
     "yolov6.models.reppan.RepBiFPANNeck": .pathAggregation(fusing: true),
     "yolov6.models.reppan.CSPRepBiFPANNeck": .pathAggregation(fusing: true),
-    "yolov6.models.effidehead.Detect": Forward.lists { try $0.detect($1) }.leaving("proj_conv").leavingInTraining("proj_conv"),
+    "yolov6.models.effidehead.Detect": Forward.lists { try $0.detect($1) }
+      .leaving("proj_conv").leavingInTraining("proj_conv"),
   ]
 
   /// A stem and stages, whose outputs are given from the third on, or from the second where a neck fuses that too.
