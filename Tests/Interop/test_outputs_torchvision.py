@@ -56,3 +56,24 @@ def test_training(name, tmp_path):
     size = 299 if name == "inception_v3" else SIZES.get(name, 64)
     x = torch.rand(2, 3, size, size)
     check_training(build(name, **MODELS.get(name, {})), x, tmp_path)
+
+
+BARE = dict(weights=None, weights_backbone=None)
+
+
+@pytest.mark.parametrize(
+    "make, options, shape",
+    [
+        (torchvision.models.segmentation.fcn_resnet50, {**BARE, "aux_loss": True}, (1, 3, 64, 96)),
+        (torchvision.models.segmentation.deeplabv3_mobilenet_v3_large, BARE, (1, 3, 64, 96)),
+        (torchvision.models.segmentation.lraspp_mobilenet_v3_large, BARE, (1, 3, 64, 96)),
+        (torchvision.models.video.r3d_18, {}, (1, 3, 4, 32, 32)),
+        (torchvision.models.video.r2plus1d_18, {}, (1, 3, 4, 32, 32)),
+        (torchvision.models.video.mc3_18, {}, (1, 3, 4, 32, 32)),
+        (torchvision.models.video.s3d, {}, (1, 3, 16, 224, 224)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_segmentation_and_video(make, options, shape, tmp_path):
+    torch.manual_seed(2)
+    check_outputs(nets.lively(make(num_classes=5, **options), 2), torch.rand(*shape), tmp_path)
