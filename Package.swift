@@ -122,7 +122,7 @@ let tools: [Target] = [
 
 let tests: [Target] = [
   .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
-  .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"], exclude: ["Graph/Goldens"]),
+  .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"], exclude: ["Goldens", "Graph/Goldens"]),
   .testTarget(
     name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints", "CZlib"]),

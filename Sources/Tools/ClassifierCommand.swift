@@ -56,7 +56,7 @@ struct Classifier: ParsableCommand {
         return
       }
       Terminal.print(classifier.description)
-      Terminal.print("Weights of \(classifier.weights.map { $0.string.printable() } ?? "seed \(seed)")")
+      Terminal.print("Weights of \(classifier.weights.map { $0.printable() } ?? "seed \(seed)")")
       if let destination { Terminal.print("Saved \(destination.string)") }
     }
   }
@@ -98,7 +98,7 @@ private struct ClassifierResult: Encodable {
     classes = classifier.classes
     head = classifier.head
     features = classifier.features
-    weights = classifier.weights?.string
+    weights = classifier.weights
     self.output = output
   }
 

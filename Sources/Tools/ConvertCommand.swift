@@ -48,7 +48,7 @@ struct Convert: ParsableCommand {
         }
       }
       let bytes = try writing.write(checkpoint, to: path)
-      let tensors = checkpoint.preferred.stateDict.count
+      let tensors = checkpoint.preferred.stateDict().count
       if report.json {
         try Terminal.print(json: ConvertResult(tensors: tensors, bytes: bytes, output: output))
       } else {

@@ -51,8 +51,8 @@ struct Diff: ParsableCommand {
   private func read(_ path: String) throws -> StateDict {
     let file = FilePath(path)
     let checkpoint = try Checkpoint(contentsOf: file)
-    guard let key, [.torch, .torchLegacy].contains(checkpoint.format) else { return checkpoint.preferred.stateDict }
-    return try Checkpoint(contentsOf: file, key: key).preferred.stateDict
+    guard let key, [.torch, .torchLegacy].contains(checkpoint.format) else { return checkpoint.preferred.stateDict() }
+    return try Checkpoint(contentsOf: file, key: key).preferred.stateDict()
   }
 
   private func show(_ diff: StateDictDiff) {

@@ -84,18 +84,19 @@ struct Ema: ParsableCommand {
   private func start(_ file: inout Checkpoint) throws -> EmaState {
     var resumed = resume == nil ? [:] : Self.state(in: file)
     if resume != nil, let (average, count) = AveragedModel.state(in: file.preferred) {
-      guard count > 0 else { throw ModelError("its n_averaged is 0, so it is no average yet", file: file.name) }
+      guard count > 0 else { throw ModelError(.invalid, "its n_averaged is 0, so it is no average yet", file: file.name) }
       resumed.merge(["variant": EmaVariant.swa.rawValue, "updates": String(count - 1)]) { old, _ in old }
       file = Checkpoint(average, name: file.name)
     }
     let known = resumed["variant"].flatMap { EmaVariant(rawValue: $0) }
     if let known, let variant, known != variant {
-      throw ModelError("holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
+      throw ModelError(.mismatch, "holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
     }
     let variant = variant ?? known ?? .yolo
     try options.check(for: variant)
     if resume != nil, resumed["updates"] == nil, options.updates == nil, variant != .timm, variant != .timmV2 {
       throw ModelError(
+        .missing,
         "does not say how many updates the average has had", file: file.name, advice: "give --updates")
     }
     return EmaState(options, variant: variant, resumed: resumed)
@@ -122,7 +123,7 @@ struct Ema: ParsableCommand {
   /// What `write` left beside the weights.
   private static func state(in file: Checkpoint) -> [String: String] {
     var state: [String: String] = [:]
-    for (key, value) in file.preferred.stateDict.metadata ?? [:] where key.hasPrefix("ema.") {
+    for (key, value) in file.preferred.stateDict().metadata ?? [:] where key.hasPrefix("ema.") {
       state[String(key.dropFirst(4))] = value
     }
     if let count = file.entry("updates")?.intValue { state["updates"] = String(count) }
@@ -141,7 +142,7 @@ struct Ema: ParsableCommand {
     var values = state.values
     values["variant"] = state.variant.rawValue
     if try Checkpoint.OutputFormat(of: path) == .safetensors {
-      var tensors = average.stateDict
+      var tensors = average.stateDict()
       var metadata = tensors.metadata ?? [:]
       for (key, value) in values { metadata["ema.\(key)"] = value }
       tensors.metadata = metadata
@@ -152,7 +153,7 @@ struct Ema: ParsableCommand {
       }
       return
     }
-    if writing.stateDict { file = Checkpoint(average.stateDict, name: file.name) }
+    if writing.stateDict { file = Checkpoint(average.stateDict(), name: file.name) }
     file.nestModel(under: "ema")
     let key = file.preferredKey
     file.updateModels { name, model in

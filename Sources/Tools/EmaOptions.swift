@@ -127,7 +127,7 @@ struct EmaState {
   }
 
   private func unreadable(_ key: String) -> ModelError {
-    ModelError("the state to resume from says '\(values[key] ?? "")' of \(key)")
+    ModelError(.malformed, "the state to resume from says '\(values[key] ?? "")' of \(key)")
   }
 
   /// How many updates the average has had: the model that it started from is none.

@@ -24,8 +24,9 @@ struct Find: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
-      guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict.recognized()?.module else {
+      guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict().recognized()?.module else {
         throw ModelError(
+          .unsupported,
           "is a bare state dict of no known architecture, which does not say what its modules are",
           file: checkpoint.name,
           advice: "use a file that holds the whole module")

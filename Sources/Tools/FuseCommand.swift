@@ -62,7 +62,7 @@ struct Fuse: ParsableCommand {
 
   private func fuse(_ module: inout Module) throws -> Results {
     guard pair.isEmpty, eps == nil else {
-      throw ModelError("holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
+      throw ModelError(.unsupported, "holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
     }
     let before = module.parameterCount
     let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()
@@ -76,27 +76,29 @@ struct Fuse: ParsableCommand {
       let prefix = state.removeWrapperPrefixes()
       if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
     }
-    if pair.isEmpty, !reparameterize, var known = state.recognized() {
+    if pair.isEmpty, !reparameterize, let known = state.recognized() {
       guard eps == nil else {
         throw ModelError(
-          "is \(known.architecture.name), whose eps is known", advice: "leave out --eps, or name the pairs with --pair")
+          .invalid, "is \(known.architecture.name), whose eps is known",
+          advice: "leave out --eps, or name the pairs with --pair")
       }
       report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
-      let result = try known.module.fuse()
-      state = known.stateDict(like: state)
-      return result
+      return try state.fuse()
     }
     guard !reparameterize else {
       throw ModelError(
+        .unsupported,
         "is a bare state dict, which does not say what its branches are", advice: "leave out --reparameterize")
     }
     guard !pair.isEmpty else {
       throw ModelError(
+        .unsupported,
         "is a bare state dict of no known architecture, which does not say what follows what",
         advice: "name the pairs with --pair 'CONV=BN' and give --eps")
     }
     guard let eps else {
       throw ModelError(
+        .missing,
         "eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
     }
     return try state.fuse(try pair.map(PairPattern.init), eps: eps)

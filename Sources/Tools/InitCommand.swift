@@ -42,15 +42,16 @@ struct Init: ParsableCommand {
       var checkpoint: Checkpoint
       if let architecture {
         guard arguments.key == nil else {
-          throw ModelError("only PyTorch files have keys to choose from", file: architecture.name)
+          throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name)
         }
         if arguments.model == nil { report.note("no model given: using \(architecture.name)") }
         if wholeModule, try destination.map({ try Checkpoint.OutputFormat(of: $0) }) != .torch {
-          throw ModelError("a whole module is written into a .pt alone", file: destination?.string)
+          throw ModelError(.invalid, "a whole module is written into a .pt alone", file: destination?.string)
         }
         let module = try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil)
         guard !wholeModule || module.className.module.hasPrefix("torchvision.") else {
           throw ModelError(
+            .unsupported,
             "its class keeps more than is known here, so it is written as a state dict alone", file: architecture.name)
         }
         checkpoint =
@@ -58,10 +59,10 @@ struct Init: ParsableCommand {
           ? Checkpoint(whole: module, name: architecture.name) : Checkpoint(module, name: architecture.name)
       } else {
         guard !wholeModule else {
-          throw ModelError("--whole-module goes with an architecture, not with a file", file: arguments.model)
+          throw ModelError(.invalid, "--whole-module goes with an architecture, not with a file", file: arguments.model)
         }
         guard classes == nil else {
-          throw ModelError("--classes goes with an architecture, not with a file", file: arguments.model)
+          throw ModelError(.invalid, "--classes goes with an architecture, not with a file", file: arguments.model)
         }
         checkpoint = try arguments.open(report)
         try initialize(&checkpoint)
@@ -85,6 +86,7 @@ struct Init: ParsableCommand {
     try checkpoint.updateModels { _, model in
       guard case .module(var module) = model else {
         throw ModelError(
+          .unsupported,
           "is a bare state dict, which holds no eps, momentum or inplace", file: name,
           advice: "give a file of whole modules or an architecture's name")
       }

@@ -29,7 +29,7 @@ struct Intersect: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let source = try Checkpoint(contentsOf: FilePath(pretrained), key: key).preferred.stateDict
+      let source = try Checkpoint(contentsOf: FilePath(pretrained), key: key).preferred.stateDict()
       var checkpoint = try Checkpoint(contentsOf: FilePath(target))
       let destination = try output.destination(forInput: target, suffix: "intersected")
       var results: [IntersectionReport] = []

@@ -19,7 +19,7 @@ struct Mutils: ParsableCommand {
       shards (*.index.json), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …), initialised with seed 0. \
       Content decides the format, not the extension. Nothing in a file is ever executed. Without MODEL yolov5n is built.
 
-      Exit status: 0 done, 1 it could not be done, 64 wrong usage.
+      Exit status: 0 done, 1 it could not be done (one line on standard error says why; with --json an object), 64 wrong usage.
       """,
     version: modelUtilsVersion,
     groupedSubcommands: [
@@ -45,7 +45,7 @@ enum Main {
       try command.run()
       Terminal.printNotes()
     } catch let error as ModelError {
-      Terminal.error(error.description)
+      Terminal.error(error, asJSON: CommandLine.arguments.prefix { $0 != "--" }.contains("--json"))
       exit(1)
     } catch {
       Mutils.exit(withError: error)

@@ -109,7 +109,7 @@ struct Prune: ParsableCommand {
   private func options() throws -> PruneOptions {
     let chosen: PruneMethod
     if let mask {
-      chosen = .custom(try Checkpoint(contentsOf: FilePath(mask)).preferred.stateDict)
+      chosen = .custom(try Checkpoint(contentsOf: FilePath(mask)).preferred.stateDict())
     } else if let pattern {
       chosen = .pattern(keep: pattern.keep, group: pattern.group)
     } else {

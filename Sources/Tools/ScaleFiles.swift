@@ -24,10 +24,10 @@ enum ScaleInput {
       guard isFolder(path) else { return [path] }
       let names: [String]
       do { names = try FileManager.default.contentsOfDirectory(atPath: argument) } catch {
-        throw ModelError("cannot be read", file: argument)
+        throw ModelError(.system, "cannot be read", file: argument)
       }
       let pictures = names.filter { !$0.hasPrefix(".") && ImageFile.Format(of: FilePath($0)) != nil }.sorted()
-      guard !pictures.isEmpty else { throw ModelError("holds no .png, .jpg or .jpeg", file: argument) }
+      guard !pictures.isEmpty else { throw ModelError(.missing, "holds no .png, .jpg or .jpeg", file: argument) }
       return pictures.map { path.appending($0) }
     }
   }
@@ -40,6 +40,7 @@ enum ScaleInput {
     if batch, let output {
       guard FilePath(output).extension?.lowercased() == "safetensors" else {
         throw ModelError(
+          .invalid,
           "is no safetensors file", file: output, advice: "give --batch an output that ends in .safetensors")
       }
       try check(FilePath(output), force: force)
@@ -49,23 +50,23 @@ enum ScaleInput {
       return [try single(inputs.first, output, force: force)]
     }
     guard let output else {
-      throw ModelError("\(inputs.count) pictures need a place to go", advice: "give a folder with -o, or --batch")
+      throw ModelError(.invalid, "\(inputs.count) pictures need a place to go", advice: "give a folder with -o, or --batch")
     }
     let folder = FilePath(output)
     do {
       try FileManager.default.createDirectory(atPath: folder.string, withIntermediateDirectories: true)
     } catch {
-      throw ModelError("is no folder and cannot be made one", file: output)
+      throw ModelError(.system, "is no folder and cannot be made one", file: output)
     }
     guard !inputs.isEmpty else { return [try single(nil, folder.appending("sample.jpg").string, force: force)] }
     var taken: [FilePath: FilePath] = [:]
     return try inputs.map { input in
       let path = folder.appending(input.lastComponent?.string ?? "picture.png")
       if let other = taken.updateValue(input, forKey: path) {
-        throw ModelError("would be written for \(other) and for \(input)", file: path.string)
+        throw ModelError(.invalid, "would be written for \(other) and for \(input)", file: path.string)
       }
       guard ImageFile.Format(of: path) != nil else {
-        throw ModelError("has no extension of a picture, so it is not known how to write it", file: input.string)
+        throw ModelError(.unsupported, "has no extension of a picture, so it is not known how to write it", file: input.string)
       }
       try check(path, force: force)
       return job(input, path)
@@ -83,6 +84,7 @@ enum ScaleInput {
     if let path {
       guard ImageFile.Format(of: path) != nil || path.extension?.lowercased() == "safetensors" else {
         throw ModelError(
+          .invalid,
           "has no extension that names a format", file: path.string, advice: "name it .png, .jpg, .jpeg or .safetensors"
         )
       }
@@ -97,7 +99,7 @@ enum ScaleInput {
 
   private static func check(_ path: FilePath, force: Bool) throws {
     if !force, (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
-      throw ModelError("exists already", file: path.string, advice: "give --force to replace it")
+      throw ModelError(.exists, "exists already", file: path.string, advice: "give --force to replace it")
     }
   }
 }

@@ -76,6 +76,7 @@ struct SeedDraw {
   func checkPrintable() throws {
     guard let count = Tensor.elementCount(shape), count <= Self.printLimit else {
       throw ModelError(
+        .limit,
         "more than \(Self.printLimit) numbers are not printed", advice: "give --output without --json to write them")
     }
   }
@@ -103,7 +104,7 @@ struct SeedDraw {
   }
 
   private func numpy() throws -> Tensor {
-    guard !seed.isNegative else { throw ModelError("NumPy's generator takes no negative seed") }
+    guard !seed.isNegative else { throw ModelError(.invalid, "NumPy's generator takes no negative seed") }
     var generator = try NumPyGenerator(seed: seed.magnitude)
     switch distribution {
     case .uniform:
@@ -138,13 +139,13 @@ struct SeedDraw {
   }
 
   private var missing: ModelError {
-    ModelError("the \(generator.rawValue) generator has no \(distribution.rawValue)", advice: "use --generator torch")
+    ModelError(.invalid, "the \(generator.rawValue) generator has no \(distribution.rawValue)", advice: "use --generator torch")
   }
 
   private func doubles(_ next: (Double, Double) -> Double) throws -> Tensor {
     guard dtype == nil || dtype == .float64 else { throw refused(.float64) }
     guard range.low <= range.high, (range.high - range.low).isFinite else {
-      throw ModelError("the range from \(range.low) to \(range.high) is empty or not finite")
+      throw ModelError(.invalid, "the range from \(range.low) to \(range.high) is empty or not finite")
     }
     return try Tensor(.float64, shape) { bytes in
       for start in stride(from: 0, to: bytes.count, by: 8) {
@@ -155,13 +156,14 @@ struct SeedDraw {
 
   private func integers(_ type: DType, _ draw: (Int) throws -> [Int]) throws -> Tensor {
     guard dtype == nil || dtype == type else { throw refused(type) }
-    guard let count = Tensor.elementCount(shape) else { throw ModelError("shape \(shape) overflows") }
+    guard let count = Tensor.elementCount(shape) else { throw ModelError(.limit, "shape \(shape) overflows") }
     try Storage.checkMemory(count, elementSize: 2 * MemoryLayout<Int>.size)
     return try Tensor(integers: try draw(count), type, shape)
   }
 
   private func refused(_ type: DType) -> ModelError {
     ModelError(
+      .invalid,
       "the \(generator.rawValue) generator draws \(distribution.rawValue) numbers as \(type.rawValue) alone",
       advice: "use --generator torch")
   }

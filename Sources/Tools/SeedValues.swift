@@ -14,7 +14,7 @@ enum SeedValues: Encodable {
     } else {
       self = .floats(try tensor.floats())
     }
-    if !isFinite { throw ModelError("numbers beyond \(tensor.dtype.rawValue) were drawn: they are infinite") }
+    if !isFinite { throw ModelError(.invalid, "numbers beyond \(tensor.dtype.rawValue) were drawn: they are infinite") }
   }
 
   /// float32 widened to double.

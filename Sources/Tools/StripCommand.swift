@@ -40,7 +40,7 @@ struct Strip: ParsableCommand {
       let destination = try output.destination(forInput: checkpoint, suffix: "stripped")
       let before =
         file.format == .sharded
-        ? file.preferred.stateDict.tensors.values.reduce(0) { $0 + $1.byteCount }
+        ? file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
         : try FileBytes(mapping: FilePath(checkpoint)).count
       let result = try file.strip(to: dtype.dtype, allowOverflow: allowOverflow)
       for overflow in result.overflows {

@@ -53,15 +53,22 @@ enum Terminal {
 
   static func writeProgress(_ text: String) { write(text, to: .standardError) }
 
-  static func error(_ text: String) { write("mutils: error: \(text)\n", to: .standardError) }
+  /// One line on standard error; with `--json` one object there, whose `error` is the `ModelError`.
+  static func error(_ error: ModelError, asJSON: Bool = false) {
+    struct Failure: Encodable { let error: ModelError }
+    let text = asJSON ? try? json(Failure(error: error)) : nil
+    write((text ?? "mutils: error: \(error)") + "\n", to: .standardError)
+  }
 
   /// One JSON object on one line, its keys sorted.
-  static func print(json value: some Encodable) throws {
+  static func print(json value: some Encodable) throws { print(try json(value)) }
+
+  private static func json(_ value: some Encodable) throws(ModelError) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let data: Data
-    do { data = try encoder.encode(value) } catch { throw ModelError("the result cannot be written as JSON: \(error)") }
-    print(String(decoding: data, as: UTF8.self))
+    do { data = try encoder.encode(value) } catch { throw ModelError(.system, "the result cannot be written as JSON: \(error)") }
+    return String(decoding: data, as: UTF8.self)
   }
 
   private static func write(_ text: String, to descriptor: FileDescriptor) {

@@ -40,7 +40,9 @@ struct ZeroFirst: ParsableCommand {
     if goesFirst { throw ExitCode(status) }
     guard failure == 0 else {
       Terminal.error(
-        "rank \(world.rank): \(command[0]) is not run: it ended with status \(failure) on a rank that goes first")
+        ModelError(
+          .system,
+          "rank \(world.rank): \(command[0]) is not run: it ended with status \(failure) on a rank that goes first"))
       throw ExitCode(failure)
     }
     throw ExitCode(execute())
@@ -49,7 +51,7 @@ struct ZeroFirst: ParsableCommand {
   /// The command's exit status, or a shell's for one that cannot be started.
   private func execute() -> Int32 {
     do { return try Signals.run(command) } catch {
-      Terminal.error(error.error.description)
+      Terminal.error(error.error)
       return error.status
     }
   }

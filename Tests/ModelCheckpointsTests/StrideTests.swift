@@ -5,7 +5,7 @@ import Testing
 @Suite struct StrideTests {
   @Test func theAttributeOfAModel() throws {
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("yolov5_tiny.pt"))
-    guard case .module(let module) = checkpoint.preferred else { throw ModelError("holds no module") }
+    guard case .module(let module) = checkpoint.preferred else { throw ModelError(.invalid, "holds no module") }
     let stride = try #require(module.attributes["stride"]?.tensorValue)
     #expect(try stride.doubles() == [1])
     #expect(try checkpoint.stride() == 32)

@@ -4,15 +4,15 @@ import Testing
 /// An error is one line whatever the file says.
 @Suite struct ModelErrorTests {
   @Test func partsStandInOrder() {
-    #expect(ModelError("is empty").description == "is empty")
+    #expect(ModelError(.invalid, "is empty").description == "is empty")
     #expect(
-      ModelError("is cut", file: "a.pt", offset: 17, subject: "conv.weight", advice: "download it again").description
+      ModelError(.invalid, "is cut", file: "a.pt", offset: 17, subject: "conv.weight", advice: "download it again").description
         == "a.pt: byte 17: conv.weight: is cut; download it again")
-    #expect(ModelError("r", subject: "s").description == "s: r")
+    #expect(ModelError(.invalid, "r", subject: "s").description == "s: r")
   }
 
   @Test func contextIsAddedWhereItIsMissing() {
-    let error = ModelError("is cut")
+    let error = ModelError(.invalid, "is cut")
     #expect(error.inFile("a").about("w").description == "a: w: is cut")
     #expect(error.inFile("a").inFile("b").description == "a: is cut")
     #expect(error.about("v").about("w").description == "v: is cut")
@@ -20,8 +20,8 @@ import Testing
   }
 
   @Test func theRootModuleHasNoName() {
-    #expect(ModelError("is cut", subject: "").description == "is cut")
-    #expect(ModelError("is cut").about("").inFile("a").description == "a: is cut")
+    #expect(ModelError(.invalid, "is cut", subject: "").description == "is cut")
+    #expect(ModelError(.invalid, "is cut").about("").inFile("a").description == "a: is cut")
     #expect("".printable() == "")
   }
 
@@ -33,7 +33,7 @@ import Testing
     ])
   func controlCharactersAreEscaped(name: String, printed: String) {
     #expect(name.printable() == printed)
-    let line = ModelError("is bad: \(name)", file: name, subject: name, advice: name).description
+    let line = ModelError(.invalid, "is bad: \(name)", file: name, subject: name, advice: name).description
     #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control })
     #expect(line == "\(printed): \(printed): is bad: \(printed); \(printed)")
   }
@@ -43,6 +43,6 @@ import Testing
     #expect(name.printable() == String(repeating: "x", count: 300) + "…")
     #expect(name.printable(limit: 3) == "xxx…")
     #expect("xxx".printable(limit: 3) == "xxx")
-    #expect(ModelError(name, file: name, subject: name, advice: name).description.count < 2000)
+    #expect(ModelError(.invalid, name, file: name, subject: name, advice: name).description.count < 2000)
   }
 }

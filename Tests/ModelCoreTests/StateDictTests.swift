@@ -54,7 +54,7 @@ import Testing
   @Test func aModelIsEitherOfThem() throws {
     var model = Model.stateDict(try state(["a"]))
     #expect(model.module == nil)
-    #expect(Array(model.stateDict.names) == ["a"])
+    #expect(Array(model.stateDict().names) == ["a"])
     let kind = try model.update(
       module: { _ in "module" },
       stateDict: { state in
@@ -62,11 +62,11 @@ import Testing
         return "state"
       })
     #expect(kind == "state")
-    #expect(Array(model.stateDict.names) == ["a", "b"])
+    #expect(Array(model.stateDict().names) == ["a", "b"])
     struct Stop: Error {}
     #expect(throws: Stop.self) {
       try model.update(module: { _ in }, stateDict: { _ in throw Stop() })
     }
-    #expect(Array(model.stateDict.names) == ["a", "b"])
+    #expect(Array(model.stateDict().names) == ["a", "b"])
   }
 }

@@ -96,7 +96,7 @@ import Testing
     #expect(withExtendedLifetime(held) { Array($0.bytes) } == [4, 5, 6])
     #expect(opened.withLock { $0 } == 2)
     let short = try Storage(deferred: 4) { FileBytes(name: "bytes", copying: [4, 5, 6]) }
-    #expect(throws: ModelError("gave 3 bytes for a storage of 4", file: "bytes")) {
+    #expect(throws: ModelError(.malformed, "gave 3 bytes for a storage of 4", file: "bytes")) {
       try short.withUnsafeBytes { _ in }
     }
   }

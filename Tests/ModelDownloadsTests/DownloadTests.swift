@@ -66,7 +66,7 @@ import Testing
     let server = try Server(parts(body))
     let last = Mutex<DownloadProgress?>(nil)
     let file = try download(server.url("a/b/net.pt?x=1#y"), into: path) { progress in last.withLock { $0 = progress } }
-    #expect(file == path.appending("net.pt") && names == ["net.pt"])
+    #expect(file == path.appending("net.pt").string && names == ["net.pt"])
     #expect(try bytes("net.pt") == body)
     #expect(last.withLock { $0?.received == body.count && $0?.expected == body.count })
     #expect(server.requests.count == 1 && server.requests[0].fields["range"] == nil)

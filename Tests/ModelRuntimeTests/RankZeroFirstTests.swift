@@ -44,7 +44,7 @@ private final class Threads: Sendable {
       if let result = meeting.withLock({ $0.results.count > round ? $0.results[round] : nil }) { return result }
       Thread.sleep(forTimeInterval: 0.0005)
     }
-    throw ModelError("waited in vain")
+    throw ModelError(.invalid, "waited in vain")
   }
 
   /// Runs `body` on each rank; what they threw.

@@ -51,7 +51,7 @@ import Testing
 
   /// What a model is, by the identities of its tensors and by all else that it holds.
   private func fingerprint(_ model: Model) -> [String] {
-    var lines = model.stateDict.tensors.map { "\($0.key) \($0.value.identity.hashValue)" }
+    var lines = model.stateDict().tensors.map { "\($0.key) \($0.value.identity.hashValue)" }
     model.module?.forEachModule { path, module in
       lines.append("\(path) \(module.className) \(module.layer) \(module.attributes.keys) \(module.children.keys)")
       for (name, parameter) in module.parameters {
@@ -106,7 +106,7 @@ import Testing
     let reads = Reads()
     let state = try #require(try module("conv_bn_small.pt", reads).module).stateDict()
     try expectUnchanged(.stateDict(state), reads, atLeast: 8) { model in
-      var state = model.stateDict
+      var state = model.stateDict()
       defer { model = .stateDict(state) }
       _ = try state.fuse([PairPattern("0=1"), PairPattern("3=4")], eps: 1e-5)
     }
@@ -118,11 +118,11 @@ import Testing
     try expectUnchanged(model, reads, atLeast: -1) { try $0.convert(to: .float16) }
     let wide = StateDict(
       OrderedDictionary(
-        uniqueKeysWithValues: try model.stateDict.tensors.map { name, tensor in
+        uniqueKeysWithValues: try model.stateDict().tensors.map { name, tensor in
           (name, try counting(Tensor(tensor.dtype == .int64 ? .float32 : .int64, tensor.shape), reads))
         }))
     try expectUnchanged(model, reads, atLeast: 8) { _ = try $0.transfer(from: wide) }
-    try expectUnchanged(.stateDict(model.stateDict), reads, atLeast: 8) { _ = try $0.transfer(from: wide) }
+    try expectUnchanged(.stateDict(model.stateDict()), reads, atLeast: 8) { _ = try $0.transfer(from: wide) }
   }
 
   /// Weights in memory among those that are read come back too.

@@ -45,10 +45,10 @@ import Testing
 
   @Test func whatDoesNotFitIsRefused() throws {
     let normalization = try norm([1, 1, 1], weight: nil, bias: nil, mean: [0, 0, 0], eps: 0)
-    #expect(throws: ModelError("channel counts differ: the weight gives 2, the batch norm takes 3")) {
+    #expect(throws: ModelError(.mismatch, "channel counts differ: the weight gives 2, the batch norm takes 3")) {
       try fuseConvAndBN(weight: try Tensor([1, 2], [2, 1]), normalization: normalization)
     }
-    #expect(throws: ModelError("int64 weights cannot be fused")) {
+    #expect(throws: ModelError(.unsupported, "int64 weights cannot be fused")) {
       try fuseConvAndBN(weight: try Tensor(.int64, [3, 1]), normalization: normalization)
     }
   }

@@ -51,7 +51,7 @@ struct Seeded: Sendable {
     #expect(try PruneAmount("30%") == .share(0.3) && PruneAmount("0.3") == .share(0.3) && PruneAmount("1") == .count(1))
     #expect(try PruneAmount("1.0") == .share(1))
     for text in ["-1", "1.01", "101%", "x", "", "nan"] { #expect(throws: ModelError.self) { try PruneAmount(text) } }
-    #expect(throws: ModelError("5 cannot be pruned of 4")) { try PruneAmount.count(5).count(of: 4) }
+    #expect(throws: ModelError(.invalid, "5 cannot be pruned of 4")) { try PruneAmount.count(5).count(of: 4) }
   }
 
   @Test func repeatedPruningActsOnTheRest() throws {

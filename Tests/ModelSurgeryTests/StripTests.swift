@@ -20,7 +20,7 @@ import Testing
     let again = try Checkpoint(contentsOf: FilePath(path))
     #expect(Array(again.models.keys) == ["model"] && again.entry("epoch") == .int(-1))
     for key in ["optimizer", "best_fitness", "ema", "updates"] { #expect(again.entry(key) == Attribute.none) }
-    #expect(again.preferred.stateDict.tensors.values.allSatisfy { !$0.dtype.isFloatingPoint || $0.dtype == .float16 })
+    #expect(again.preferred.stateDict().tensors.values.allSatisfy { !$0.dtype.isFloatingPoint || $0.dtype == .float16 })
     again.preferred.module?.forEachParameter { #expect(!$1.requiresGrad, "\($0)") }
   }
 

@@ -5,9 +5,12 @@ import ModelCore
 struct AverageJob: Sendable {
   let name: String
   let slot: Int
-  let source: Tensor
+  private(set) var source: Tensor
   let rule: AveragedWeights.Rule
+  /// A placeholder until the average is taken out of its slot.
   var average: Tensor
+  /// What takes the average's place, where it is not changed in place.
+  private var replacement: Tensor?
   var isNonFinite = false
 
   /// Elements that one thread takes at a time.
@@ -16,15 +19,28 @@ struct AverageJob: Sendable {
   /// Whether it is divided among threads rather than being one job among others.
   var isLarge: Bool { source.count > 1 << 20 }
 
-  mutating func run() throws {
+  init(name: String, slot: Int, source: Tensor, rule: AveragedWeights.Rule, average: Tensor) {
+    (self.name, self.slot, self.source, self.rule, self.average) = (name, slot, source, rule, average)
+  }
+
+  /// Does all that can fail, while `current` is still the average.
+  mutating func prepare(replacing current: Tensor) throws {
     do {
-      if let to = average.dtype.kernelFormat, let from = source.dtype.kernelFormat, !isCopy {
-        try average(to, from)
+      if current.dtype.kernelFormat != nil, source.dtype.kernelFormat != nil, !isCopy {
+        if !source.isReadable { source = try source.materialized() }
       } else {
         isNonFinite = try source.hasNonFinite()
-        average = try replaced()
+        replacement = try replaced(current)
       }
     } catch let error as ModelError { throw error.about(name) }
+  }
+
+  mutating func run() throws {
+    if let replacement {
+      average = replacement
+    } else if let to = average.dtype.kernelFormat, let from = source.dtype.kernelFormat {
+      try average(to, from)
+    }
   }
 
   private var isCopy: Bool {
@@ -64,7 +80,7 @@ struct AverageJob: Sendable {
   }
 
   /// A copy; or integers, which are averaged in float32 and truncated, as PyTorch does with integers times a real.
-  private func replaced() throws -> Tensor {
+  private func replaced(_ average: Tensor) throws -> Tensor {
     if isCopy { return try source.cast(to: average.dtype).materialized() }
     if average.dtype.kernelFormat != nil {
       var job = AverageJob(

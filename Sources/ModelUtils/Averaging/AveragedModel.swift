@@ -23,7 +23,7 @@ public struct AveragedModel: ModelAverage {
   /// - Parameter model: such a state dict, or the pickled object.
   /// - Returns: the averaged tensors and their number of models; nil for anything else.
   public static func state(in model: Model) -> (average: StateDict, count: Int)? {
-    var state = model.stateDict
+    var state = model.stateDict()
     let counter = "n_averaged"
     guard let tensor = state[counter], tensor.shape.isEmpty, tensor.dtype == .int64, let values = try? tensor.doubles(),
       let count = Int(exactly: values[0]), count >= 0, count < 1 << 53

@@ -32,7 +32,7 @@ struct AveragedWeights: Sendable {
 
   init(_ model: Model) throws {
     placeholder = try Tensor(.float32, [0])
-    let state = model.stateDict
+    let state = model.stateDict()
     metadata = state.metadata
     var known: [Tensor.Identity: Int] = [:]
     for (name, tensor) in state.tensors {
@@ -90,6 +90,11 @@ struct AveragedWeights: Sendable {
       let names = jobs.filter(\.isNonFinite).map(\.name)
       if !names.isEmpty { return AverageUpdate(decay: decay, nonFinite: names, isSkipped: true) }
     }
+    // What can fail comes before anything is changed: reading what is not in memory, and casts.
+    do {
+      let current = slots
+      try Parallel.update(&jobs) { try $0.prepare(replacing: current[$0.slot]) }
+    }
     // Out of the slots while they change, so that nobody else holds their memory.
     for index in jobs.indices {
       jobs[index].average = slots[jobs[index].slot]
@@ -108,7 +113,7 @@ struct AveragedWeights: Sendable {
   ) throws -> [AverageJob] {
     var jobs: [AverageJob] = []
     var taken: Set<Int> = []
-    let sources = try sources(in: model.stateDict, matching)
+    let sources = try sources(in: model.stateDict(), matching)
     let known = skeleton == nil ? model.module.map(Self.parameters) : nil
     for (index, (name, slot)) in places.enumerated() where taken.insert(slot).inserted {
       guard let source = sources[index] else { throw Self.missing(name) }
@@ -131,21 +136,21 @@ struct AveragedWeights: Sendable {
   private func job(_ name: String, _ slot: Int, _ source: Tensor, _ rule: Rule) throws -> AverageJob? {
     let average = slots[slot]
     guard source.shape == average.shape else {
-      throw ModelError("has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
+      throw ModelError(.mismatch, "has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
     }
     switch rule {
     case .keep: return nil
     case .copy: break
     case .mix, .lerp, .running:
       guard !average.dtype.isFloatingPoint || average.dtype.kernelFormat != nil else {
-        throw ModelError("\(average.dtype.rawValue) cannot be averaged", subject: name)
+        throw ModelError(.unsupported, "\(average.dtype.rawValue) cannot be averaged", subject: name)
       }
     }
     return AverageJob(name: name, slot: slot, source: source, rule: rule, average: placeholder)
   }
 
   private static func missing(_ name: String) -> ModelError {
-    ModelError("the model of this update lacks this tensor", subject: name)
+    ModelError(.missing, "the model of this update lacks this tensor", subject: name)
   }
 
   /// A module's parameters: an average that is a bare state dict does not know which of its tensors are some.
@@ -159,7 +164,7 @@ struct AveragedWeights: Sendable {
     switch matching {
     case .order:
       guard state.count == places.count else {
-        throw ModelError("the model has \(state.count) tensors, the average \(places.count)")
+        throw ModelError(.mismatch, "the model has \(state.count) tensors, the average \(places.count)")
       }
       // Formats order tensors each in its way: where the names are the same, they tell better what belongs together.
       if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }

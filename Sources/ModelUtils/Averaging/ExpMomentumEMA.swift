@@ -28,10 +28,10 @@ public struct ExpMomentumEMA: ModelAverage {
     _ model: some Averageable, momentum: Double = 0.0002, gamma: Double = 2000, interval: Int = 1,
     updateBuffers: Bool = false, steps: Int = 0
   ) throws {
-    guard gamma > 0 else { throw ModelError("gamma is \(gamma); it must be greater than 0") }
-    guard interval > 0 else { throw ModelError("the interval is \(interval); it must be at least 1") }
+    guard gamma > 0 else { throw ModelError(.invalid, "gamma is \(gamma); it must be greater than 0") }
+    guard interval > 0 else { throw ModelError(.invalid, "the interval is \(interval); it must be at least 1") }
     guard momentum > 0, momentum < 1 else {
-      throw ModelError("the momentum is \(momentum); it must be between 0 and 1")
+      throw ModelError(.invalid, "the momentum is \(momentum); it must be between 0 and 1")
     }
     weights = try AveragedWeights(model.averageable)
     (self.momentum, self.gamma, self.interval) = (momentum, gamma, interval)

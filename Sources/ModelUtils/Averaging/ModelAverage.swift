@@ -49,7 +49,7 @@ public protocol ModelAverage: Sendable {
 
 extension ModelAverage {
   /// The averaged tensors.
-  public var stateDict: StateDict { average.stateDict }
+  public func stateDict() -> StateDict { average.stateDict() }
 
   @discardableResult
   public mutating func update(_ model: some Averageable, step: Int?) throws -> AverageUpdate { try update(model) }

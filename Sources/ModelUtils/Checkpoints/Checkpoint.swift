@@ -32,13 +32,15 @@ public struct Checkpoint: Sendable {
   /// - Parameter key: which of the objects in a PyTorch file is the model, as `a` or `a.b`; by rule when nil (`ema`
   ///   before `model` before `state_dict` …).
   /// - Throws: `ModelError` for what cannot be read, is malformed or holds no model.
-  public init(contentsOf path: FilePath, key: String? = nil) throws {
-    try self.init(try FileBytes(mapping: path), path: path, key: key)
+  public init(contentsOf location: some FileLocation, key: String? = nil) throws {
+    try self.init(try FileBytes(mapping: location), path: location.filePath, key: key)
   }
 
-  /// Reads bytes that are in memory or mapped.
-  /// - Parameter path: where the file stands; an index of shards needs it to find them.
-  public init(_ file: FileBytes, path: FilePath? = nil, key: String? = nil) throws {
+  /// Reads bytes that are in memory or mapped. An index of shards is refused: it does not say where they are.
+  /// - Throws: as `init(contentsOf:)`.
+  public init(_ file: FileBytes, key: String? = nil) throws { try self.init(file, path: nil, key: key) }
+
+  private init(_ file: FileBytes, path: FilePath?, key: String?) throws {
     do {
       try self.init(reading: file, path: path, key: key)
       for case .stateDict(let state) in models.values { try state.checkNames() }
@@ -50,25 +52,25 @@ public struct Checkpoint: Sendable {
 
   private init(reading file: FileBytes, path: FilePath?, key: String?) throws {
     name = file.name
-    guard file.count > 0 else { throw ModelError("is empty") }
+    guard file.count > 0 else { throw ModelError(.malformed, "is empty") }
     if SafeTensors.recognizesIndex(file) {
-      guard let path else { throw ModelError("an index of shards in memory does not say where the shards are") }
+      guard let path else { throw ModelError(.invalid, "an index of shards in memory does not say where the shards are") }
       let state = try SafeTensors.readSharded(index: file, path: path) { shard in
         let file = try FileBytes(mapping: shard)
         guard !SafeTensors.recognizesIndex(file) else {
-          throw ModelError("is an index itself, not a shard", file: file.name)
+          throw ModelError(.malformed, "is an index itself, not a shard", file: file.name)
         }
-        return try Checkpoint(file).preferred.stateDict
+        return try Checkpoint(file).preferred.stateDict()
       }
       (format, models) = (.sharded, ["": .stateDict(state)])
     } else if SafeTensors.recognizes(file) {
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
     } else {
-      if let known = Self.knownOtherFormat(file) { throw ModelError(known) }
+      if let known = Self.knownOtherFormat(file) { throw ModelError(.unsupported, known) }
       let torch = try TorchFile(file)
       switch torch.format {
       case .torchScript:
-        guard key == nil else { throw ModelError("a TorchScript archive has no keys to choose from") }
+        guard key == nil else { throw ModelError(.invalid, "a TorchScript archive has no keys to choose from") }
         format = .torchScript
         models = ["": .stateDict(try ModelSelection(torch.graph).scriptStateDict())]
       case .zip, .legacy:
@@ -78,7 +80,7 @@ public struct Checkpoint: Sendable {
       }
       return
     }
-    guard key == nil else { throw ModelError("only PyTorch files have keys to choose from") }
+    guard key == nil else { throw ModelError(.invalid, "only PyTorch files have keys to choose from") }
   }
 
   private mutating func read(_ graph: PickleGraph, key: String?) throws {
@@ -114,8 +116,14 @@ public struct Checkpoint: Sendable {
   /// The key of the preferred model.
   public var preferredKey: String { models.keys.first ?? "" }
 
-  /// The preferred model: `ema` where there is one.
-  public var preferred: Model { models.values.first ?? .stateDict(StateDict()) }
+  /// The preferred model: `ema` where there is one. Setting it lets another model take its place in the file.
+  public var preferred: Model {
+    get { models.values.first ?? .stateDict(StateDict()) }
+    _modify {
+      if models.isEmpty { models[""] = .stateDict(StateDict()) }
+      yield &models.values[0]
+    }
+  }
 
   /// Changes every model in the file.
   public mutating func updateModels(_ body: (String, inout Model) throws -> Void) rethrows {

@@ -8,12 +8,14 @@ extension Checkpoint {
 
     /// The format of `.pt`, `.pth`, `.bin`, `.ckpt` and `.safetensors`.
     /// - Throws: `ModelError` for any other extension.
-    public init(of path: FilePath) throws {
+    public init(of location: some FileLocation) throws(ModelError) {
+      let path = try location.filePath
       switch path.extension?.lowercased() {
       case "pt", "pth", "bin", "ckpt": self = .torch
       case "safetensors": self = .safetensors
       default:
         throw ModelError(
+          .unsupported,
           "its extension names no format that can be written", file: path.string,
           advice: "use .pt, .pth, .bin, .ckpt or .safetensors")
       }
@@ -29,16 +31,20 @@ extension Checkpoint {
   /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would call what is not
   ///   known to make data and nothing else.
   @discardableResult
-  public func write(to path: FilePath, stateDictOnly: Bool = false, maxShardSize: Int? = nil) throws -> Int {
+  public func write(
+    to location: some FileLocation, stateDictOnly: Bool = false, maxShardSize: Int? = nil
+  ) throws -> Int {
+    let path = try location.filePath
     switch try OutputFormat(of: path) {
     case .safetensors:
-      guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict, to: path) }
-      return try SafeTensors.writeSharded(preferred.stateDict, to: path, maxShardSize: maxShardSize)
+      guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict(), to: path) }
+      return try SafeTensors.writeSharded(preferred.stateDict(), to: path, maxShardSize: maxShardSize)
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.writeTorchStateDict(to: path) }
       let graph = try updatedGraph(torch)
       if let effect = graph.unknownEffect() {
         throw ModelError(
+          .unsafe,
           "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,
           advice: "write the tensors alone, with --state-dict or as .safetensors")
       }
@@ -82,7 +88,7 @@ extension Checkpoint {
 extension Model {
   /// As `StateDict.writeTorch`, with the versions of a module's classes, which PyTorch notes beside the tensors.
   fileprivate func writeTorchStateDict(to path: FilePath) throws -> Int {
-    try stateDict.writeTorch(to: path, versions: module?.stateDictVersions ?? [:])
+    try stateDict().writeTorch(to: path, versions: module?.stateDictVersions ?? [:])
   }
 }
 
@@ -92,7 +98,9 @@ extension StateDict {
   /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would run commands or
   ///   code.
   @discardableResult
-  public func writeTorch(to path: FilePath) throws -> Int { try writeTorch(to: path, versions: [:]) }
+  public func writeTorch(to location: some FileLocation) throws -> Int {
+    try writeTorch(to: location.filePath, versions: [:])
+  }
 
   fileprivate func writeTorch(to path: FilePath, versions: OrderedDictionary<String, Int>) throws -> Int {
     var graph = PickleGraph()

@@ -14,6 +14,7 @@ extension StateDict {
         bytes += length
         guard bytes <= Self.pathLimit else {
           throw ModelError(
+            .limit,
             "the names of its tensors are so long and deep that the paths of their modules take more than "
               + "\(Self.pathLimit) bytes", subject: name.printable(limit: 60))
         }

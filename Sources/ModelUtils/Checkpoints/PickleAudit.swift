@@ -25,7 +25,7 @@ public struct PickleAudit: Sendable, Codable {
 
   /// Audits a file; one that holds no pickle (safetensors) has no findings.
   /// - Throws: `ModelError` when it cannot be opened, or is a zip archive that is inconsistent.
-  public init(contentsOf path: FilePath) throws { try self.init(try FileBytes(mapping: path)) }
+  public init(contentsOf location: some FileLocation) throws { try self.init(try FileBytes(mapping: location)) }
 
   public init(_ file: FileBytes) throws {
     if SafeTensors.recognizesIndex(file) || SafeTensors.recognizes(file) { return }

@@ -16,7 +16,7 @@ extension Checkpoint {
       return smallest
     }
     guard strides.allSatisfy({ (0...65536).contains($0) }) else {
-      throw ModelError("the model's strides are no sizes: \(strides)", file: name)
+      throw ModelError(.malformed, "the model's strides are no sizes: \(strides)", file: name)
     }
     return max(Int(strides.max() ?? 0), smallest)
   }

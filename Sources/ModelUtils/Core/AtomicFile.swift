@@ -31,19 +31,20 @@ public final class AtomicFile {
 
   private static let unfinished = Mutex<Set<String>>([])
 
-  /// Starts to write what will stand at `path`. A symbolic link there is followed; an existing file keeps its
+  /// Starts to write what will stand at `location`. A symbolic link there is followed; an existing file keeps its
   /// permissions.
   /// - Parameter expectedSize: how many bytes it will have, where that is known, for `WritingProgress`.
   /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another
   ///   process.
-  public init(replacing path: FilePath, expectedSize: Int? = nil) throws {
+  public init(replacing location: some FileLocation, expectedSize: Int? = nil) throws {
+    let path = try location.filePath
     self.expectedSize = expectedSize
     var target = path
     var mode: mode_t?
     var status = stat()
     if stat(path.string, &status) == 0 {
       guard status.st_mode & S_IFMT == S_IFREG else {
-        throw ModelError("is not a regular file, so it cannot be replaced", file: path.string)
+        throw ModelError(.system, "is not a regular file, so it cannot be replaced", file: path.string)
       }
       mode = status.st_mode & 0o777
       if let resolved = realpath(path.string, nil) {
@@ -52,7 +53,7 @@ public final class AtomicFile {
       }
     }
     guard let name = target.lastComponent else {
-      throw ModelError("names no file", file: path.string)
+      throw ModelError(.invalid, "names no file", file: path.string)
     }
     self.target = target
     partial = target.removingLastComponent().appending(".\(name.string).mutils-partial")
@@ -77,11 +78,11 @@ public final class AtomicFile {
           partial, .writeOnly, options: [.create, .noFollow, .closeOnExec],
           permissions: FilePermissions(rawValue: 0o666))
       } catch let error as Errno {
-        throw ModelError("cannot be written: \(error)", file: path.string)
+        throw ModelError(.system, "cannot be written: \(error)", file: path.string)
       }
       guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
         try? descriptor.close()
-        throw ModelError("is being written by another process", file: path.string)
+        throw ModelError(.system, "is being written by another process", file: path.string)
       }
       var opened = stat()
       var named = stat()
@@ -100,7 +101,7 @@ public final class AtomicFile {
 
   /// Appends bytes.
   public func write(_ bytes: UnsafeRawBufferPointer) throws {
-    guard isOpen else { throw ModelError("is closed", file: target.string) }
+    guard isOpen else { throw ModelError(.invalid, "is closed", file: target.string) }
     position += bytes.count
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count > Self.bufferSize / 4 {
@@ -128,7 +129,7 @@ public final class AtomicFile {
         observer?.tell(WritingProgress(file: target.string, written: inFile, expected: expectedSize))
       }
     } catch let error as Errno {
-      throw ModelError("cannot be written: \(error)", file: target.string)
+      throw ModelError(.system, "cannot be written: \(error)", file: target.string)
     }
   }
 
@@ -150,7 +151,7 @@ public final class AtomicFile {
 
   /// Puts the file in its place.
   public func commit() throws {
-    guard isOpen else { throw ModelError("is closed", file: target.string) }
+    guard isOpen else { throw ModelError(.invalid, "is closed", file: target.string) }
     try flush()
     guard fsync(descriptor.rawValue) == 0 else { throw failure("cannot be written") }
     guard rename(partial.string, target.string) == 0 else { throw failure("cannot be replaced") }
@@ -185,6 +186,6 @@ public final class AtomicFile {
   private func failure(_ what: String) -> ModelError {
     let reason = Errno(rawValue: errno)
     discard()
-    return ModelError("\(what): \(reason)", file: target.string)
+    return ModelError(.system, "\(what): \(reason)", file: target.string)
   }
 }

@@ -21,22 +21,24 @@ public final class FileBytes: @unchecked Sendable {
   /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in
   /// use.
   /// - Throws: `ModelError` when the file cannot be opened or is not a regular file.
-  public init(mapping path: FilePath) throws {
+  public init(mapping location: some FileLocation) throws(ModelError) {
+    let path = try location.filePath
     name = path.string
     release = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
     let descriptor: FileDescriptor
     do {
       descriptor = try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
-    } catch let error as Errno {
-      throw ModelError("cannot be opened: \(error)", file: name)
+    } catch {
+      let isMissing = [.noSuchFileOrDirectory, .notDirectory].contains(error as? Errno)
+      throw ModelError(isMissing ? .missing : .system, "cannot be opened: \(error)", file: name)
     }
     defer { try? descriptor.close() }
     var status = stat()
     guard fstat(descriptor.rawValue, &status) == 0 else {
-      throw ModelError("cannot be examined: \(Errno(rawValue: errno))", file: name)
+      throw ModelError(.system, "cannot be examined: \(Errno(rawValue: errno))", file: name)
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw ModelError("is not a regular file", file: name)
+      throw ModelError(.unsupported, "is not a regular file", file: name)
     }
     let size = Int(status.st_size)
     guard size > 0 else {
@@ -45,7 +47,7 @@ public final class FileBytes: @unchecked Sendable {
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor.rawValue, 0),
       base != MAP_FAILED
-    else { throw ModelError("cannot be mapped: \(Errno(rawValue: errno))", file: name) }
+    else { throw ModelError(.system, "cannot be mapped: \(Errno(rawValue: errno))", file: name) }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
   }
 

@@ -38,12 +38,12 @@ public func calculateGain(_ nonlinearity: Nonlinearity, _ parameter: Double? = n
 /// - Throws: `ModelError` for fewer than 2 axes.
 public func calculateFanInAndFanOut(_ shape: [Int]) throws -> (fanIn: Int, fanOut: Int) {
   guard shape.count >= 2 else {
-    throw ModelError("a tensor of shape \(shape) has no fan: at least 2 axes are needed")
+    throw ModelError(.mismatch, "a tensor of shape \(shape) has no fan: at least 2 axes are needed")
   }
   let field = Tensor.elementCount(Array(shape[2...]))
   guard let field, let fanIn = Tensor.elementCount([shape[1], field]),
     let fanOut = Tensor.elementCount([shape[0], field])
-  else { throw ModelError("the fan of a tensor of shape \(shape) overflows") }
+  else { throw ModelError(.mismatch, "the fan of a tensor of shape \(shape) overflows") }
   return (fanIn, fanOut)
 }
 
@@ -138,7 +138,7 @@ extension Tensor {
   private func xavierDeviation(_ gain: Double) throws -> Double {
     let fans = try calculateFanInAndFanOut(shape)
     let (sum, overflow) = fans.fanIn.addingReportingOverflow(fans.fanOut)
-    guard sum > 0, !overflow else { throw ModelError("a tensor of shape \(shape) has no fan") }
+    guard sum > 0, !overflow else { throw ModelError(.mismatch, "a tensor of shape \(shape) has no fan") }
     return gain * (2 / Double(sum)).squareRoot()
   }
 }

@@ -29,10 +29,10 @@ public struct MersenneTwister: Sendable, Equatable {
   /// - Throws: `ModelError` unless there are 624 words and the position is 0 to 624.
   public init(words: [UInt32], position: Int) throws {
     guard words.count == Self.wordCount else {
-      throw ModelError("a Mersenne Twister has \(Self.wordCount) words, not \(words.count)")
+      throw ModelError(.malformed, "a Mersenne Twister has \(Self.wordCount) words, not \(words.count)")
     }
     guard (0...Self.wordCount).contains(position) else {
-      throw ModelError("the position \(position) in a Mersenne Twister's words is not 0 to \(Self.wordCount)")
+      throw ModelError(.malformed, "the position \(position) in a Mersenne Twister's words is not 0 to \(Self.wordCount)")
     }
     self.words = words
     self.position = position

@@ -3,21 +3,13 @@ public enum Model: Sendable {
   case module(Module)
   case stateDict(StateDict)
 
-  /// The named tensors, whichever it is.
-  public var stateDict: StateDict {
-    switch self {
-    case .module(let module): module.stateDict()
-    case .stateDict(let state): state
-    }
-  }
-
   public var module: Module? {
     if case .module(let module) = self { module } else { nil }
   }
 
   /// Changes the module or the state dict; while it is changed nobody else holds it, so that its memory can be changed
   /// in place.
-  package mutating func update<R>(
+  public mutating func update<R>(
     module changeModule: (inout Module) throws -> R, stateDict changeState: (inout StateDict) throws -> R
   ) rethrows -> R {
     switch self {

@@ -1,5 +1,28 @@
 /// Why something could not be done: a value with the context a person needs, printed as one line.
-public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct ModelError: Error, Sendable, Hashable, Codable, CustomStringConvertible {
+  /// What kind of thing went wrong, for programs that decide by it.
+  public enum Kind: String, Sendable, Codable, CaseIterable {
+    /// A file, model, tensor, module or name is not there.
+    case missing
+    /// A file that would be replaced stands there.
+    case exists
+    /// A file or a description contradicts its own form: cut, damaged or forged.
+    case malformed
+    /// It may be valid, but is nothing that this library reads, knows or does.
+    case unsupported
+    /// Python would run commands or code if it loaded the file.
+    case unsafe
+    /// Things do not belong together: shapes, element types, names, numbers of tensors.
+    case mismatch
+    /// A bound on size, depth, memory or time is passed.
+    case limit
+    /// An argument is out of its range.
+    case invalid
+    /// The operating system, a driver or the network refused.
+    case system
+  }
+
+  public var kind: Kind
   /// The file, as its user named it.
   public var file: String?
   /// The byte offset in the file (or in the member of the archive that `reason` names).
@@ -12,9 +35,10 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
   public var advice: String?
 
   public init(
-    _ reason: String, file: String? = nil, offset: Int? = nil, subject: String? = nil,
+    _ kind: Kind, _ reason: String, file: String? = nil, offset: Int? = nil, subject: String? = nil,
     advice: String? = nil
   ) {
+    self.kind = kind
     self.reason = reason
     self.file = file
     self.offset = offset

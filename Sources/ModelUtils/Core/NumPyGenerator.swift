@@ -8,7 +8,7 @@ public struct NumPyGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` for a seed beyond 32 bits, as NumPy refuses it.
   public init(seed: UInt64) throws {
     guard let seed = UInt32(exactly: seed) else {
-      throw ModelError("NumPy's generator takes a seed from 0 to \(UInt32.max), not \(seed)")
+      throw ModelError(.invalid, "NumPy's generator takes a seed from 0 to \(UInt32.max), not \(seed)")
     }
     twister = MersenneTwister(seed: seed)
   }
@@ -85,7 +85,7 @@ public struct NumPyGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` for another type than an integer's or bool, an empty range, or one beyond the type.
   public mutating func integers(_ count: Int, dtype: DType = .int64, from low: Int = 0, below high: Int) throws -> [Int]
   {
-    guard !dtype.isFloatingPoint else { throw ModelError("NumPy's generator draws no \(dtype.rawValue) integers") }
+    guard !dtype.isFloatingPoint else { throw ModelError(.invalid, "NumPy's generator draws no \(dtype.rawValue) integers") }
     try dtype.checkIntegers(from: low, below: high)
     guard count > 0 else { return [] }
     let span = UInt64(bitPattern: Int64(high - 1)) &- UInt64(bitPattern: Int64(low))

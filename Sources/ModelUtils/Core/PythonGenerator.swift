@@ -32,7 +32,7 @@ public struct PythonGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` for another version, or unless there are 624 words and a position from 0 to 624.
   public init(state: State) throws {
     guard state.version == 3, let position = state.internalState.last else {
-      throw ModelError("a state of version \(state.version) is none of Python's generator, whose version is 3")
+      throw ModelError(.malformed, "a state of version \(state.version) is none of Python's generator, whose version is 3")
     }
     twister = try MersenneTwister(words: state.internalState.dropLast(), position: Int(position))
     nextNormal = state.gaussNext
@@ -70,7 +70,7 @@ public struct PythonGenerator: Sendable, Equatable {
   /// `randrange(low, high)`: a number in [low, high).
   /// - Throws: `ModelError` for an empty range.
   public mutating func randrange(_ low: Int = 0, _ high: Int) throws -> Int {
-    guard low < high else { throw ModelError("the range from \(low) to below \(high) is empty") }
+    guard low < high else { throw ModelError(.invalid, "the range from \(low) to below \(high) is empty") }
     let span = UInt64(bitPattern: Int64(high)) &- UInt64(bitPattern: Int64(low))
     return Int(truncatingIfNeeded: UInt64(bitPattern: Int64(low)) &+ below(span))
   }
@@ -86,7 +86,7 @@ public struct PythonGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` when there are not so many.
   public mutating func sample<Element>(_ population: [Element], _ count: Int) throws -> [Element] {
     guard (0...population.count).contains(count) else {
-      throw ModelError("\(count) elements cannot be taken of \(population.count)")
+      throw ModelError(.invalid, "\(count) elements cannot be taken of \(population.count)")
     }
     // Python chooses between two ways by the memory they take in it.
     var setSize = 21

@@ -7,9 +7,10 @@ public struct StateDict: Sendable {
   /// there is none, which such a file tells from an empty one.
   public var metadata: [String: String]?
 
-  public init(
-    _ tensors: OrderedDictionary<String, Tensor> = [:], metadata: [String: String]? = nil
-  ) {
+  /// No tensors.
+  public init() { self.init([:]) }
+
+  public init(_ tensors: OrderedDictionary<String, Tensor>, metadata: [String: String]? = nil) {
     self.tensors = tensors
     self.metadata = metadata
   }
@@ -19,6 +20,27 @@ public struct StateDict: Sendable {
     set { tensors[name] = newValue }
   }
 
-  public var count: Int { tensors.count }
   public var names: OrderedSet<String> { tensors.keys }
+}
+
+extension StateDict: RandomAccessCollection {
+  public typealias Element = (name: String, tensor: Tensor)
+
+  public var startIndex: Int { 0 }
+  public var endIndex: Int { tensors.count }
+
+  public subscript(position: Int) -> Element {
+    let element = tensors.elements[position]
+    return (element.key, element.value)
+  }
+
+  /// Takes an entry out.
+  @discardableResult
+  public mutating func remove(_ name: String) -> Tensor? { tensors.removeValue(forKey: name) }
+}
+
+extension StateDict: ExpressibleByDictionaryLiteral {
+  public init(dictionaryLiteral elements: (String, Tensor)...) {
+    self.init(OrderedDictionary(elements, uniquingKeysWith: { $1 }))
+  }
 }

@@ -29,7 +29,7 @@ public final class Storage: @unchecked Sendable {
   package static func checkMemory(_ count: Int, elementSize: Int) throws {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: elementSize)
     guard count >= 0, elementSize >= 0, !overflow, bytes <= memorySize else {
-      throw ModelError("\(count) elements of \(elementSize) bytes do not fit in this machine's memory")
+      throw ModelError(.limit, "\(count) elements of \(elementSize) bytes do not fit in this machine's memory")
     }
   }
 
@@ -37,12 +37,12 @@ public final class Storage: @unchecked Sendable {
   static func checkMemory(_ byteCount: Int) throws {
     try checkSize(byteCount)
     guard byteCount <= memorySize else {
-      throw ModelError("\(byteCount) bytes do not fit in this machine's memory")
+      throw ModelError(.limit, "\(byteCount) bytes do not fit in this machine's memory")
     }
   }
 
   private static func checkSize(_ byteCount: Int) throws {
-    guard byteCount >= 0 else { throw ModelError("a storage cannot have \(byteCount) bytes") }
+    guard byteCount >= 0 else { throw ModelError(.invalid, "a storage cannot have \(byteCount) bytes") }
   }
 
   /// Memory of our own, zeroed.
@@ -120,7 +120,7 @@ public final class Storage: @unchecked Sendable {
     case .deferred(let open):
       let file = try open()
       guard file.count == byteCount else {
-        throw ModelError("gave \(file.count) bytes for a storage of \(byteCount)", file: file.name)
+        throw ModelError(.malformed, "gave \(file.count) bytes for a storage of \(byteCount)", file: file.name)
       }
       return try withExtendedLifetime(file) { try body(file.bytes) }
     }
@@ -133,8 +133,8 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.
-  func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R? {
-    guard case .owned(let memory) = backing else { return nil }
+  func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) throws -> R {
+    guard case .owned(let memory) = backing else { throw ModelError(.unsupported, "memory of others cannot be changed") }
     return try body(UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
   }
 }

@@ -27,15 +27,15 @@ public struct Tensor: Sendable {
     _ storage: Storage, dtype: DType, shape: [Int], strides: [Int]? = nil, byteOffset: Int = 0
   ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
-      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+      throw ModelError(.invalid, "shape \(shape) is negative, overflows or does not fill whole bytes")
     }
     let contiguous = Self.contiguousStrides(shape)
     let strides = strides ?? contiguous
     guard strides.count == shape.count else {
-      throw ModelError("has \(shape.count) axes but \(strides.count) strides")
+      throw ModelError(.invalid, "has \(shape.count) axes but \(strides.count) strides")
     }
     guard byteOffset >= 0, byteOffset <= storage.byteCount else {
-      throw ModelError("starts at byte \(byteOffset) of a storage of \(storage.byteCount) bytes")
+      throw ModelError(.invalid, "starts at byte \(byteOffset) of a storage of \(storage.byteCount) bytes")
     }
     if count > 0 {
       var last = 0
@@ -43,7 +43,7 @@ public struct Tensor: Sendable {
         let (reach, o1) = (length - 1).multipliedReportingOverflow(by: stride)
         let (sum, o2) = last.addingReportingOverflow(reach)
         guard stride >= 0, !o1, !o2, sum < Int.max else {
-          throw ModelError("strides \(strides) are negative or overflow")
+          throw ModelError(.invalid, "strides \(strides) are negative or overflow")
         }
         last = sum
       }
@@ -52,14 +52,16 @@ public struct Tensor: Sendable {
         dtype.byteWidth != nil || strides == contiguous
       else {
         throw ModelError(
+          .invalid,
           "\(dtype.rawValue) \(shape) with strides \(strides) from byte \(byteOffset) reaches beyond its storage of \(storage.byteCount) bytes"
         )
       }
       guard shape.count <= 64 || strides == contiguous else {
-        throw ModelError("has \(shape.count) axes that are not contiguous; at most 64 are supported")
+        throw ModelError(.limit, "has \(shape.count) axes that are not contiguous; at most 64 are supported")
       }
       guard bytes <= max(storage.byteCount, Self.expansionLimit) else {
         throw ModelError(
+          .limit,
           "unfolds a storage of \(storage.byteCount) bytes to \(bytes) bytes; at most \(Self.expansionLimit) are supported"
         )
       }
@@ -82,7 +84,7 @@ public struct Tensor: Sendable {
     _ dtype: DType, _ shape: [Int], initialize: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
-      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+      throw ModelError(.invalid, "shape \(shape) is negative, overflows or does not fill whole bytes")
     }
     try self.init(Storage(byteCount: bytes, initialize: initialize), dtype: dtype, shape: shape)
   }
@@ -93,7 +95,7 @@ public struct Tensor: Sendable {
     by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
-      throw ModelError("shape \(shape) is negative, overflows or does not fill whole bytes")
+      throw ModelError(.invalid, "shape \(shape) is negative, overflows or does not fill whole bytes")
     }
     try self.init(try Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
   }
@@ -153,6 +155,9 @@ public struct Tensor: Sendable {
   /// Whether the elements are in memory of our own, so that reading them cannot fail.
   package var isInMemory: Bool { storage.isOwned }
 
+  /// Whether reading the elements cannot fail: they are in memory, or in a mapped file.
+  package var isReadable: Bool { storage.stableBytes != nil }
+
   // MARK: Bytes
 
   /// Calls `body` with the elements' bytes in row-major order; a strided tensor is packed for the call.
@@ -201,7 +206,7 @@ public struct Tensor: Sendable {
     guard count > 0 else { return }
     if storage.isOwned {
       if isContiguous, isKnownUniquelyReferenced(&storage) {
-        storage.withUnsafeMutableBytes { bytes in
+        try storage.withUnsafeMutableBytes { bytes in
           let start = bytes.baseAddress! + byteOffset
           kernel(start, start)
         }
@@ -215,10 +220,12 @@ public struct Tensor: Sendable {
 
   /// Changes the bytes of all elements, in row-major order: in place where the memory is ours and this tensor's alone,
   /// else in a copy.
-  package mutating func updateBytes(_ body: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+  package mutating func updateBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) throws -> R {
     if !storage.isOwned || !isContiguous || !isKnownUniquelyReferenced(&storage) { self = try materialized() }
     let (start, length) = (byteOffset, byteCount)
-    try storage.withUnsafeMutableBytes { try body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + length])) }
+    return try storage.withUnsafeMutableBytes {
+      try body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + length]))
+    }
   }
 
   private mutating func replaceElements(

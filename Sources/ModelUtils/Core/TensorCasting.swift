@@ -37,14 +37,14 @@ extension Tensor {
     case .uint16: self = try fill(UInt16.self)
     case .uint32: self = try fill(UInt32.self)
     case .uint64: self = try fill(UInt64.self)
-    default: throw ModelError("values cannot be converted to \(dtype.rawValue)")
+    default: throw ModelError(.unsupported, "values cannot be converted to \(dtype.rawValue)")
     }
   }
 
   /// A tensor of an integer type or bool of the given values, which it must hold.
   package init(integers values: [Int], _ dtype: DType, _ shape: [Int]) throws {
     guard let size = dtype.byteWidth, !dtype.isFloatingPoint, Self.elementCount(shape) == values.count else {
-      throw ModelError("\(values.count) integers do not fill \(dtype.rawValue) \(shape)")
+      throw ModelError(.mismatch, "\(values.count) integers do not fill \(dtype.rawValue) \(shape)")
     }
     try self.init(dtype, shape) { bytes in
       for (index, value) in values.enumerated() {
@@ -62,7 +62,7 @@ extension Tensor {
     func load<T: FixedWidthInteger & BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, _ type: T.Type) throws -> [Int] {
       try stride(from: 0, to: bytes.count, by: MemoryLayout<T>.size).map { start in
         guard let value = Int(exactly: bytes.loadUnaligned(fromByteOffset: start, as: T.self)) else {
-          throw ModelError("\(dtype.rawValue) values beyond \(Int.max) cannot be read")
+          throw ModelError(.limit, "\(dtype.rawValue) values beyond \(Int.max) cannot be read")
         }
         return value
       }
@@ -77,7 +77,7 @@ extension Tensor {
       case .uint16: try load(bytes, UInt16.self)
       case .uint32: try load(bytes, UInt32.self)
       case .uint64: try load(bytes, UInt64.self)
-      default: throw ModelError("\(dtype.rawValue) values are no integers")
+      default: throw ModelError(.unsupported, "\(dtype.rawValue) values are no integers")
       }
     }
   }

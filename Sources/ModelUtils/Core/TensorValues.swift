@@ -5,7 +5,7 @@ extension Tensor {
   public init(_ elements: [Float], _ shape: [Int]? = nil) throws {
     let shape = shape ?? [elements.count]
     guard Self.elementCount(shape) == elements.count else {
-      throw ModelError("\(elements.count) elements do not fill shape \(shape)")
+      throw ModelError(.mismatch, "\(elements.count) elements do not fill shape \(shape)")
     }
     try self.init(.float32, shape) { bytes in elements.withUnsafeBytes { bytes.copyMemory(from: $0) } }
   }
@@ -26,7 +26,7 @@ extension Tensor {
       case .uint16: loadAll(bytes, UInt16.self).map { Double($0) }
       case .uint32: loadAll(bytes, UInt32.self).map { Double($0) }
       case .uint64: loadAll(bytes, UInt64.self).map { Double($0) }
-      default: throw ModelError("\(dtype.rawValue) values cannot be read as numbers")
+      default: throw ModelError(.unsupported, "\(dtype.rawValue) values cannot be read as numbers")
       }
     }
   }
@@ -42,7 +42,7 @@ extension Tensor {
   public func converted(to other: DType) throws -> Tensor {
     if other == dtype { return self }
     guard let from = dtype.kernelFormat, let to = other.kernelFormat else {
-      throw ModelError("\(dtype.rawValue) cannot be converted to \(other.rawValue)")
+      throw ModelError(.unsupported, "\(dtype.rawValue) cannot be converted to \(other.rawValue)")
     }
     let source = self
     let fill: @Sendable (UnsafeMutableRawBufferPointer) throws -> Void = { destination in

@@ -68,7 +68,7 @@ extension TorchGenerator {
   /// - Throws: `ModelError` for another type, a probability that is not 0 to 1, or a bad shape.
   public mutating func bernoulli(_ shape: [Int], dtype: DType = .float32, p: Double) throws -> Tensor {
     try Self.checkProbability(p)
-    guard dtype.exactIntegers != nil else { throw ModelError("\(dtype.rawValue) numbers cannot be drawn") }
+    guard dtype.exactIntegers != nil else { throw ModelError(.invalid, "\(dtype.rawValue) numbers cannot be drawn") }
     return try zerosAndOnes(dtype, shape) { twister, bytes, count in mk_torch_bernoulli(twister, bytes, count, p) }
   }
 
@@ -127,13 +127,13 @@ extension TorchGenerator {
   /// - Throws: `ModelError` for a type whose numbers torch does not draw.
   static func drawnFormat(_ dtype: DType) throws -> mk_float {
     guard [.float64, .float32, .float16, .bfloat16].contains(dtype), let format = dtype.kernelFormat else {
-      throw ModelError("\(dtype.rawValue) numbers cannot be drawn")
+      throw ModelError(.invalid, "\(dtype.rawValue) numbers cannot be drawn")
     }
     return format
   }
 
   static func checkUniform(_ dtype: DType, from: Double, to: Double) throws {
-    guard from <= to else { throw ModelError("the range from \(from) to \(to) is empty") }
+    guard from <= to else { throw ModelError(.invalid, "the range from \(from) to \(to) is empty") }
     let distance = dtype == .float64 ? to - from : Double(Float(to) - Float(from))
     let greatest =
       switch dtype {
@@ -143,12 +143,12 @@ extension TorchGenerator {
       default: Double.greatestFiniteMagnitude
       }
     guard abs(from) <= greatest, abs(to) <= greatest, distance <= greatest else {
-      throw ModelError("the range from \(from) to \(to) goes beyond \(dtype.rawValue)")
+      throw ModelError(.invalid, "the range from \(from) to \(to) goes beyond \(dtype.rawValue)")
     }
   }
 
   static func checkNormal(_ standardDeviation: Double) throws {
-    guard standardDeviation >= 0 else { throw ModelError("the standard deviation \(standardDeviation) is negative") }
+    guard standardDeviation >= 0 else { throw ModelError(.invalid, "the standard deviation \(standardDeviation) is negative") }
   }
 
   /// - Throws: `ModelError` when the memory does not hold the drawn integers, their doubles and the result.
@@ -157,7 +157,7 @@ extension TorchGenerator {
   }
 
   private static func checkProbability(_ p: Double) throws {
-    guard p >= 0, p <= 1 else { throw ModelError("the probability \(p) is not 0 to 1") }
+    guard p >= 0, p <= 1 else { throw ModelError(.invalid, "the probability \(p) is not 0 to 1") }
   }
 }
 
@@ -185,10 +185,10 @@ extension DType {
 
   /// - Throws: `ModelError` unless the type holds the integers in [low, high), which must be some.
   func checkIntegers(from low: Int, below high: Int) throws {
-    guard let integers = exactIntegers else { throw ModelError("\(rawValue) integers cannot be drawn") }
-    guard low < high else { throw ModelError("the range from \(low) to below \(high) is empty") }
+    guard let integers = exactIntegers else { throw ModelError(.invalid, "\(rawValue) integers cannot be drawn") }
+    guard low < high else { throw ModelError(.invalid, "the range from \(low) to below \(high) is empty") }
     guard integers.contains(low), integers.contains(high - 1) else {
-      throw ModelError("the range from \(low) to below \(high) goes beyond \(rawValue)")
+      throw ModelError(.invalid, "the range from \(low) to below \(high) goes beyond \(rawValue)")
     }
   }
 }

@@ -47,6 +47,7 @@ extension TorchGenerator {
   public init(state bytes: [UInt8]) throws {
     guard bytes.count == Self.stateByteCount else {
       throw ModelError(
+        .malformed,
         "a state of \(bytes.count) bytes is none of torch's CPU generator, which has \(Self.stateByteCount)")
     }
     func get<T: FixedWidthInteger>(_ type: T.Type, at start: Int) -> T {
@@ -58,13 +59,14 @@ extension TorchGenerator {
       next == UInt64(count + 1 - Int(left)) || (left == 1 && next == 0)
     else {
       throw ModelError(
+        .malformed,
         "the state of torch's CPU generator is invalid: \(left) draws left, the next is \(next)", offset: 8)
     }
     var words: [UInt32] = []
     for index in 0..<count {
       let start = Self.wordsStart + 8 * index
       guard let word = UInt32(exactly: get(UInt64.self, at: start)) else {
-        throw ModelError("the state of torch's CPU generator is invalid: a word has more than 32 bits", offset: start)
+        throw ModelError(.malformed, "the state of torch's CPU generator is invalid: a word has more than 32 bits", offset: start)
       }
       words.append(word)
     }

@@ -13,9 +13,9 @@ extension Tensor {
   ) throws {
     let format = try TorchGenerator.drawnFormat(dtype)
     guard standardDeviation > 0 else {
-      throw ModelError("the standard deviation \(standardDeviation) is not positive")
+      throw ModelError(.invalid, "the standard deviation \(standardDeviation) is not positive")
     }
-    guard a <= b, !mean.isNaN else { throw ModelError("the range from \(a) to \(b) around \(mean) is empty") }
+    guard a <= b, !mean.isNaN else { throw ModelError(.invalid, "the range from \(a) to \(b) around \(mean) is empty") }
     func share(below x: Double) -> Double { (1 + errorFunction(x / 2.0.squareRoot())) / 2 }
     let inside = share(below: (b - mean) / standardDeviation) - share(below: (a - mean) / standardDeviation)
     if inside > 0.3 {
@@ -44,7 +44,7 @@ extension Tensor {
         generator.fillNormal(fresh, dtype, format, mean: mean, standardDeviation: standardDeviation)
         if mk_replace_outside(bytes.baseAddress, fresh.baseAddress, count, format, low, high) == 0 { return }
       }
-      throw ModelError("no normal number of mean \(mean) lies from \(low) to \(high)")
+      throw ModelError(.invalid, "no normal number of mean \(mean) lies from \(low) to \(high)")
     }
   }
 
@@ -76,7 +76,7 @@ extension Tensor {
         return try updateBytes { mk_convert($0.baseAddress, format, values, MK_FLOAT64, values.count) }
       }
     }
-    throw ModelError("no normal number of mean \(mean) is accepted from \(a) to \(b)")
+    throw ModelError(.invalid, "no normal number of mean \(mean) is accepted from \(a) to \(b)")
   }
 
   /// Values as this tensor's type holds them.

@@ -32,19 +32,20 @@ public struct DownloadProgress: Sendable, Hashable {
 /// - Returns: where the file is.
 /// - Throws: `ModelError` for what cannot be downloaded whole, for a hash that differs, and where there is no libcurl.
 public func download(
-  _ url: String, into folder: FilePath, limits: DownloadLimits = DownloadLimits(),
+  _ url: String, into folder: some FileLocation, limits: DownloadLimits = DownloadLimits(),
   progress: @escaping (DownloadProgress) -> Void = { _ in }
-) throws -> FilePath {
+) throws -> String {
+  let folder = try folder.filePath
   let address = try WebAddress(url)
   let name = try address.fileName()
   let target = folder.appending(name)
-  if try isThere(target, named: name) { return target }
+  if try isThere(target, named: name) { return target.string }
   try FileFolder.make(folder)
   let partial = try PartialFile(of: target)
   // Another process may just have finished it.
   if try isThere(target, named: name) {
     partial.discard()
-    return target
+    return target.string
   }
   if partial.count > 0, partial.validator == nil, FileHash.named(in: name) == nil {
     try partial.restart(validator: nil)
@@ -54,15 +55,15 @@ public func download(
     switch try follow(address, to: partial, limits: limits, progress: progress) {
     case .unusablePart where isContinued: break
     case .unusablePart, .redirect:
-      throw ModelError("the server sends a part that was not asked for", file: address.shown)
+      throw ModelError(.system, "the server sends a part that was not asked for", file: address.shown)
     case .complete:
       guard let fault = try FileHash.fault(of: partial.path, named: name) else {
         try partial.commit()
-        return target
+        return target.string
       }
       guard isContinued else {
         partial.discard()
-        throw ModelError("what was downloaded \(fault)", file: address.shown)
+        throw ModelError(.mismatch, "what was downloaded \(fault)", file: address.shown)
       }
     }
     // What was there was of no use: once more, from the beginning.
@@ -75,7 +76,7 @@ public func download(
 private func isThere(_ path: FilePath, named name: String) throws -> Bool {
   guard FileFolder.exists(path) else { return false }
   if let fault = try FileHash.fault(of: path, named: name) {
-    throw ModelError(fault, file: path.string, advice: "delete it to download it again")
+    throw ModelError(.mismatch, fault, file: path.string, advice: "delete it to download it again")
   }
   return true
 }
@@ -89,9 +90,9 @@ private func follow(
     let outcome = try Transfer(current, to: partial, limits: limits, progress: progress).run()
     guard case .redirect(let location) = outcome else { return outcome }
     guard let next = try? WebAddress(location), next.isSecure || !current.isSecure else {
-      throw ModelError("redirects to \(location), which is not followed", file: current.shown)
+      throw ModelError(.system, "redirects to \(location), which is not followed", file: current.shown)
     }
     current = next
   }
-  throw ModelError("redirects more than ten times", file: address.shown)
+  throw ModelError(.limit, "redirects more than ten times", file: address.shown)
 }

@@ -20,7 +20,7 @@ enum FileFolder {
     if folder.isEmpty || exists(folder) { return }
     try make(folder.removingLastComponent())
     guard mkdir(folder.string, 0o777) == 0 || errno == EEXIST else {
-      throw ModelError("the folder cannot be made: \(Errno(rawValue: errno))", file: folder.string)
+      throw ModelError(.system, "the folder cannot be made: \(Errno(rawValue: errno))", file: folder.string)
     }
   }
 

@@ -28,7 +28,7 @@ struct HTTPAnswer {
   func length() throws -> Int? {
     guard let text = fields["content-length"] else { return nil }
     guard let length = Int(text), length >= 0 else {
-      throw ModelError("the server gives the length as \(text), which is none")
+      throw ModelError(.system, "the server gives the length as \(text), which is none")
     }
     return length
   }

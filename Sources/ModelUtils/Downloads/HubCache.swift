@@ -16,14 +16,14 @@ public enum HubCache {
   ///
   /// **Ours**: an empty variable counts as none.
   /// - Throws: `ModelError` when there is no home folder either.
-  public static func folder() throws -> FilePath {
+  public static func folder() throws -> String {
     let torch: FilePath
     if let home = variable("TORCH_HOME") {
       torch = try expanded(home)
     } else {
       torch = try expanded(variable("XDG_CACHE_HOME") ?? "~/.cache").appending("torch")
     }
-    return torch.appending("hub").appending("checkpoints")
+    return torch.appending("hub").appending("checkpoints").string
   }
 
   /// The pretrained weights of one of torchvision's architectures in that folder: those that `pretrained=True` gives,
@@ -31,14 +31,14 @@ public enum HubCache {
   /// file's name is checked.
   /// - Returns: nil where there are none.
   /// - Throws: `ModelError` for a file whose hash is not what its name says.
-  public static func weights(of architecture: String) throws -> FilePath? {
-    let folder = try folder()
+  public static func weights(of architecture: String) throws -> String? {
+    let folder = FilePath(try folder())
     guard let name = choice(for: architecture, among: FileFolder.names(in: folder)) else { return nil }
     let path = folder.appending(name)
     if let fault = try FileHash.fault(of: path, named: name) {
-      throw ModelError(fault, file: path.string, advice: "delete it and download it again")
+      throw ModelError(.invalid, fault, file: path.string, advice: "delete it and download it again")
     }
-    return path
+    return path.string
   }
 
   package static func choice(for architecture: String, among names: [String]) -> String? {
@@ -58,7 +58,7 @@ public enum HubCache {
   private static func expanded(_ path: String) throws -> FilePath {
     guard path == "~" || path.hasPrefix("~/") else { return FilePath(path) }
     guard let home = variable("HOME") ?? getpwuid(getuid()).map({ String(cString: $0.pointee.pw_dir) }) else {
-      throw ModelError("there is no home folder, so there is no cache of pretrained weights", advice: "set TORCH_HOME")
+      throw ModelError(.missing, "there is no home folder, so there is no cache of pretrained weights", advice: "set TORCH_HOME")
     }
     return FilePath(home).appending(String(path.dropFirst(2)))
   }

@@ -43,16 +43,16 @@ final class PartialFile {
           path, .readWrite, options: [.create, .noFollow, .closeOnExec, .nonBlocking],
           permissions: FilePermissions(rawValue: 0o666))
       } catch let error as Errno {
-        throw ModelError("cannot be written: \(error)", file: path.string)
+        throw ModelError(.system, "cannot be written: \(error)", file: path.string)
       }
       var (opened, named) = (stat(), stat())
       guard fstat(descriptor.rawValue, &opened) == 0, opened.st_mode & S_IFMT == S_IFREG else {
         try? descriptor.close()
-        throw ModelError("is not a regular file", file: path.string)
+        throw ModelError(.system, "is not a regular file", file: path.string)
       }
       guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
         try? descriptor.close()
-        throw ModelError("is being downloaded by another process", file: path.string)
+        throw ModelError(.system, "is being downloaded by another process", file: path.string)
       }
       if fstat(descriptor.rawValue, &opened) == 0, lstat(path.string, &named) == 0,
         opened.st_ino == named.st_ino, opened.st_dev == named.st_dev
@@ -83,13 +83,13 @@ final class PartialFile {
       try file.closeAfter { _ = try file.writeAll(validator.utf8) }
       self.validator = validator
     } catch let error as Errno {
-      throw ModelError("cannot be written: \(error)", file: validatorPath.string)
+      throw ModelError(.system, "cannot be written: \(error)", file: validatorPath.string)
     }
   }
 
   func append(_ bytes: UnsafeRawBufferPointer) throws {
     do { count += try descriptor.writeAll(toAbsoluteOffset: Int64(count), bytes) } catch let error as Errno {
-      throw ModelError("cannot be written: \(error)", file: path.string)
+      throw ModelError(.system, "cannot be written: \(error)", file: path.string)
     }
   }
 
@@ -111,6 +111,6 @@ final class PartialFile {
   }
 
   private func failure(_ what: String) -> ModelError {
-    ModelError("\(what): \(Errno(rawValue: errno))", file: path.string)
+    ModelError(.system, "\(what): \(Errno(rawValue: errno))", file: path.string)
   }
 }

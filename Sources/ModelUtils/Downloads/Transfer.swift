@@ -49,14 +49,15 @@ final class Transfer {
     switch outcome {
     case MD_NO_LIBRARY:
       throw ModelError(
+        .missing,
         "cannot be downloaded, for there is no libcurl here", file: address.shown,
         advice: "install libcurl, or download the file by hand and give its path with --weights")
     case MD_FAILED where isBodyKept == true: throw brokenOff(message)
-    case MD_FAILED, MD_STOPPED: throw ModelError("cannot be downloaded: \(message)", file: address.shown)
+    case MD_FAILED, MD_STOPPED: throw ModelError(.system, "cannot be downloaded: \(message)", file: address.shown)
     default: break
     }
     if answer.isRedirect {
-      guard let redirect else { throw ModelError("redirects to nowhere", file: address.shown) }
+      guard let redirect else { throw ModelError(.system, "redirects to nowhere", file: address.shown) }
       return .redirect(redirect)
     }
     // A file without bytes has no body to decide at.
@@ -71,6 +72,7 @@ final class Transfer {
   private func brokenOff(_ reason: String) -> ModelError {
     let amount = expected.map { "\(partial.count) of \($0)" } ?? "\(partial.count)"
     return ModelError(
+      .system,
       "the download broke off after \(amount) bytes: \(reason)", file: address.shown,
       advice: "what came is kept, and the same command continues it")
   }
@@ -122,7 +124,7 @@ final class Transfer {
         isPartUnusable = answer.range?.whole != partial.count
         return !isPartUnusable
       default:
-        throw ModelError("the server answers \(answer.status) \(answer.reason)", file: address.shown)
+        throw ModelError(.system, "the server answers \(answer.status) \(answer.reason)", file: address.shown)
       }
       if let expected, expected > limits.maximumBytes { throw tooLarge() }
     } catch {
@@ -135,11 +137,11 @@ final class Transfer {
 
   private func checkEncoding() throws {
     guard let encoding = answer["content-encoding"], encoding.lowercased() != "identity" else { return }
-    throw ModelError("the server sends it encoded as '\(encoding)', which was not asked for", file: address.shown)
+    throw ModelError(.system, "the server sends it encoded as '\(encoding)', which was not asked for", file: address.shown)
   }
 
   private func tooLarge() -> ModelError {
-    ModelError("is larger than \(limits.maximumBytes) bytes, the most that is downloaded", file: address.shown)
+    ModelError(.limit, "is larger than \(limits.maximumBytes) bytes, the most that is downloaded", file: address.shown)
   }
 
   // MARK: libcurl

@@ -11,10 +11,10 @@ struct WebAddress {
     isSecure = scheme.hasPrefix("https://")
     self.text = text
     guard isSecure || scheme.hasPrefix("http://") else {
-      throw ModelError("is no address of http or https", file: Self.shown(text))
+      throw ModelError(.invalid, "is no address of http or https", file: Self.shown(text))
     }
     guard !text.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else {
-      throw ModelError("holds a space or a control character", file: Self.shown(text))
+      throw ModelError(.invalid, "holds a space or a control character", file: Self.shown(text))
     }
   }
 
@@ -35,7 +35,7 @@ struct WebAddress {
     let components = rest.prefix { !"?#".contains($0) }.split(separator: "/", omittingEmptySubsequences: false)
     let name = components.count > 1 ? String(components[components.count - 1]) : ""
     guard !name.isEmpty, name.first != ".", name.utf8.count <= 200 else {
-      throw ModelError("names no file", file: shown, advice: "the address must end in a file's name")
+      throw ModelError(.invalid, "names no file", file: shown, advice: "the address must end in a file's name")
     }
     return name
   }

@@ -17,8 +17,8 @@ public struct ImageFile: Sendable {
     case png, jpeg
 
     /// The format that a file's extension stands for: png, jpg, jpeg.
-    public init?(of path: FilePath) {
-      switch path.extension?.lowercased() {
+    public init?(of location: some FileLocation) {
+      switch (try? location.filePath)?.extension?.lowercased() {
       case "png": self = .png
       case "jpg", "jpeg": self = .jpeg
       default: return nil
@@ -42,15 +42,15 @@ public struct ImageFile: Sendable {
   /// Decodes a file; its content decides the format.
   /// - Throws: `ModelError` when the file cannot be read, is no PNG or JPEG, is damaged or has more than `pixelLimit`
   ///   pixels.
-  public init(contentsOf path: FilePath, pixelLimit: Int = defaultPixelLimit) throws {
-    try self.init(FileBytes(mapping: path), pixelLimit: pixelLimit)
+  public init(contentsOf location: some FileLocation, pixelLimit: Int = defaultPixelLimit) throws {
+    try self.init(FileBytes(mapping: location), pixelLimit: pixelLimit)
   }
 
   /// Decodes a file's bytes.
   /// - Throws: as `init(contentsOf:)`.
   public init(_ file: FileBytes, pixelLimit: Int = defaultPixelLimit) throws {
     guard let format = Format(startOf: file.bytes) else {
-      throw ModelError("is neither a PNG nor a JPEG picture", file: file.name)
+      throw ModelError(.unsupported, "is neither a PNG nor a JPEG picture", file: file.name)
     }
     var picture = mc_picture()
     var error = mc_error()
@@ -61,7 +61,7 @@ public struct ImageFile: Sendable {
       case .png: mc_read_png(data, file.count, limit, &picture, &error)
       case .jpeg: mc_read_jpeg(data, file.count, limit, &picture, &error)
       }
-    guard isRead, let decoded = picture.pixels else { throw ModelError(error.text, file: file.name) }
+    guard isRead, let decoded = picture.pixels else { throw ModelError(.malformed, error.text, file: file.name) }
     defer { mc_free(decoded) }
     self.format = format
     pixels = try Tensor(picture.is_wide ? .uint16 : .uint8, [picture.height, picture.width, 3]) {
@@ -81,6 +81,7 @@ public struct ImageFile: Sendable {
     guard pixels.shape.count == 3, pixels.shape[2] == 3, pixels.count > 0, [.uint8, .uint16].contains(pixels.dtype)
     else {
       throw ModelError(
+        .mismatch,
         "pixels are uint8 or uint16 of shape [height, width, 3], not \(pixels.dtype.rawValue) \(pixels.shape)")
     }
     format = nil
@@ -95,7 +96,7 @@ public struct ImageFile: Sendable {
   public init(planes: Tensor, bitDepth: Int = 8) throws {
     let shape = planes.shape.count == 4 && planes.shape[0] == 1 ? Array(planes.shape.dropFirst()) : planes.shape
     guard shape.count == 3, shape[0] == 3, planes.count > 0, [8, 16].contains(bitDepth) else {
-      throw ModelError("a picture of 8 or 16 bits is made of the shape [3, height, width], not \(planes.shape)")
+      throw ModelError(.mismatch, "a picture of 8 or 16 bits is made of the shape [3, height, width], not \(planes.shape)")
     }
     let count = shape[1] * shape[2]
     let isWide = bitDepth == 16
@@ -142,9 +143,10 @@ public struct ImageFile: Sendable {
 
   /// Writes a file, whole or not at all; the extension decides the format.
   /// - Throws: `ModelError` when the extension is neither png, jpg nor jpeg, or the file cannot be written.
-  public func write(to path: FilePath, quality: Int = 90, compression: Int = 3) throws {
+  public func write(to location: some FileLocation, quality: Int = 90, compression: Int = 3) throws {
+    let path = try location.filePath
     guard let format = Format(of: path) else {
-      throw ModelError("has no extension of a picture", file: path.string, advice: "name it .png, .jpg or .jpeg")
+      throw ModelError(.unsupported, "has no extension of a picture", file: path.string, advice: "name it .png, .jpg or .jpeg")
     }
     do {
       try withEncoded(as: format, quality: quality, compression: compression) { bytes in
@@ -160,8 +162,8 @@ public struct ImageFile: Sendable {
   private func withEncoded<R>(
     as format: Format, quality: Int, compression: Int, _ body: (UnsafeRawBufferPointer) throws -> R
   ) throws -> R {
-    guard (1...100).contains(quality) else { throw ModelError("\(quality) is no quality: it must be 1 to 100") }
-    guard (0...9).contains(compression) else { throw ModelError("\(compression) is no level: it must be 0 to 9") }
+    guard (1...100).contains(quality) else { throw ModelError(.invalid, "\(quality) is no quality: it must be 1 to 100") }
+    guard (0...9).contains(compression) else { throw ModelError(.invalid, "\(compression) is no level: it must be 0 to 9") }
     let pixels = format == .jpeg ? try bytes() : pixels
     var result = mc_bytes()
     var error = mc_error()
@@ -174,7 +176,7 @@ public struct ImageFile: Sendable {
       case .jpeg: mc_write_jpeg(&picture, Int32(quality), &result, &error)
       }
     }
-    guard isWritten else { throw ModelError(error.text) }
+    guard isWritten else { throw ModelError(.malformed, error.text) }
     defer { mc_free(result.data) }
     return try body(UnsafeRawBufferPointer(start: result.data, count: result.size))
   }

@@ -40,11 +40,12 @@ public func letterbox(
 ) throws -> Letterbox {
   guard image.dtype == .uint8, image.shape.count == 3, image.shape[2] == 3, image.count > 0 else {
     throw ModelError(
+      .mismatch,
       "letterbox takes uint8 pixels of shape [height, width, 3], not \(image.dtype.rawValue) \(image.shape)")
   }
   let limit = 1...(1 << 20)
   guard size.count == 2, (size + image.shape.prefix(2) + [stride]).allSatisfy({ limit.contains($0) }) else {
-    throw ModelError("letterbox takes a size [height, width] and a stride of 1 to \(limit.upperBound) pixels")
+    throw ModelError(.invalid, "letterbox takes a size [height, width] and a stride of 1 to \(limit.upperBound) pixels")
   }
   let (height, width) = (image.shape[0], image.shape[1])
   var scale = min(Double(size[0]) / Double(height), Double(size[1]) / Double(width))
@@ -62,6 +63,7 @@ public func letterbox(
   }
   guard inner[0] > 0, inner[1] > 0 else {
     throw ModelError(
+      .invalid,
       "a picture of \(height)x\(width) fitted into \(size[0])x\(size[1]) would be \(inner[0])x\(inner[1])")
   }
   let half = gap.map { Double($0) / 2 }
@@ -109,7 +111,7 @@ public func letterbox(
 /// - Throws: `ModelError` for another type or shape, and sizes that are not positive.
 public func scaleBoxes(_ boxes: Tensor, from size: [Int], to original: [Int]) throws -> Tensor {
   guard size.count == 2, original.count == 2, (size + original).allSatisfy({ $0 > 0 }) else {
-    throw ModelError("sizes are [height, width] in pixels, not \(size) and \(original)")
+    throw ModelError(.mismatch, "sizes are [height, width] in pixels, not \(size) and \(original)")
   }
   let (from, to) = (size.map { Double($0) }, original.map { Double($0) })
   let gain = min(from[0] / to[0], from[1] / to[1])
@@ -134,6 +136,7 @@ private func mapBoxes(
 func mapRows(_ boxes: Tensor, _ body: @escaping (UnsafeMutableBufferPointer<Float>) -> Void) throws -> Tensor {
   guard boxes.dtype == .float32, let length = boxes.shape.last, length >= 4 else {
     throw ModelError(
+      .mismatch,
       "boxes are float32 with at least 4 elements along the last axis, not \(boxes.dtype.rawValue) \(boxes.shape)")
   }
   return try Tensor(.float32, boxes.shape) { bytes in

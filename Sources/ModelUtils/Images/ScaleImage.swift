@@ -48,10 +48,11 @@ public struct ScaledSize: Sendable, Hashable {
   /// - Throws: as `scaleImage`.
   public init(_ image: Tensor, ratio: Double, sameShape: Bool = false, gridSize: Int = 32) throws {
     guard image.shape.count == 4 else {
-      throw ModelError("a picture has the shape [batch, channels, height, width], not \(image.shape)")
+      throw ModelError(.mismatch, "a picture has the shape [batch, channels, height, width], not \(image.shape)")
     }
     guard image.sampleType != nil else {
       throw ModelError(
+        .unsupported,
         "\(image.dtype.rawValue) pictures cannot be scaled", advice: "convert to float32, float16, bfloat16 or uint8")
     }
     try self.init(
@@ -63,11 +64,12 @@ public struct ScaledSize: Sendable, Hashable {
     let sides = [height, width]
     guard sides.allSatisfy({ (1...ScaledSize.sideLimit).contains($0) }) else {
       throw ModelError(
+        .limit,
         "a picture of \(height)x\(width) cannot be scaled: sides are 1 to \(ScaledSize.sideLimit) pixels")
     }
-    guard ratio > 0, ratio.isFinite else { throw ModelError("\(ratio) is no ratio: it must be positive and finite") }
+    guard ratio > 0, ratio.isFinite else { throw ModelError(.invalid, "\(ratio) is no ratio: it must be positive and finite") }
     guard (1...ScaledSize.sideLimit).contains(gridSize) else {
-      throw ModelError("\(gridSize) is no grid: it must be 1 to \(ScaledSize.sideLimit) pixels")
+      throw ModelError(.invalid, "\(gridSize) is no grid: it must be 1 to \(ScaledSize.sideLimit) pixels")
     }
     input = sides
     if ratio == 1 {
@@ -78,12 +80,13 @@ public struct ScaledSize: Sendable, Hashable {
     let padded = sides.map { (Double($0) * ratio / Double(gridSize)).rounded(.up) * Double(gridSize) }
     guard (scaled + padded).allSatisfy({ $0 <= Double(ScaledSize.sideLimit) }) else {
       throw ModelError(
+        .limit,
         "\(height)x\(width) scaled by \(ratio) would have a side of more than \(ScaledSize.sideLimit) pixels")
     }
     resampled = scaled.map { Int($0) }
     output = sameShape ? sides : padded.map { Int($0) }
     guard resampled.allSatisfy({ $0 > 0 }) else {
-      throw ModelError("\(height)x\(width) scaled by \(ratio) would be \(resampled[0])x\(resampled[1])")
+      throw ModelError(.invalid, "\(height)x\(width) scaled by \(ratio) would be \(resampled[0])x\(resampled[1])")
     }
   }
 
@@ -163,7 +166,7 @@ func checkMemory(_ dtype: DType, _ shape: [Int]) throws {
   let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
   let memory = pages > 0 && size > 0 ? pages.multipliedReportingOverflow(by: size).partialValue : Int.max
   guard let count = Tensor.elementCount(shape), let bytes = dtype.byteCount(of: count), bytes <= memory else {
-    throw ModelError("a \(dtype.rawValue) result of shape \(shape) does not fit in this machine's memory")
+    throw ModelError(.limit, "a \(dtype.rawValue) result of shape \(shape) does not fit in this machine's memory")
   }
 }
 

@@ -53,20 +53,16 @@ public struct ParameterTable: Sendable, CustomStringConvertible {
   }
 }
 
-extension Module {
-  /// The table of all distinct parameters. Reads their values.
-  public func parameterTable() throws -> ParameterTable {
-    var parameters: [(name: String, tensor: Tensor, gradient: Bool)] = []
-    forEachParameter { parameters.append(($0, $1.tensor, $1.requiresGrad)) }
-    return try ParameterTable(parameters)
-  }
-}
-
-extension StateDict {
-  /// The table of the entries that are parameters; a bare state dict does not say which require gradients.
+extension WeightContainer {
+  /// The table of all distinct parameters. Reads their values. A bare state dict does not say which require gradients:
+  /// all do.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public func parameterTable() throws -> ParameterTable {
     try ParameterTable(
-      tensors.filter { Self.isParameter($0.key, $0.value) }.map { (name: $0.key, tensor: $0.value, gradient: true) })
+      namedWeights().compactMap { weight in
+        guard case .parameter(let requiresGrad) = weight.role else { return nil }
+        return (name: weight.name, tensor: weight.tensor, gradient: requiresGrad)
+      })
   }
 }
 
@@ -79,15 +75,5 @@ extension String {
       rest = rest[start...].dropFirst(text.count)
     }
     return (parts + [rest]).joined()
-  }
-}
-
-extension Model {
-  /// The table of all parameters. Reads their values.
-  public func parameterTable() throws -> ParameterTable {
-    switch self {
-    case .module(let module): try module.parameterTable()
-    case .stateDict(let state): try state.parameterTable()
-    }
   }
 }

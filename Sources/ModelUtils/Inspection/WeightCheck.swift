@@ -19,19 +19,17 @@ public struct WeightCheck: Sendable, Codable {
   /// variances below zero (broken) or zero (warning), and the eps of batch norms that a bare state dict would lose
   /// (info).
   /// - Throws: `ModelError` when elements cannot be read.
-  public init(_ model: Model) throws {
-    var jobs = model.stateDict.tensors.map { Job(name: $0.key, tensor: $0.value) }
+  public init(_ model: some WeightContainer) throws {
+    var jobs = model.stateDict().tensors.map { Job(name: $0.key, tensor: $0.value) }
     try Parallel.update(&jobs) { job in
       do { try job.run() } catch let error as ModelError { throw error.about(job.name) }
     }
     var findings = jobs.flatMap(\.findings)
-    model.module?.forEachModule { path, module in
-      if case .batchNorm(let norm) = module.layer, norm.eps != 1e-5 {
-        findings.append(
-          Finding(
-            severity: .info, name: path,
-            what: "its eps of \(norm.eps) is lost in a bare state dict, whose reader takes 1e-05"))
-      }
+    for (path, eps) in model.batchNormEps() where eps != 1e-5 {
+      findings.append(
+        Finding(
+          severity: .info, name: path, what: "its eps of \(eps) is lost in a bare state dict, whose reader takes 1e-05")
+      )
     }
     self.findings = findings
   }

@@ -76,7 +76,7 @@ package struct CUDADriver: Sendable {
     try check(getMemory(&memory, handle))
     let device = handle
     guard let name = textOfBuffer(256, { getName($0, 255, device) == 0 }) else {
-      throw ModelError("the CUDA driver does not tell the name of device \(ordinal)")
+      throw ModelError(.system, "the CUDA driver does not tell the name of device \(ordinal)")
     }
     var uuid: String?
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
@@ -117,7 +117,7 @@ package struct CUDADriver: Sendable {
       return String(cString: text)
     }
     let name = text(getErrorName).map { "\($0) (\(status))" } ?? "error \(status)"
-    return ModelError("the CUDA driver fails: \(name)" + (text(getErrorText).map { ": \($0)" } ?? ""))
+    return ModelError(.system, "the CUDA driver fails: \(name)" + (text(getErrorText).map { ": \($0)" } ?? ""))
   }
 
   /// `12345678-1234-…`, without what stands before it in NVIDIA's tools (`GPU-`, `MIG-`).

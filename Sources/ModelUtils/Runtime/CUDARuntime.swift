@@ -81,12 +81,13 @@ package final class CUDARuntime: Sendable {
     let driver: Driver
     do { driver = try initialized(&state, seeing: names) } catch let error as ModelError {
       throw ModelError(
+        .missing,
         "device '\(names.joined(separator: ","))' is not there: \(error.reason)",
         advice: "use cpu, or a device that is there")
     }
     let devices = try names.map { try driver.driver.device(ordinal(of: $0, in: driver), index: $0) }
     if let batchSize, batchSize > 0, batchSize % devices.count != 0 {
-      throw ModelError("batch size \(batchSize) is not a multiple of the \(devices.count) devices")
+      throw ModelError(.invalid, "batch size \(batchSize) is not a multiple of the \(devices.count) devices")
     }
     return selection(driver, devices, reason: nil)
   }
@@ -116,7 +117,7 @@ package final class CUDARuntime: Sendable {
     if known.count > 0 {
       state = known
     } else if names != nil {
-      throw ModelError("the CUDA driver sees none")
+      throw ModelError(.missing, "the CUDA driver sees none")
     }
     return known
   }
@@ -131,6 +132,7 @@ package final class CUDARuntime: Sendable {
     if let ordinal, ordinal < driver.count { return ordinal }
     let seen = driver.visible.map { " of CUDA_VISIBLE_DEVICES=\($0.joined(separator: ","))" } ?? ""
     throw ModelError(
+      .missing,
       "device '\(name)' is not there: the CUDA driver sees \(driver.count)\(seen)",
       advice: "use cpu, or devices that are there")
   }

@@ -54,7 +54,7 @@ package struct ChildProcess: Sendable {
     guard status == 0 else {
       throw Failure(
         status: status == ENOENT ? 127 : 126,
-        error: ModelError("cannot be run: \(Errno(rawValue: status))", file: arguments[0]))
+        error: ModelError(.system, "cannot be run: \(Errno(rawValue: status))", file: arguments[0]))
     }
     self.id = id
   }

@@ -37,6 +37,7 @@ public func currentCommunicator() throws -> any Communicator {
     return try MPICommunicator.world(as: rank)
   #else
     throw ModelError(
+      .unsupported,
       "this is rank \(rank.rank) of \(rank.worldSize), but without MPI it cannot wait for the others",
       advice: "build with --traits MPI and launch with mpirun, or run it once, before the ranks start")
   #endif

@@ -14,13 +14,13 @@ import SystemPackage
 /// - Throws: `ModelError` when there is none at `path`.
 public func dateModified(_ path: String) throws -> String {
   var status = stat()
-  guard stat(path, &status) == 0 else { throw ModelError("\(Errno(rawValue: errno))", file: path) }
+  guard stat(path, &status) == 0 else { throw ModelError(.system, "\(Errno(rawValue: errno))", file: path) }
   #if canImport(Darwin)
     var seconds = status.st_mtimespec.tv_sec
   #else
     var seconds = status.st_mtim.tv_sec
   #endif
   var time = tm()
-  guard localtime_r(&seconds, &time) != nil else { throw ModelError("its date is out of range", file: path) }
+  guard localtime_r(&seconds, &time) != nil else { throw ModelError(.system, "its date is out of range", file: path) }
   return "\(Int(time.tm_year) + 1900)-\(time.tm_mon + 1)-\(time.tm_mday)"
 }

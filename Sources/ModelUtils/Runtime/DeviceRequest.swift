@@ -31,7 +31,7 @@ public enum DeviceRequest: Sendable, Hashable {
     var names: [String] = []
     for (item, word) in zip(items, words) {
       let name = try Self.name(String(item), word, in: text)
-      guard !names.contains(name) else { throw ModelError("device '\(text)' names \(name) twice") }
+      guard !names.contains(name) else { throw ModelError(.invalid, "device '\(text)' names \(name) twice") }
       names.append(name)
     }
     self = .cuda(names)
@@ -49,6 +49,7 @@ public enum DeviceRequest: Sendable, Hashable {
       if !rest.isEmpty, rest.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) { return prefix.uppercased() + rest }
     }
     throw ModelError(
+      .invalid,
       "device '\(text)' is none that is known here", advice: "use cpu, 0, or a list such as 0,1,2,3")
   }
 }

@@ -16,7 +16,7 @@ struct DynamicLibrary: @unchecked Sendable {
   /// - Throws: `ModelError` with the loader's reason.
   init(_ name: String) throws {
     guard let handle = dlopen(name, RTLD_NOW) else {
-      throw ModelError(dlerror().map { String(cString: $0) } ?? "\(name): cannot be loaded")
+      throw ModelError(.missing, dlerror().map { String(cString: $0) } ?? "\(name): cannot be loaded")
     }
     self.name = name
     self.handle = handle
@@ -37,7 +37,7 @@ struct DynamicLibrary: @unchecked Sendable {
     for name in names {
       if let address = dlsym(handle, name) { return unsafeBitCast(address, to: Function.self) }
     }
-    throw ModelError("\(name) has no function \(names[0])")
+    throw ModelError(.missing, "\(name) has no function \(names[0])")
   }
 }
 

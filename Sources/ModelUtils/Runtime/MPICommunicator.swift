@@ -30,6 +30,7 @@
     private static func refusal(_ known: Rank, _ reason: String) -> ModelError {
       let launcher = known.launcher?.rawValue ?? "the environment"
       return ModelError(
+        .mismatch,
         "\(launcher) says that this is rank \(known.rank) of \(known.worldSize), but \(reason)",
         advice: "launch it with the mpirun of the MPI that it was built with, or run it once, before the ranks start")
     }
@@ -40,6 +41,7 @@
       let status = mm_maximum(value, seconds, &result)
       guard status != MM_TIMEOUT else {
         throw ModelError(
+          .system,
           "rank \(rank) of \(worldSize) has waited for the others in vain, for \(CFormat.string("%g", seconds)) seconds"
         )
       }
@@ -56,7 +58,7 @@
         mm_message(status, buffer, 512)
         return true
       }
-      throw ModelError("MPI fails: \(text ?? "error \(status)")")
+      throw ModelError(.system, "MPI fails: \(text ?? "error \(status)")")
     }
   }
 #endif

@@ -51,7 +51,7 @@ public struct Rank: Sendable, Hashable, Codable {
       return
     }
     if let local = try Self.number("LOCAL_RANK", variable), local > 0 {
-      throw ModelError("LOCAL_RANK is \(local), but RANK and WORLD_SIZE are not set")
+      throw ModelError(.invalid, "LOCAL_RANK is \(local), but RANK and WORLD_SIZE are not set")
     }
     self = .alone
   }
@@ -74,14 +74,14 @@ public struct Rank: Sendable, Hashable, Codable {
     guard let rank = try number(names.rank, variable), rank >= 0 else {
       // In an allocation of Slurm's there is a size before there are ranks.
       guard let size, size > 1, launcher != .slurm else { return nil }
-      throw ModelError("\(names.sizes[0]) is \(size), but \(names.rank) is not set")
+      throw ModelError(.invalid, "\(names.sizes[0]) is \(size), but \(names.rank) is not set")
     }
-    guard let size else { throw ModelError("\(names.rank) is \(rank), but \(names.sizes[0]) is not set") }
-    guard size > rank else { throw ModelError("\(names.rank) is \(rank), but the size of the world is \(size)") }
+    guard let size else { throw ModelError(.invalid, "\(names.rank) is \(rank), but \(names.sizes[0]) is not set") }
+    guard size > rank else { throw ModelError(.invalid, "\(names.rank) is \(rank), but the size of the world is \(size)") }
     var local = try number(names.localRank, variable)
     if let known = local, known < 0 { local = nil }
     if let known = local, known > rank {
-      throw ModelError("\(names.localRank) is \(known), but \(names.rank) is \(rank)")
+      throw ModelError(.invalid, "\(names.localRank) is \(known), but \(names.rank) is \(rank)")
     }
     return Rank(launcher: launcher, rank: rank, localRank: size == 1 ? 0 : local, worldSize: size)
   }
@@ -89,7 +89,7 @@ public struct Rank: Sendable, Hashable, Codable {
   private static func number(_ name: String, _ variable: (String) -> String?) throws -> Int? {
     guard let text = variable(name), !text.isEmpty else { return nil }
     guard let number = Int32(text) else {
-      throw ModelError("\(name) is '\(text)', which is no rank or number of ranks")
+      throw ModelError(.invalid, "\(name) is '\(text)', which is no rank or number of ranks")
     }
     return Int(number)
   }

@@ -19,7 +19,7 @@ public func withRankZeroFirst<Result>(
   let localRank = localRank ?? communicator.localRank
   guard communicator.worldSize > 1 else { return try body() }
   guard localRank >= 0 else {
-    throw ModelError("this process has no local rank, but it is one of \(communicator.worldSize)")
+    throw ModelError(.invalid, "this process has no local rank, but it is one of \(communicator.worldSize)")
   }
   guard localRank > 0 else {
     let result: Result
@@ -32,7 +32,7 @@ public func withRankZeroFirst<Result>(
     return result
   }
   guard try communicator.maximum(0, timeout: timeout) == 0 else {
-    throw ModelError("rank \(communicator.rank) does not run: the rank that goes first has failed")
+    throw ModelError(.system, "rank \(communicator.rank) does not run: the rank that goes first has failed")
   }
   return try body()
 }

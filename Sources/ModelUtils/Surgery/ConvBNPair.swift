@@ -56,7 +56,7 @@ enum ConvBNPair {
   static func folding(_ conv: Module, _ bn: Module) throws -> BatchNormFolding {
     guard case .batchNorm(let norm) = bn.layer, let weight = conv.parameters["weight"]?.tensor,
       let mean = bn.buffers["running_mean"], let variance = bn.buffers["running_var"]
-    else { throw ModelError("is no convolution with a batch norm") }
+    else { throw ModelError(.mismatch, "is no convolution with a batch norm") }
     var (isTransposed, groups) = (false, 1)
     if case .convolution(let convolution) = conv.layer, convolution.isTransposed {
       (isTransposed, groups) = (true, convolution.groups)

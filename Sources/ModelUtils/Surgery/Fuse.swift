@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCore
 
 extension Module {
@@ -21,7 +22,7 @@ extension Module {
     try forEachModule { _, module in
       for step in plan.steps[module.identity] ?? [] {
         guard let conv = module.children[step.conv], let bn = module.children[step.bn] else {
-          throw ModelError("is gone", subject: step.conv)
+          throw ModelError(.missing, "is gone", subject: step.conv)
         }
         positions[module.identity, default: []].append(foldings.count)
         foldings.append(try ConvBNPair.folding(conv, bn))
@@ -75,5 +76,32 @@ extension Module {
     var count = 0
     forEachParameter { count += $1.tensor.count }
     return count
+  }
+}
+
+extension StateDict {
+  /// Fuses a bare state dict whose names and shapes are exactly those of a built-in architecture (any number of
+  /// classes, any prefix), as that architecture.
+  /// - Throws: `ModelError` for any other state dict, whose pairs `fuse(_:eps:)` takes by name, and when a tensor
+  ///   cannot be read; the state dict is then as it was.
+  @discardableResult
+  public mutating func fuse() throws -> FusionReport {
+    guard var known = recognized() else {
+      throw ModelError(
+        .unsupported, "is a bare state dict of no known architecture, which does not say what follows what",
+        advice: "name the pairs and give the eps of their batch norms")
+    }
+    let report = try known.module.fuse()
+    self = known.stateDict(like: self)
+    return report
+  }
+}
+
+extension Model {
+  /// Fuses a whole module by what its forward proves, or a bare state dict as the built-in architecture that it is.
+  /// - Throws: as `Module.fuse` and `StateDict.fuse`.
+  @discardableResult
+  public mutating func fuse() throws -> FusionReport {
+    try update(module: { try $0.fuse() }, stateDict: { try $0.fuse() })
   }
 }

@@ -11,7 +11,7 @@ public struct PairPattern: Sendable, Hashable {
   public init(_ text: String) throws {
     let sides = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
     guard sides.count == 2, !sides.contains("") else {
-      throw ModelError("'\(text)' is no pair", advice: "write CONV=BN, for example 'layer*.conv1=layer*.bn1'")
+      throw ModelError(.invalid, "'\(text)' is no pair", advice: "write CONV=BN, for example 'layer*.conv1=layer*.bn1'")
     }
     (conv, bn) = (Glob(sides[0]), Glob(sides[1]))
   }
@@ -30,12 +30,12 @@ extension StateDict {
   ///   together or cannot be read; the state dict is then as it was.
   @discardableResult
   public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
-    guard eps >= 0, eps.isFinite else { throw ModelError("eps \(eps) is not a number of 0 or more") }
+    guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
     let pairs = try patterns.flatMap(pairs)
     for names in [pairs.map(\.conv), pairs.map(\.bn)] {
       var seen: Set<String> = []
       if let twice = names.first(where: { !seen.insert($0).inserted }) {
-        throw ModelError("is named in two pairs", subject: twice)
+        throw ModelError(.invalid, "is named in two pairs", subject: twice)
       }
     }
     var report = FusionReport()
@@ -72,6 +72,7 @@ extension StateDict {
     let pairs = convs.compactMap { conv, captures in norms[captures].map { FusionReport.Pair(conv: conv, bn: $0) } }
     guard !pairs.isEmpty else {
       throw ModelError(
+        .missing,
         convs.isEmpty
           ? "names no convolution"
           : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
@@ -91,9 +92,9 @@ extension StateDict {
   ) throws -> BatchNormFolding {
     guard let weight = tensors["\(pair.conv).weight"], let mean = tensors["\(pair.bn).running_mean"],
       let variance = tensors["\(pair.bn).running_var"]
-    else { throw ModelError("is missing", subject: pair.bn) }
+    else { throw ModelError(.missing, "is missing", subject: pair.bn) }
     guard uses[weight.identity, default: 0] < 2 else {
-      throw ModelError("shares its weight with another layer, so it cannot be fused", subject: pair.conv)
+      throw ModelError(.unsupported, "shares its weight with another layer, so it cannot be fused", subject: pair.conv)
     }
     do {
       return try BatchNormFolding(

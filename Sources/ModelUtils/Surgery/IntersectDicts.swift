@@ -41,24 +41,26 @@ public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
   }
 }
 
-extension StateDict {
-  /// Puts in the entries of a pretrained model that fit by name and shape, converted to this model's element types.
+extension WeightContainer {
+  /// Puts in the entries of a pretrained model that fit by name and shape (parameters and persistent buffers),
+  /// converted to this model's element types.
   ///
   /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either
   /// side where more entries match that way. The original knows no prefixes.
   /// - Parameter exclude: an entry whose name (in this model) contains one of these stays as it is.
-  /// - Throws: `ModelError` for values that cannot be converted or read; the state dict is then as it was.
+  /// - Throws: `ModelError` for values that cannot be converted or read; the model is then as it was.
   @discardableResult
   public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
-    let matching = NameMatching(pretrained, self)
+    let target = stateDict()
+    let matching = NameMatching(pretrained, target)
     var transferred: Set<String> = []
     var reached: Set<String> = []
     var skipped: [IntersectionReport.Skipped] = []
     // Tied entries stay tied.
     var casts: [CastKey: Tensor] = [:]
-    var tensors = tensors
+    var tensors: [String: Tensor] = [:]
     for (source, tensor) in pretrained.tensors {
-      guard let name = matching.target(of: source), let old = self[name] else {
+      guard let name = matching.target(of: source), let old = target[name] else {
         skipped.append(.init(name: source, reason: "not in target"))
         continue
       }
@@ -77,39 +79,17 @@ extension StateDict {
         transferred.insert(name)
       }
     }
-    self.tensors = tensors
-    for name in names where !reached.contains(name) {
+    setTensors { tensors[$0] }
+    for name in target.names where !reached.contains(name) {
       skipped.append(.init(name: name, reason: "not in pretrained"))
     }
     return IntersectionReport(
-      transferred: names.filter { transferred.contains($0) }, skipped: skipped, targetCount: count,
+      transferred: target.names.filter { transferred.contains($0) }, skipped: skipped, targetCount: target.count,
       pretrainedPrefix: matching.firstPrefix, targetPrefix: matching.secondPrefix)
   }
-
-  private struct CastKey: Hashable {
-    let identity: Tensor.Identity
-    let dtype: DType
-  }
 }
 
-extension Module {
-  /// The same for a whole module: parameters and persistent buffers.
-  @discardableResult
-  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
-    var state = stateDict()
-    let report = try state.transfer(from: pretrained, exclude: exclude)
-    let changed = Set(report.transferred)
-    setTensors { changed.contains($0) ? state[$0] : nil }
-    return report
-  }
-}
-
-extension Model {
-  /// The same for either.
-  @discardableResult
-  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
-    try update(
-      module: { try $0.transfer(from: pretrained, exclude: exclude) },
-      stateDict: { try $0.transfer(from: pretrained, exclude: exclude) })
-  }
+private struct CastKey: Hashable {
+  let identity: Tensor.Identity
+  let dtype: DType
 }

@@ -8,7 +8,7 @@ import SystemPackage
 public enum ClassifierWeights: Sendable {
   /// torch.hub's folder, where torchvision keeps what it has downloaded.
   case hubCache
-  case file(FilePath)
+  case file(any FileLocation)
   /// An address of http or https, whose file is kept in torch.hub's folder.
   case url(String)
   /// Nowhere: the values of `torch.manual_seed(seed)`.
@@ -33,7 +33,7 @@ public struct LoadedClassifier: Sendable, CustomStringConvertible {
   /// How many numbers the last layer gets.
   public let features: Int
   /// The file that the other weights come from; nil where they are random.
-  public let weights: FilePath?
+  public let weights: String?
   /// What a caller should know.
   public let notes: [String]
 
@@ -69,16 +69,16 @@ public func loadClassifier(
 ) throws -> LoadedClassifier {
   let architecture = try Architecture(named: name)
   guard let path = try architecture.module().classifierHead else {
-    throw ModelError("is no classifier of torchvision's", subject: name)
+    throw ModelError(.unsupported, "is no classifier of torchvision's", subject: name)
   }
   guard (1...1 << 20).contains(classes) else {
-    throw ModelError("\(classes) classes: the number must be from 1 to \(1 << 20)", subject: name)
+    throw ModelError(.invalid, "\(classes) classes: the number must be from 1 to \(1 << 20)", subject: name)
   }
   let file = try weights.file(for: name, progress: progress)
   var generator = TorchGenerator(seed: seed)
   var module: Module
   if let file {
-    let state = try Checkpoint(contentsOf: file).preferred.stateDict
+    let state = try Checkpoint(contentsOf: file).preferred.stateDict()
     do { module = try architecture.module(holding: state, head: path) } catch let error as ModelError {
       throw error.inFile(file.string)
     }
@@ -91,7 +91,7 @@ public func loadClassifier(
   case .initialized: try module.replaceClassifier(classes: classes, using: &generator)
   }
   return LoadedClassifier(
-    module: module, architecture: name, classes: classes, head: path, features: features, weights: file,
+    module: module, architecture: name, classes: classes, head: path, features: features, weights: file?.string,
     notes: module.auxiliaryNotes)
 }
 
@@ -100,12 +100,13 @@ extension ClassifierWeights {
   fileprivate func file(for name: String, progress: @escaping (DownloadProgress) -> Void) throws -> FilePath? {
     switch self {
     case .random: return nil
-    case .file(let path): return path
-    case .url(let url): return try download(url, into: try HubCache.folder(), progress: progress)
+    case .file(let location): return try location.filePath
+    case .url(let url): return try download(url, into: try HubCache.folder(), progress: progress).filePath
     case .hubCache:
-      if let path = try HubCache.weights(of: name) { return path }
+      if let path = try HubCache.weights(of: name) { return try path.filePath }
       throw ModelError(
-        "there are no pretrained weights of it in \(try HubCache.folder().string)", subject: name,
+        .missing,
+        "there are no pretrained weights of it in \(try HubCache.folder())", subject: name,
         advice: "give a file or an address with --weights, or 'none' for random ones")
     }
   }
@@ -134,7 +135,7 @@ extension Architecture {
       default: "does not fit \(name): \(first.reason)"
       }
     let others = faults.count > 1 ? "; so it is with \(faults.count - 1) others" : ""
-    throw ModelError(reason + others, subject: first.name)
+    throw ModelError(.mismatch, reason + others, subject: first.name)
   }
 }
 

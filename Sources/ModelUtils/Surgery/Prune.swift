@@ -29,22 +29,19 @@ public struct PruneOptions: Sendable {
   }
 }
 
-extension Module {
+extension WeightContainer {
   /// Prunes the weight of every Conv2d for good, as YOLOv5's `prune`: no biases, no transposed convolutions, no linear
-  /// layers.
+  /// layers. In a bare state dict, which does not tell a transposed convolution apart, every entry named `weight` with
+  /// four axes.
   ///
   /// Pruned elements become +0 (the original multiplies by a mask, which leaves -0 for negatives and NaN for
   /// infinities); the rest keep their bits. Of equal magnitudes the first go.
-  /// - Throws: `ModelError` when an amount, axis or pattern does not fit a weight; the module is then unchanged.
+  /// - Throws: `ModelError` when an amount, axis or pattern does not fit a weight, or a weight cannot be read; all is
+  ///   then as it was.
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     var layers: [PruneReport.Layer] = []
-    try updateWeights { name, module, parameter in
-      guard parameter == "weight", case .convolution(let convolution) = module.layer, convolution.rank == 2,
-        !convolution.isTransposed
-      else { return false }
-      return options.isChosen(name)
-    } change: {
+    try updateWeights(where: { $0.isConv2dWeight && options.isChosen($0.name) }) {
       layers = try Pruning(options).run(&$0)
     }
     return PruneReport(layers: layers)
@@ -54,29 +51,5 @@ extension Module {
   @discardableResult
   public mutating func prune(amount: Double = 0.3) throws -> PruneReport {
     try prune(PruneOptions(amount: .share(amount)))
-  }
-}
-
-extension StateDict {
-  /// Prunes what stands for Conv2d weights in a bare state dict: every entry named `weight` with four axes. A
-  /// transposed convolution cannot be told apart.
-  @discardableResult
-  public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
-    var layers: [PruneReport.Layer] = []
-    try updateWeights { name, tensor in
-      (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4 && tensor.dtype.isFloatingPoint
-        && options.isChosen(name)
-    } change: {
-      layers = try Pruning(options).run(&$0)
-    }
-    return PruneReport(layers: layers)
-  }
-}
-
-extension Model {
-  /// Prunes the weights of every Conv2d, or what stands for them in a bare state dict.
-  @discardableResult
-  public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
-    try update(module: { try $0.prune(options) }, stateDict: { try $0.prune(options) })
   }
 }

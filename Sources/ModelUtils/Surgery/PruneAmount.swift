@@ -10,7 +10,7 @@ public enum PruneAmount: Sendable, Hashable {
   /// - Throws: `ModelError` for anything else, a negative number, or a share above 1.
   public init(_ text: String) throws {
     func invalid(_ reason: String) -> ModelError {
-      ModelError("amount '\(text)' \(reason)", advice: "give a count such as 100 or a share such as 0.3 or 30%")
+      ModelError(.invalid, "amount '\(text)' \(reason)", advice: "give a count such as 100 or a share such as 0.3 or 30%")
     }
     if let count = Int(text) {
       guard count >= 0 else { throw invalid("is negative") }
@@ -29,10 +29,10 @@ public enum PruneAmount: Sendable, Hashable {
   public func count(of total: Int) throws -> Int {
     switch self {
     case .count(let count):
-      guard (0...total).contains(count) else { throw ModelError("\(count) cannot be pruned of \(total)") }
+      guard (0...total).contains(count) else { throw ModelError(.invalid, "\(count) cannot be pruned of \(total)") }
       return count
     case .share(let share):
-      guard share >= 0, share <= 1 else { throw ModelError("the share \(share) is not between 0 and 1") }
+      guard share >= 0, share <= 1 else { throw ModelError(.invalid, "the share \(share) is not between 0 and 1") }
       return Int((share * Double(total)).rounded(.toNearestOrEven))
     }
   }

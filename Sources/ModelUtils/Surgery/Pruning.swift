@@ -9,7 +9,7 @@ struct Pruning {
 
   func run(_ weights: inout [NamedTensor]) throws -> [PruneReport.Layer] {
     for weight in weights where weight.tensor.dtype.kernelFormat == nil {
-      throw ModelError("\(weight.tensor.dtype.rawValue) weights cannot be pruned", subject: weight.name)
+      throw ModelError(.unsupported, "\(weight.tensor.dtype.rawValue) weights cannot be pruned", subject: weight.name)
     }
     let zeros: [Int]
     switch options.method {
@@ -22,7 +22,7 @@ struct Pruning {
         (0..<length).map { _ in Double(generator.uniformFloat32()) }
       }
     case .structured(let norm, let axis):
-      guard !norm.isNaN else { throw ModelError("the norm is no number") }
+      guard !norm.isNaN else { throw ModelError(.invalid, "the norm is no number") }
       zeros = try structured(&weights, axis: axis) { tensor, _ in try Slices(tensor, axis: axis).norms(norm) }
     case .pattern(let keep, let group): zeros = try pattern(&weights, keep: keep, group: group)
     case .custom(let masks): zeros = try custom(&weights, masks)
@@ -95,7 +95,7 @@ struct Pruning {
   private static func select(_ spans: [mk_span], count: Int) throws -> mk_threshold {
     var threshold = mk_threshold()
     guard mk_select_smallest(spans, spans.count, count, &threshold) else {
-      throw ModelError("there is not enough memory")
+      throw ModelError(.limit, "there is not enough memory")
     }
     return threshold
   }
@@ -190,12 +190,12 @@ struct Pruning {
 
   private func custom(_ weights: inout [NamedTensor], _ masks: StateDict) throws -> [Int] {
     if let unknown = masks.names.subtracting(weights.map(\.name)).first {
-      throw ModelError("is a mask of no weight that is pruned", subject: unknown)
+      throw ModelError(.mismatch, "is a mask of no weight that is pruned", subject: unknown)
     }
     let bytes = try weights.map { weight in
       guard let mask = masks[weight.name] else { return [UInt8]?.none }
       guard mask.shape == weight.tensor.shape else {
-        throw ModelError("the mask has shape \(mask.shape), the weight \(weight.tensor.shape)", subject: weight.name)
+        throw ModelError(.mismatch, "the mask has shape \(mask.shape), the weight \(weight.tensor.shape)", subject: weight.name)
       }
       return try mask.doubles().map { $0 == 0 ? 0 : 1 }
     }
@@ -207,7 +207,7 @@ struct Pruning {
 
   private func pattern(_ weights: inout [NamedTensor], keep: Int, group: Int) throws -> [Int] {
     guard keep >= 0, (1...64).contains(group), keep <= group else {
-      throw ModelError("the pattern \(keep):\(group) is not N:M with N at most M and M from 1 to 64")
+      throw ModelError(.invalid, "the pattern \(keep):\(group) is not N:M with N at most M and M from 1 to 64")
     }
     for index in weights.indices {
       let tensor = weights[index].tensor
@@ -225,7 +225,7 @@ struct Pruning {
 extension Tensor {
   /// Zeroes the elements whose mask byte is 0; the mask is in row-major order and as long as the tensor.
   fileprivate mutating func apply(_ mask: [UInt8]) throws {
-    guard let format = dtype.kernelFormat, mask.count == count else { throw ModelError("the mask does not fit") }
+    guard let format = dtype.kernelFormat, mask.count == count else { throw ModelError(.mismatch, "the mask does not fit") }
     try rewrite { destination, source in mk_apply_mask(destination, source, mask, mask.count, format) }
   }
 }

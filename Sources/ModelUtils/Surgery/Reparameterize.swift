@@ -79,7 +79,7 @@ struct BranchedBlock {
     let names = layout.branches + (layout.identity.map { [$0] } ?? [])
     for (name, child) in module.children where !names.contains(name) && !Self.activations.contains(name) {
       guard child.layer == .identity else {
-        throw ModelError("what its \(name) does between the branches is not known")
+        throw ModelError(.unsupported, "what its \(name) does between the branches is not known")
       }
     }
     branchNames = names.filter { module.children[$0] != nil }
@@ -88,7 +88,7 @@ struct BranchedBlock {
   }
 
   private static func branch(_ module: Module?, _ name: String) throws -> Branch {
-    guard let module else { throw ModelError("has no \(name)") }
+    guard let module else { throw ModelError(.unsupported, "has no \(name)") }
     if case .batchNorm = module.layer { return Branch(conv: nil, bn: module) }
     if case .convolution = module.layer { return Branch(conv: module, bn: nil) }
     var (conv, bn): (Module?, Module?)
@@ -97,10 +97,10 @@ struct BranchedBlock {
       case .convolution where conv == nil && bn == nil: conv = child
       case .batchNorm where bn == nil: bn = child
       case .identity: break
-      default: throw ModelError("its branch \(name) is no convolution with a batch norm")
+      default: throw ModelError(.unsupported, "its branch \(name) is no convolution with a batch norm")
       }
     }
-    guard let conv else { throw ModelError("its branch \(name) has no convolution") }
+    guard let conv else { throw ModelError(.unsupported, "its branch \(name) has no convolution") }
     return Branch(conv: conv, bn: bn)
   }
 
@@ -109,7 +109,7 @@ struct BranchedBlock {
   func merge(into module: inout Module) throws {
     guard var conv = branches.first?.conv, case .convolution(let shape) = conv.layer, !shape.isTransposed,
       let weight = conv.parameters["weight"]?.tensor, let expected = shape.weightShape, weight.shape == expected
-    else { throw ModelError("its first branch is no plain convolution") }
+    else { throw ModelError(.unsupported, "its first branch is no plain convolution") }
     var sum = [Float](repeating: 0, count: weight.count)
     var bias = [Float](repeating: 0, count: shape.outChannels)
     for branch in branches {
@@ -133,9 +133,9 @@ struct BranchedBlock {
   private static func fused(_ branch: Branch, _ shape: Convolution) throws -> ([Float], [Int], [Float]) {
     guard let conv = branch.conv else {
       guard shape.inChannels == shape.outChannels, shape.stride.allSatisfy({ $0 == 1 }) else {
-        throw ModelError("an identity branch cannot change channels or size")
+        throw ModelError(.unsupported, "an identity branch cannot change channels or size")
       }
-      guard fits([1, 1], [0, 0], shape) else { throw ModelError("the paddings of its branches do not fit together") }
+      guard fits([1, 1], [0, 0], shape) else { throw ModelError(.unsupported, "the paddings of its branches do not fit together") }
       let perGroup = shape.inChannels / max(shape.groups, 1)
       var kernel = [Float](repeating: 0, count: shape.outChannels * perGroup)
       for channel in 0..<shape.outChannels { kernel[channel * perGroup + channel % perGroup] = 1 }
@@ -145,9 +145,9 @@ struct BranchedBlock {
       own.groups == shape.groups, own.dilation == shape.dilation, own.inChannels == shape.inChannels,
       own.outChannels == shape.outChannels, own.paddingMode == "zeros", let padding = own.padding,
       let weight = conv.parameters["weight"]?.tensor, weight.shape == own.weightShape
-    else { throw ModelError("its branches differ in stride, groups, dilation or channels") }
+    else { throw ModelError(.unsupported, "its branches differ in stride, groups, dilation or channels") }
     guard fits(own.kernelSize, padding, shape) else {
-      throw ModelError("the paddings of its branches do not fit together")
+      throw ModelError(.unsupported, "the paddings of its branches do not fit together")
     }
     return try normalized(weight, conv.parameters["bias"]?.tensor, branch.bn, own.kernelSize)
   }
@@ -171,7 +171,7 @@ struct BranchedBlock {
     }
     guard case .batchNorm(let norm) = bn.layer, let mean = bn.buffers["running_mean"],
       let variance = bn.buffers["running_var"], !norm.isAffine || bn.parameters["weight"] != nil
-    else { throw ModelError("a batch norm has no running statistics") }
+    else { throw ModelError(.unsupported, "a batch norm has no running statistics") }
     let fused = try fuseConvAndBN(
       weight: weight, bias: bias?.converted(to: .float32),
       normalization: BatchNormTensors(

@@ -13,7 +13,7 @@ struct Slices {
     let rank = tensor.shape.count
     let axis = axis < 0 ? axis + rank : axis
     guard tensor.shape.indices.contains(axis) else {
-      throw ModelError("has no axis \(axis); its shape is \(tensor.shape)")
+      throw ModelError(.invalid, "has no axis \(axis); its shape is \(tensor.shape)")
     }
     self.tensor = tensor
     outer = tensor.shape[..<axis].reduce(1, *)
@@ -24,7 +24,7 @@ struct Slices {
   /// The p-norm of each slice, in double.
   func norms(_ power: Double) throws -> [Double] {
     guard let format = tensor.dtype.kernelFormat, let width = tensor.dtype.byteWidth else {
-      throw ModelError("\(tensor.dtype.rawValue) values have no norm here")
+      throw ModelError(.unsupported, "\(tensor.dtype.rawValue) values have no norm here")
     }
     return try tensor.withContiguousBytes { bytes in
       (0..<length).map { slice in

@@ -39,32 +39,21 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
     try tensor.withContiguousBytes { bytes in
       if let format = tensor.dtype.kernelFormat { return mk_count_zeros(bytes.baseAddress, tensor.count, format) }
       guard let width = tensor.dtype.byteWidth, [1, 2, 4, 8].contains(width), !tensor.dtype.isFloatingPoint else {
-        throw ModelError("zeros of \(tensor.dtype.rawValue) cannot be counted")
+        throw ModelError(.unsupported, "zeros of \(tensor.dtype.rawValue) cannot be counted")
       }
       return mk_count_zero_words(bytes.baseAddress, tensor.count, width)
     }
   }
 }
 
-extension Module {
+extension WeightContainer {
   /// YOLOv5's `sparsity`: the share of zeros over all parameters.
-  /// - Parameter pruned: what `prune` just reported of this module, to spare counting those weights again.
+  /// - Parameter pruned: what `prune` just reported of this model, to spare counting those weights again.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
-    var parameters: [(name: String, tensor: Tensor)] = []
-    forEachParameter { parameters.append(($0, $1.tensor)) }
-    return try Sparsity(parameters, known: pruned.zeros(of: parameters.map(\.name)))
-  }
-}
-
-extension StateDict {
-  /// The share of zeros over the entries that are parameters: floating ones that are no running statistics. Tied ones
-  /// count once.
-  public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
-    var seen: Set<Tensor.Identity> = []
-    let parameters = tensors.filter {
-      Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
-    }.map { (name: $0.key, tensor: $0.value) }
-    return try Sparsity(parameters, known: pruned.zeros(of: parameters.map(\.name)))
+    let parameters = namedWeights().filter(\.isParameter)
+    return try Sparsity(
+      parameters.map { (name: $0.name, tensor: $0.tensor) }, known: pruned.zeros(of: parameters.map(\.name)))
   }
 }
 
@@ -73,15 +62,5 @@ extension PruneReport? {
     guard let layers = self?.layers else { return [] }
     let known = Dictionary(layers.map { ($0.name, $0.zeros) }, uniquingKeysWith: { first, _ in first })
     return names.map { known[$0] }
-  }
-}
-
-extension Model {
-  /// The share of zeros over all parameters.
-  public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
-    switch self {
-    case .module(let module): try module.sparsity(after: pruned)
-    case .stateDict(let state): try state.sparsity(after: pruned)
-    }
   }
 }

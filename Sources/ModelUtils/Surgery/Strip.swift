@@ -47,11 +47,12 @@ extension Checkpoint {
       : models["model"] == nil ? (Array(models.keys), Array(models.keys)) : (["model"], ["model"])
     var overflows: [StripReport.Overflow] = []
     for key in sources {
-      if let state = models[key]?.stateDict { overflows += try Self.overflows(state, dtype) }
+      if let state = models[key]?.stateDict() { overflows += try Self.overflows(state, dtype) }
     }
     if !overflows.isEmpty, !allowOverflow {
       let names = overflows.prefix(8).map(\.name).joined(separator: ", ") + (overflows.count > 8 ? ", …" : "")
       throw ModelError(
+        .limit,
         "finite numbers would become infinite in \(dtype.rawValue): \(names)", file: name,
         advice: "keep more with --dtype bfloat16 or float32, or give --allow-overflow")
     }

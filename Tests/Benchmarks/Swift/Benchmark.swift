@@ -14,11 +14,11 @@ enum Benchmark {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
     guard let repetitions = arguments.first.flatMap({ Int($0) }), repetitions > 0, arguments.count > 1 else {
-      throw ModelError("usage: benchmark REPETITIONS MODEL.pt...")
+      throw ModelError(.invalid, "usage: benchmark REPETITIONS MODEL.pt...")
     }
     let models = try arguments.dropFirst().map { path in
       guard let module = try Checkpoint(contentsOf: FilePath(path)).preferred.module else {
-        throw ModelError("holds no whole module", file: path)
+        throw ModelError(.invalid, "holds no whole module", file: path)
       }
       return try Measurement(of: module, file: path, repetitions: repetitions)
     }

@@ -17,7 +17,7 @@ enum Consumer {
       model = .module(module)
     }
     let sparsity = try checkpoint.preferred.sparsity().sparsity
-    guard sparsity > 0.25, sparsity < 0.31 else { throw ModelError("the sparsity is \(sparsity)") }
+    guard sparsity > 0.25, sparsity < 0.31 else { throw ModelError(.invalid, "the sparsity is \(sparsity)") }
 
     // One pair of a caller's own tensors.
     let one = try Tensor([1, 1])
@@ -25,7 +25,7 @@ enum Consumer {
       weight: try Tensor([2, 3]), bias: one, runningMean: one, runningVar: try Tensor([4, 9]), eps: 0)
     let fused = try fuseConvAndBN(weight: try Tensor([10, 20, 30, 40], [2, 2, 1, 1]), normalization: statistics)
     guard try fused.weight.floats() == [10, 20, 30, 40], try fused.bias.floats() == [0, 0] else {
-      throw ModelError("the fused layer is wrong")
+      throw ModelError(.invalid, "the fused layer is wrong")
     }
     print("done")
   }

@@ -21,7 +21,7 @@ enum Interpret {
     do {
       let arguments = CommandLine.arguments.dropFirst()
       let paths = arguments.filter { !$0.hasPrefix("--") }.map { FilePath($0) }
-      guard paths.count == 3 else { throw ModelError("takes a model, inputs and a place for the outputs") }
+      guard paths.count == 3 else { throw ModelError(.invalid, "takes a model, inputs and a place for the outputs") }
       try run(paths[0], paths[1], paths[2], options: Set(arguments.filter { $0.hasPrefix("--") }))
     } catch {
       let line = "interpret: error: \(error)\n"
@@ -32,9 +32,9 @@ enum Interpret {
 
   static func run(_ model: FilePath, _ input: FilePath, _ output: FilePath, options: Set<String>) throws {
     guard let module = try Checkpoint(contentsOf: model).preferred.module else {
-      throw ModelError("has no whole module", file: model.string)
+      throw ModelError(.invalid, "has no whole module", file: model.string)
     }
-    let inputs = try Array(Checkpoint(contentsOf: input).preferred.stateDict.tensors.values)
+    let inputs = try Array(Checkpoint(contentsOf: input).preferred.stateDict().tensors.values)
     let mode: Graph.Mode = options.contains("--training") ? .training : .inference
     var graph = try Graph(module, mode: mode, inputCount: inputs.count)
     for (path, weight) in graph.weights where weight.tensor.dtype.isFloatingPoint {

@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func metadataAreSortedAndPadded() throws {
-    let state = StateDict(metadata: [
+    let state = StateDict([:], metadata: [
       "b": "2", "Z": "1", "é": "4", "a\"\u{1f}\u{7f}": "/\u{8}\u{c}\u{b}", "日": "5", "😀": "6",
     ])
     let text = try header(state)
@@ -145,7 +145,7 @@ import Testing
       try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["best": "w"]))
         == ": best: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
         + "remove or change it")
-    let failing = try Tensor(computed: .uint8, [1], by: { _ in throw ModelError("cannot be computed") })
+    let failing = try Tensor(computed: .uint8, [1], by: { _ in throw ModelError(.invalid, "cannot be computed") })
     #expect(try refusal(StateDict(["a": Self.bytes([100]), "w": failing])) == ": w: cannot be computed")
     #expect(try FileBytes(mapping: path).array == Array("before".utf8))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.string) == ["out.safetensors"])

@@ -10,7 +10,7 @@ import Testing
       let checkpoint = try Checkpoint(FileBytes(name: "damaged.pt", copying: bytes))
       for model in checkpoint.models.values {
         model.module?.forEachModule { _, _ in }
-        for tensor in model.stateDict.tensors.values where tensor.byteCount < 1 << 24 { _ = try tensor.allBytes() }
+        for tensor in model.stateDict().tensors.values where tensor.byteCount < 1 << 24 { _ = try tensor.allBytes() }
       }
       _ = PickleWriter.write(try TorchFile(FileBytes(name: "damaged.pt", copying: bytes)).graph) { _ in 0 }
     }

@@ -40,7 +40,7 @@ import Testing
 
   @Test func storagesAreInflatedWhenTheyAreRead() throws {
     let count = 1000
-    let state = try Checkpoint(archive([try deflated(7, count: count), [0xff, 0xff]], count: count)).preferred.stateDict
+    let state = try Checkpoint(archive([try deflated(7, count: count), [0xff, 0xff]], count: count)).preferred.stateDict()
     // The damage of one is met when that one is read, again and again.
     for _ in 0..<2 {
       #expect(try state["t0"]?.allBytes() == [UInt8](repeating: 7, count: count))
@@ -53,7 +53,7 @@ import Testing
   @Test func allStoragesShareOneBudget() throws {
     let count = 16 << 20
     let data = try deflated(0, count: count)
-    let state = try Checkpoint(archive([[UInt8]](repeating: data, count: 3), count: count)).preferred.stateDict
+    let state = try Checkpoint(archive([[UInt8]](repeating: data, count: 3), count: count)).preferred.stateDict()
     #expect(state.count == 3)
     #expect(try state["t2"]?.allBytes().count == count)
     #expect(
@@ -74,7 +74,7 @@ import Testing
     }
     zip.add("archive/data.pkl", Pickled.file(Pickled.dict(entries)))
     for (index, data) in data.enumerated() { zip.add("archive/data/\(index)", data, method: 8, size: count) }
-    let state = try Checkpoint(FileBytes(name: "large.pt", copying: zip.finished())).preferred.stateDict
+    let state = try Checkpoint(FileBytes(name: "large.pt", copying: zip.finished())).preferred.stateDict()
     for index in [0, 1, 2, 3, 0, 3] {
       let ends = try state["t\(index)"]?.withContiguousBytes { [$0.first, $0.last] }
       #expect(ends == [UInt8(index + 1), UInt8(index + 1)])
@@ -90,7 +90,7 @@ import Testing
       let entries = (0..<count).map { ("m\($0).\(tail)", tensor) }
       return Pickled.archive(Pickled.file(Pickled.dict(entries)), ["0": [0, 0, 0, 0]])
     }
-    #expect(try Checkpoint(file(19)).preferred.stateDict.count == 19)
+    #expect(try Checkpoint(file(19)).preferred.stateDict().count == 19)
     let message = try #require(refusal { _ = try Checkpoint(file(20)) })
     #expect(message.hasPrefix("test.pt: m19.xxx"))
     #expect(

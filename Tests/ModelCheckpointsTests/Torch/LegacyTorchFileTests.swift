@@ -26,12 +26,12 @@ import Testing
   @Test func theFormat() throws {
     let checkpoint = try Checkpoint(file())
     #expect(checkpoint.format == .torchLegacy)
-    #expect(try checkpoint.preferred.stateDict["w"]?.doubles() == [1, 2])
+    #expect(try checkpoint.preferred.stateDict()["w"]?.doubles() == [1, 2])
   }
 
   @Test func bigEndianMachines() throws {
     let system = Pickled.dict(["little_endian": Pickled.bool(false)])
-    let state = try Checkpoint(file(system: system, data: [63, 128, 0, 0, 64, 0, 0, 0])).preferred.stateDict
+    let state = try Checkpoint(file(system: system, data: [63, 128, 0, 0, 64, 0, 0, 0])).preferred.stateDict()
     #expect(try state["w"]?.doubles() == [1, 2])
   }
 

@@ -71,7 +71,7 @@ private struct ModelText {
 extension Model {
   /// Changes the module that the model is.
   mutating func change(_ body: (inout Module) throws -> Void) throws {
-    guard case .module(var module) = self else { throw ModelError("is no module") }
+    guard case .module(var module) = self else { throw ModelError(.invalid, "is no module") }
     try body(&module)
     self = .module(module)
   }

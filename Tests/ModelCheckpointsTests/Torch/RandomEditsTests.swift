@@ -40,7 +40,7 @@ import Testing
       var generator = Generator(UInt64(seed))
       var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
       try checkpoint.updateModels { _, model in
-        var state = model.stateDict
+        var state = model.stateDict()
         for number in 0..<6 {
           let name = state.names.randomElement(using: &generator) ?? ""
           switch Int.random(in: 0..<5, using: &generator) {
@@ -58,7 +58,7 @@ import Testing
       let again = try Checkpoint(contentsOf: folder["edited.pt"])
       for (key, model) in checkpoint.models {
         #expect(try again.models[key]?.text() == model.text(), "\(file) \(key), seed \(seed)")
-        #expect(try sharing(#require(again.models[key]).stateDict) == sharing(model.stateDict), "\(file), seed \(seed)")
+        #expect(try sharing(#require(again.models[key]).stateDict()) == sharing(model.stateDict()), "\(file), seed \(seed)")
       }
     }
   }

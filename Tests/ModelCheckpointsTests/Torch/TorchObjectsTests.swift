@@ -7,7 +7,7 @@ import Testing
   /// Reads a state dict with the tensor `w`, over one storage of 16 bytes that counts from 0.
   private func read(_ tensor: [UInt8]) throws -> Tensor? {
     let file = Pickled.archive(Pickled.file(Pickled.dict(["w": tensor])), ["0": (0..<16).map { UInt8($0) }])
-    return try Checkpoint(file).preferred.stateDict["w"]
+    return try Checkpoint(file).preferred.stateDict()["w"]
   }
 
   private func message(_ tensor: [UInt8]) -> String? { refusal { _ = try read(tensor) } }

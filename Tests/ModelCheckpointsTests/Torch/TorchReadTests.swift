@@ -9,7 +9,7 @@ import Testing
   func tensors(file: String) throws {
     let golden = try TorchFixtures.golden(file)
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
-    let state = checkpoint.preferred.stateDict
+    let state = checkpoint.preferred.stateDict()
     try expectTensors(state, #require(golden.tensors))
     #expect(sharing(state) == golden.shared)
     #expect(checkpoint.name == TorchFixtures.path(file).string)
@@ -36,13 +36,13 @@ import Testing
 
   @Test func shardsOfPyTorchFiles() throws {
     let name = "sharded/pytorch_model.bin.index.json"
-    let state = try Checkpoint(contentsOf: TorchFixtures.path(name)).preferred.stateDict
+    let state = try Checkpoint(contentsOf: TorchFixtures.path(name)).preferred.stateDict()
     try expectTensors(state, #require(try TorchFixtures.golden(name).tensors), ordered: false)
   }
 
   @Test func whatIsInMemoryIsReadLikeAFile() throws {
     let bytes = try TorchFixtures.bytes("yolov5_tiny.pt")
-    let state = try Checkpoint(FileBytes(name: "memory", copying: bytes)).preferred.stateDict
+    let state = try Checkpoint(FileBytes(name: "memory", copying: bytes)).preferred.stateDict()
     try expectTensors(state, #require(try TorchFixtures.golden("yolov5_tiny.pt").tensors))
   }
 
@@ -55,7 +55,7 @@ import Testing
     zip.add("a/data/0", data)
     let offset = try #require(zip.members.last?.dataOffset)
     #expect(offset % 4 != 0)
-    let state = try Checkpoint(FileBytes(name: "odd.pt", copying: zip.finished())).preferred.stateDict
+    let state = try Checkpoint(FileBytes(name: "odd.pt", copying: zip.finished())).preferred.stateDict()
     #expect(try state["w"]?.doubles() == [1.5, -2, 3])
   }
 
@@ -65,7 +65,7 @@ import Testing
     var zip = ZipBytes()
     zip.add("a/data.pkl", Pickled.storedDeflate(pickle), method: 8, size: pickle.count)
     zip.add("a/data/0", Pickled.storedDeflate([0, 0, 0x80, 0x3f]), method: 8, size: 4)
-    let state = try Checkpoint(FileBytes(name: "deflated.pt", copying: zip.finished())).preferred.stateDict
+    let state = try Checkpoint(FileBytes(name: "deflated.pt", copying: zip.finished())).preferred.stateDict()
     #expect(try state["w"]?.doubles() == [1])
   }
 
@@ -73,7 +73,7 @@ import Testing
     let name = Array("U\u{1}w".utf8)
     let pickle = Pickled.file(
       Array("}".utf8) + name + Pickled.tensor(key: "0", count: 1, shape: [1]) + Array("s".utf8))
-    let state = try Checkpoint(Pickled.archive(pickle, ["0": [0, 0, 0, 0x40]])).preferred.stateDict
+    let state = try Checkpoint(Pickled.archive(pickle, ["0": [0, 0, 0, 0x40]])).preferred.stateDict()
     #expect(try state["w"]?.doubles() == [2])
   }
 

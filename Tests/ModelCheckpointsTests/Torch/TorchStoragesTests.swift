@@ -112,7 +112,7 @@ import Testing
       zip.add("a/data.pkl", Pickled.file(Pickled.dict(["w": tensor])))
       zip.add("a/byteorder", Array("big".utf8))
       zip.add("a/data/0", bytes)
-      let state = try Checkpoint(FileBytes(name: "test.pt", copying: zip.finished())).preferred.stateDict
+      let state = try Checkpoint(FileBytes(name: "test.pt", copying: zip.finished())).preferred.stateDict()
       #expect(try state["w"]?.doubles() == values, "\(className)")
     }
   }

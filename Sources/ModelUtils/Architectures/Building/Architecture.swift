@@ -29,7 +29,7 @@ public struct Architecture: Sendable {
   public init(named name: String) throws {
     guard let found = Self.all.first(where: { $0.name == name }) else {
       let near = Self.names.nearest(to: name)
-      throw ModelError("there is no architecture of this name", subject: name, advice: "the nearest are \(near)")
+      throw ModelError(.missing, "there is no architecture of this name", subject: name, advice: "the nearest are \(near)")
     }
     self = found
   }
@@ -76,7 +76,7 @@ public struct Architecture: Sendable {
     let classes = classes ?? defaultClasses
     do {
       guard (1...1 << 20).contains(classes) else {
-        throw ModelError("the number of classes must be from 1 to \(1 << 20), not \(classes)")
+        throw ModelError(.invalid, "the number of classes must be from 1 to \(1 << 20), not \(classes)")
       }
       let builder = ModuleBuilder()
       return try finish(builder, make(builder, classes))

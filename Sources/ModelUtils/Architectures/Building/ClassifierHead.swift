@@ -42,10 +42,10 @@ extension Module {
     classes: Int, values: (ModuleBuilder, Module) throws -> Module
   ) throws {
     guard let path = classifierHead else {
-      throw ModelError("is no classifier of torchvision's", subject: className.description)
+      throw ModelError(.unsupported, "is no classifier of torchvision's", subject: className.description)
     }
     guard (1...1 << 20).contains(classes) else {
-      throw ModelError("\(classes) classes: the number must be from 1 to \(1 << 20)")
+      throw ModelError(.invalid, "\(classes) classes: the number must be from 1 to \(1 << 20)")
     }
     try updateModules { name, module in
       if name.isEmpty, module.attributes["num_classes"] != nil { module.attributes["num_classes"] = .int(classes) }

@@ -107,7 +107,7 @@ final class DeferredValues: Sendable {
       }
       return state.tensors?[parameter]
     }
-    guard let tensor else { throw ModelError("a parameter has no initial values") }
+    guard let tensor else { throw ModelError(.invalid, "a parameter has no initial values") }
     try tensor.withContiguousBytes { bytes.copyMemory(from: $0) }
   }
 }

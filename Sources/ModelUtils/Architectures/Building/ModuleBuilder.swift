@@ -19,11 +19,11 @@ final class ModuleBuilder {
 
   /// Notes why the model cannot be built; the first reason counts.
   func refuse(_ reason: @autoclosure () -> String, advice: String? = nil) {
-    if failure == nil { failure = ModelError(reason(), subject: place, advice: advice) }
+    if failure == nil { failure = ModelError(.invalid, reason(), subject: place, advice: advice) }
   }
 
   func refuse(_ error: any Error) {
-    if failure == nil { failure = error as? ModelError ?? ModelError("\(error)") }
+    if failure == nil { failure = error as? ModelError ?? ModelError(.invalid, "\(error)") }
   }
 
   // MARK: Modules

@@ -52,7 +52,7 @@ struct ForwardCall {
   func isTrue(_ attribute: String) -> Bool { module.attributes[attribute].map { !$0.isEmpty } ?? false }
 
   func missing(_ attribute: String) -> ModelError {
-    ModelError("\(module.className) has no usable attribute '\(attribute)'", subject: path)
+    ModelError(.missing, "\(module.className) has no usable attribute '\(attribute)'", subject: path)
   }
 
   /// The dotted path of a child.
@@ -60,14 +60,14 @@ struct ForwardCall {
 
   /// The one tensor that a forward takes.
   func only(_ inputs: [Value]) throws -> Value {
-    guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: path) }
+    guard inputs.count == 1 else { throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: path) }
     return inputs[0]
   }
 
   /// - Throws: `ModelError` where there are not as many as a forward takes.
   func check(_ inputs: [Value], count: Int) throws {
     guard inputs.count == count else {
-      throw ModelError("takes \(count) tensors, not \(inputs.count)", subject: path)
+      throw ModelError(.mismatch, "takes \(count) tensors, not \(inputs.count)", subject: path)
     }
   }
 
@@ -102,14 +102,14 @@ struct ForwardCall {
   /// A child that may return several.
   func call(_ child: String, _ inputs: [Value]) throws -> [Value] {
     guard let module = module[child] else {
-      throw ModelError("\(self.module.className) has no child '\(child)'", subject: path)
+      throw ModelError(.missing, "\(self.module.className) has no child '\(child)'", subject: path)
     }
     return try tracer.call(module, path(of: child), inputs, from: scope)
   }
 
   private func single(_ values: [Value], _ child: String) throws -> Value {
     guard values.count == 1 else {
-      throw ModelError("returns \(values.count) tensors where one is expected", subject: path(of: child))
+      throw ModelError(.mismatch, "returns \(values.count) tensors where one is expected", subject: path(of: child))
     }
     return values[0]
   }
@@ -132,7 +132,7 @@ struct ForwardCall {
   func emit(_ operation: Operation, _ operands: Value...) throws -> Value { try emit(operation, operands) }
 
   func emit(_ operation: Operation, _ operands: [Value]) throws -> Value {
-    guard operation.resultCount == 1 else { throw ModelError("gives several results", subject: path) }
+    guard operation.resultCount == 1 else { throw ModelError(.mismatch, "gives several results", subject: path) }
     return try emitAll(operation, operands)[0]
   }
 

@@ -22,7 +22,7 @@ extension ForwardCall {
 
   /// Adds tensors to the first, in order.
   func sum(_ inputs: [Value]) throws -> Value {
-    guard let first = inputs.first else { throw ModelError("has no input", subject: path) }
+    guard let first = inputs.first else { throw ModelError(.mismatch, "has no input", subject: path) }
     return try inputs.dropFirst().reduce(first) { try add($0, $1) }
   }
 
@@ -88,7 +88,7 @@ extension ForwardCall {
 
   /// Zeros around the last axes of a tensor of four: left, right, top, bottom.
   func pad(_ input: Value, _ amounts: [Int], value: Double = 0) throws -> Value {
-    guard amounts.count == 4 else { throw ModelError("cannot pad by \(amounts)", subject: path) }
+    guard amounts.count == 4 else { throw ModelError(.unsupported, "cannot pad by \(amounts)", subject: path) }
     return try emit(
       .pad(
         [Margin(0), Margin(0), Margin(amounts[2], amounts[3]), Margin(amounts[0], amounts[1])], .constant(value)),
@@ -117,14 +117,14 @@ extension ForwardCall {
 
   /// `chunk`: equal parts of an axis.
   func chunks(_ input: Value, _ count: Int, axis: Int = 1) throws -> [Value] {
-    guard (1...1024).contains(count) else { throw ModelError("cannot make \(count) parts", subject: path) }
+    guard (1...1024).contains(count) else { throw ModelError(.mismatch, "cannot make \(count) parts", subject: path) }
     return try emitAll(.split(axis: axis, .equal(count)), [input])
   }
 
   /// `split` by sizes.
   func split(_ input: Value, _ sizes: [Int], axis: Int = 1) throws -> [Value] {
     guard (1...1024).contains(sizes.count) else {
-      throw ModelError("cannot make \(sizes.count) parts", subject: path)
+      throw ModelError(.mismatch, "cannot make \(sizes.count) parts", subject: path)
     }
     return try emitAll(.split(axis: axis, .sizes(sizes)), [input])
   }

@@ -44,7 +44,7 @@ final class ForwardTracer {
   }
 
   func call(_ module: Module, _ path: String, _ inputs: [Graph.Value], from parent: Int?) throws -> [Graph.Value] {
-    guard depth < 512 else { throw ModelError("modules call each other too deeply", subject: path) }
+    guard depth < 512 else { throw ModelError(.limit, "modules call each other too deeply", subject: path) }
     depth += 1
     defer { depth -= 1 }
     touch(module, path)
@@ -55,7 +55,7 @@ final class ForwardTracer {
     let outputs: [Graph.Value]
     if let forward {
       guard let run = mode == .training ? forward.forward.trainingRun : forward.forward.run else {
-        throw ModelError("what \(module.className) computes in training is not known", subject: path)
+        throw ModelError(.unsupported, "what \(module.className) computes in training is not known", subject: path)
       }
       outputs = try run(ForwardCall(tracer: self, module: module, path: path, scope: scope), inputs)
     } else {
@@ -127,6 +127,7 @@ final class ForwardTracer {
     for (_, module) in unknown { names.append(module.className.description) }
     let shown = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", … (\(names.count) in all)" : "")
     return ModelError(
+      .unsupported,
       names.count == 1
         ? "the forward of \(shown) is not known" : "the forwards of these classes are not known: \(shown)",
       subject: first.path.isEmpty ? nil : first.path)
@@ -142,6 +143,7 @@ final class ForwardTracer {
       for (name, child) in module.children where !idle.contains(name) {
         guard let uncalled = uncalled(child, name) else { continue }
         throw ModelError(
+          .unsupported,
           "the known forward of \(module.className) never calls '\(uncalled)', so this is another one",
           subject: path.isEmpty ? nil : path)
       }

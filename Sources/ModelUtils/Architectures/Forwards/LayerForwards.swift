@@ -31,7 +31,7 @@ extension ForwardCall {
     case .pixelShuffle(let shuffle): return [try emit(.pixelShuffle(shuffle), x)]
     case .identity: return [x]
     case .sequential, .container, .opaque:
-      throw ModelError("the forward of \(module.className) is not known", subject: path)
+      throw ModelError(.unsupported, "the forward of \(module.className) is not known", subject: path)
     }
   }
 
@@ -46,7 +46,7 @@ extension ForwardCall {
     guard convolution.dilation.count == rank, convolution.padding.map({ $0.count == rank }) ?? true,
       convolution.dilation.allSatisfy({ (1...1 << 20).contains($0) }),
       convolution.kernelSize.allSatisfy({ (1...1 << 20).contains($0) })
-    else { throw ModelError("its configuration is no valid one", subject: path) }
+    else { throw ModelError(.malformed, "its configuration is no valid one", subject: path) }
     // The textual padding `same`: what is odd goes to the end.
     var margins =
       convolution.padding?.map { Margin($0) }
@@ -73,7 +73,7 @@ extension ForwardCall {
     case "reflect": return .reflect
     case "replicate": return .replicate
     case "circular": return .circular
-    default: throw ModelError("the padding '\(name)' is not known", subject: path)
+    default: throw ModelError(.unsupported, "the padding '\(name)' is not known", subject: path)
     }
   }
 
@@ -152,7 +152,7 @@ extension ForwardCall {
     guard isTraining, let dropout, dropout > 0 else {
       return try emit(.attention(scale: nil), queries, keys, values)
     }
-    throw ModelError("an attention that drops weights in training is not known", subject: path)
+    throw ModelError(.unsupported, "an attention that drops weights in training is not known", subject: path)
   }
 
   // MARK: Element by element
@@ -176,7 +176,7 @@ extension ForwardCall {
     case .relu: function = .relu
     case .relu6: function = .clip(minimum: 0, maximum: 6)
     case .rrelu:
-      if isTraining { throw ModelError("RReLU draws its slopes in training, which is not known", subject: path) }
+      if isTraining { throw ModelError(.unsupported, "RReLU draws its slopes in training, which is not known", subject: path) }
       function = .leakyReLU(slope: (number("lower", 1.0 / 8) + number("upper", 1.0 / 3)) / 2)
     case .selu: function = .selu
     case .sigmoid: function = .sigmoid
@@ -207,7 +207,7 @@ extension ForwardCall {
     case "Dropout": return try emit(.dropout(Dropout(probability: probability)), x)
     case "Dropout1d", "Dropout2d", "Dropout3d":
       return try emit(.dropout(Dropout(probability: probability, unit: .channel)), x)
-    default: throw ModelError("what \(module.className) computes in training is not known", subject: path)
+    default: throw ModelError(.unsupported, "what \(module.className) computes in training is not known", subject: path)
     }
   }
 

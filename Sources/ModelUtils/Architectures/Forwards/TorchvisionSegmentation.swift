@@ -67,7 +67,7 @@ extension ForwardCall {
     guard names.count == outputs.count else { throw missing(child) }
     return { name in
       guard let index = names.firstIndex(of: name) else {
-        throw ModelError("gives no '\(name)'", subject: path(of: child))
+        throw ModelError(.missing, "gives no '\(name)'", subject: path(of: child))
       }
       return outputs[index]
     }

@@ -14,10 +14,10 @@ extension Forward {
       },
       "Proto": .chain("cv1", "upsample", "cv2", "cv3"),
       "Proto26": Forward.lists { block, inputs in
-        guard var features = inputs.first else { throw ModelError("has no input", subject: block.path) }
+        guard var features = inputs.first else { throw ModelError(.mismatch, "has no input", subject: block.path) }
         for (index, name) in block.list("feat_refine").enumerated() {
           guard inputs.indices.contains(index + 1), index < 16 else {
-            throw ModelError("takes more than \(inputs.count) tensors", subject: block.path)
+            throw ModelError(.mismatch, "takes more than \(inputs.count) tensors", subject: block.path)
           }
           let refined = try block(inputs[index + 1], name)
           features = try block.add(features, block.resize(refined, scale: Double(2 << index)))
@@ -93,13 +93,13 @@ extension Forward {
         return try block.concatenate([block(parts[0], "cv1"), block(pooled, "cv2")])
       },
       "CBLinear": .lists { block, inputs in
-        guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: block.path) }
+        guard inputs.count == 1 else { throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: block.path) }
         guard let sizes = block.module.attributes["c2s"]?.intsValue else { throw block.missing("c2s") }
         return try block.split(block(inputs[0], "conv"), sizes)
       },
       // Which output of each layer it takes is chosen where layers are routed.
       "CBFuse": .list { block, inputs in
-        guard let target = inputs.last else { throw ModelError("has no input", subject: block.path) }
+        guard let target = inputs.last else { throw ModelError(.mismatch, "has no input", subject: block.path) }
         let resized = try inputs.dropLast().map { try block.resize($0, like: target) }
         return try block.emit(.reduce(.sum, axes: [0], keepsAxes: false), block.stack(resized + [target]))
       },
@@ -132,7 +132,7 @@ extension Forward {
 extension ForwardCall {
   /// Calls each child with what the one before it gave, the first with the last of `values`; everything is kept.
   func successive(_ children: [String], from values: [Value]) throws -> [Value] {
-    guard var last = values.last else { throw ModelError("has no input", subject: path) }
+    guard var last = values.last else { throw ModelError(.mismatch, "has no input", subject: path) }
     return try values
       + children.map { child in
         last = try self(last, child)

@@ -37,7 +37,7 @@ extension Forward {
         let index = try block.int("index")
         let place = index < 0 ? index + inputs.count : index
         guard inputs.indices.contains(place) else {
-          throw ModelError("takes tensor \(index) of \(inputs.count)", subject: block.path)
+          throw ModelError(.mismatch, "takes tensor \(index) of \(inputs.count)", subject: block.path)
         }
         return inputs[place]
       },

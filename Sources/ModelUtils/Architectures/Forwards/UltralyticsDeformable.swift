@@ -58,7 +58,7 @@ extension Forward {
       // Queries, reference boxes, values, the queries' positions and maps.
       "DeformableTransformerDecoderLayer": .list { layer, inputs in
         guard inputs.count > 4 else {
-          throw ModelError("takes more than \(inputs.count) tensors", subject: layer.path)
+          throw ModelError(.mismatch, "takes more than \(inputs.count) tensors", subject: layer.path)
         }
         let (x, positions) = (inputs[0], inputs[3])
         func lengthFirst(_ tensor: ForwardCall.Value) throws -> ForwardCall.Value {

@@ -29,16 +29,16 @@ extension Forward {
         return head.isTraining ? logits : try head.softmax(logits, axis: 1)
       },
       "SemanticSegment": Forward.lists { head, inputs in
-        guard let first = inputs.first else { throw ModelError("has no input", subject: head.path) }
+        guard let first = inputs.first else { throw ModelError(.mismatch, "has no input", subject: head.path) }
         let logits = try head(first, "classifier")
         guard head.isTraining, head.has("aux_head") else { return [logits] }
-        guard inputs.count > 1 else { throw ModelError("takes two tensors, not one", subject: head.path) }
+        guard inputs.count > 1 else { throw ModelError(.mismatch, "takes two tensors, not one", subject: head.path) }
         return [logits, try head(inputs[1], "aux_head")]
       }.leaving("aux_head"),
       "Depth": .list { head, inputs in
         let levels = try head.levels("proj", inputs)
         var features = try zip(levels, inputs).map { try head($1, $0) }
-        guard var y = features.popLast() else { throw ModelError("has no input", subject: head.path) }
+        guard var y = features.popLast() else { throw ModelError(.mismatch, "has no input", subject: head.path) }
         for (index, feature) in features.enumerated().reversed() {
           let enlarged = try head.resize(y, scale: 2, mode: .linear, alignsCorners: true)
           y = try head(head.add(enlarged, feature), "refine.\(index)")
@@ -62,7 +62,7 @@ extension Forward {
   ) -> Forward {
     Forward.lists { head, inputs in
       if head.has("lrpc") {
-        throw ModelError("which positions a head without prompts keeps depends on the picture", subject: head.path)
+        throw ModelError(.unsupported, "which positions a head without prompts keeps depends on the picture", subject: head.path)
       }
       var inputs = inputs
       let texts = takesTexts ? inputs.popLast() : nil
@@ -117,7 +117,7 @@ private struct DetectionBranches {
   /// suppression the best ones, [batch, positions, 6 + …].
   func predictions(_ head: ForwardCall) throws -> Graph.Value {
     guard let chosen = isOneToOne ? one : many else {
-      throw ModelError("\(head.module.className) has no child 'cv2'", subject: head.path)
+      throw ModelError(.missing, "\(head.module.className) has no child 'cv2'", subject: head.path)
     }
     let grid = try head.grid(inputs)
     let corners = isOneToOne || head.isTrue("xyxy")
@@ -141,7 +141,7 @@ extension ForwardCall {
   fileprivate func levels(_ container: String, _ inputs: [Value]) throws -> [String] {
     let levels = list(container)
     guard levels.count == inputs.count, !levels.isEmpty else {
-      throw ModelError("takes \(levels.count) tensors, not \(inputs.count)", subject: path)
+      throw ModelError(.mismatch, "takes \(levels.count) tensors, not \(inputs.count)", subject: path)
     }
     return levels
   }

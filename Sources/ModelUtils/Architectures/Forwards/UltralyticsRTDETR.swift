@@ -9,7 +9,7 @@ extension Forward {
       "RTDETRDecoder": Forward.list { head, inputs in
         let levels = head.list("input_proj")
         guard levels.count == inputs.count else {
-          throw ModelError("takes \(levels.count) tensors, not \(inputs.count)", subject: head.path)
+          throw ModelError(.mismatch, "takes \(levels.count) tensors, not \(inputs.count)", subject: head.path)
         }
         let maps = try zip(levels, inputs).map { try head($1, $0) }
         let values = try head.concatenate(maps.map { try head.permute(head.flatten($0, start: 2), [0, 2, 1]) })

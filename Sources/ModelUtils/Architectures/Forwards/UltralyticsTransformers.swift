@@ -6,7 +6,7 @@ extension Forward {
     "transformer",
     [
       "TransformerEncoderLayer": .list { layer, inputs in
-        guard let x = inputs.first else { throw ModelError("has no input", subject: layer.path) }
+        guard let x = inputs.first else { throw ModelError(.mismatch, "has no input", subject: layer.path) }
         return try layer.encode(x, positions: inputs.dropFirst().first)
       },
       "AIFI": Forward { layer, x in

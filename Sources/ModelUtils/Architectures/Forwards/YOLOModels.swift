@@ -37,18 +37,18 @@ extension ForwardCall {
     var current = inputs
     for name in list("model") {
       guard let from = module[name]?.attributes["f"], let sources = from.intValue.map({ [$0] }) ?? from.intsValue
-      else { throw ModelError("has no usable attribute 'f'", subject: path(of: name)) }
+      else { throw ModelError(.missing, "has no usable attribute 'f'", subject: path(of: name)) }
       if sources != [-1] {
         let picks = try picks(of: name)
         current = try sources.enumerated().flatMap { place, source in
           guard source != -1 else { return current }
           let index = source < 0 ? outputs.count + source : source
           guard outputs.indices.contains(index) else {
-            throw ModelError("takes the output of layer \(source), which is none before it", subject: path(of: name))
+            throw ModelError(.malformed, "takes the output of layer \(source), which is none before it", subject: path(of: name))
           }
           guard let picks, place < sources.count - 1 else { return outputs[index] }
           guard picks.indices.contains(place), outputs[index].indices.contains(picks[place]) else {
-            throw ModelError("takes an output that layer \(source) does not have", subject: path(of: name))
+            throw ModelError(.malformed, "takes an output that layer \(source) does not have", subject: path(of: name))
           }
           return [outputs[index][picks[place]]]
         }
@@ -64,7 +64,7 @@ extension ForwardCall {
   fileprivate func picks(of layer: String) throws -> [Int]? {
     guard let module = module[layer], module.className.name == "CBFuse" else { return nil }
     guard let picks = module.attributes["idx"]?.intsValue else {
-      throw ModelError("\(module.className) has no usable attribute 'idx'", subject: path(of: layer))
+      throw ModelError(.missing, "\(module.className) has no usable attribute 'idx'", subject: path(of: layer))
     }
     return picks
   }

@@ -5,7 +5,7 @@ extension Forward {
   static let yolov5Heads: [String: Forward] = [
     "models.yolo.Detect": .lists { try $0.anchorDetections($0.anchorOutputs($1)) },
     "models.yolo.Segment": .lists { head, inputs in
-      guard let first = inputs.first else { throw ModelError("has no input", subject: head.path) }
+      guard let first = inputs.first else { throw ModelError(.mismatch, "has no input", subject: head.path) }
       let masks = try head(first, "proto")
       return try head.anchorDetections(head.anchorOutputs(inputs), masks: head.int("nm")) + [masks]
     },
@@ -30,7 +30,7 @@ extension ForwardCall {
   func anchorOutputs(_ inputs: [Value], isImplicit: Bool = false) throws -> [Value] {
     let levels = list("m")
     guard inputs.count == levels.count else {
-      throw ModelError("takes \(levels.count) tensors, not \(inputs.count)", subject: path)
+      throw ModelError(.mismatch, "takes \(levels.count) tensors, not \(inputs.count)", subject: path)
     }
     let (anchors, outputs) = (try int("na"), try int("no"))
     return try zip(levels, inputs).enumerated().map { index, pair in

@@ -51,7 +51,7 @@ extension Forward {
     },
     "yolov6.layers.common.BiFusion": .list { block, inputs in
       guard inputs.count == 3 else {
-        throw ModelError("takes three tensors, not \(inputs.count)", subject: block.path)
+        throw ModelError(.mismatch, "takes three tensors, not \(inputs.count)", subject: block.path)
       }
       let parts = try [
         block(inputs[0], "upsample"), block(inputs[1], "cv1"), block(inputs[2], "cv2", "downsample"),

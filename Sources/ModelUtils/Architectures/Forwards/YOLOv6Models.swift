@@ -22,7 +22,7 @@ extension Forward {
   /// A stem and stages, whose outputs are given from the third on, or from the second where a neck fuses that too.
   private static func stages(_ stages: ClosedRange<Int>) -> Forward {
     .lists { net, inputs in
-      guard inputs.count == 1 else { throw ModelError("takes one tensor, not \(inputs.count)", subject: net.path) }
+      guard inputs.count == 1 else { throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: net.path) }
       let names = stages.map { "ERBlock_\($0)" }
       let outputs = try net.successive(names, from: [net(inputs[0], "stem")])
       return Array(outputs.dropFirst(net.isTrue("fuse_P2") ? 1 : 2))
@@ -34,7 +34,7 @@ extension Forward {
   private static func pathAggregation(fusing: Bool) -> Forward {
     .lists { neck, inputs in
       guard inputs.count == (fusing ? 4 : 3) else {
-        throw ModelError("takes \(fusing ? 4 : 3) tensors, not \(inputs.count)", subject: neck.path)
+        throw ModelError(.mismatch, "takes \(fusing ? 4 : 3) tensors, not \(inputs.count)", subject: neck.path)
       }
       let levels = Array(inputs.reversed())
       func meet(_ x: Graph.Value, _ level: Int) throws -> Graph.Value {
@@ -56,7 +56,7 @@ extension ForwardCall {
   /// training what comes behind the stems, the scores and the distributions of distances.
   fileprivate func detect(_ inputs: [Value]) throws -> [Value] {
     guard !has("obj_preds"), list("stems").count == inputs.count, !inputs.isEmpty else {
-      throw ModelError("this form of the head is not known", subject: path)
+      throw ModelError(.unsupported, "this form of the head is not known", subject: path)
     }
     let strides = try doubles("stride")
     guard strides.count == inputs.count else { throw missing("stride") }

@@ -12,7 +12,7 @@ extension Forward {
     },
     "models.common.Shortcut": .list { block, inputs in
       guard inputs.count >= 2 else {
-        throw ModelError("takes two tensors, not \(inputs.count)", subject: block.path)
+        throw ModelError(.mismatch, "takes two tensors, not \(inputs.count)", subject: block.path)
       }
       return try block.add(inputs[0], inputs[1])
     },

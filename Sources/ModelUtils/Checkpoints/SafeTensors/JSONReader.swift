@@ -31,7 +31,7 @@ package struct JSONReader {
   package var offset: Int { base + position }
 
   package func failure(_ reason: String, at offset: Int? = nil, advice: String? = nil) -> ModelError {
-    ModelError(reason, file: file, offset: offset ?? self.offset, advice: advice)
+    ModelError(.malformed, reason, file: file, offset: offset ?? self.offset, advice: advice)
   }
 
   // MARK: Bytes

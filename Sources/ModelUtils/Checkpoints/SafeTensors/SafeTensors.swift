@@ -39,16 +39,19 @@ public enum SafeTensors {
   public static func read(_ file: FileBytes) throws -> StateDict {
     guard let length = headerLength(file) else {
       throw ModelError(
+        .malformed,
         "has \(file.count) bytes, too few for a safetensors file", file: file.name,
         advice: "it may be cut off or still downloading")
     }
     guard length <= headerLimit else {
       throw ModelError(
+        .limit,
         "the header claims \(length) bytes; at most \(headerLimit) are allowed", file: file.name, offset: 0,
         advice: "this is not a safetensors file")
     }
     guard let text = file.slice(prefixLength, Int(length)) else {
       throw ModelError(
+        .malformed,
         "the header claims \(length) bytes, but only \(file.count - prefixLength) follow", file: file.name, offset: 0,
         advice: "the file is cut off or not safetensors")
     }

@@ -35,10 +35,11 @@ extension SafeTensors {
       ranked.reserveCapacity(state.count)
       for (name, tensor) in state.tensors where aliases[name] == nil {
         guard name != metadataName else {
-          throw ModelError("a tensor cannot bear this name in safetensors", subject: name, advice: "rename it")
+          throw ModelError(.unsupported, "a tensor cannot bear this name in safetensors", subject: name, advice: "rename it")
         }
         guard let rank = tensor.dtype.safeTensorsRank else {
           throw ModelError(
+            .unsupported,
             "safetensors cannot hold \(tensor.dtype.rawValue)", subject: name,
             advice: "leave it out or write a .pt file")
         }
@@ -63,7 +64,7 @@ extension SafeTensors {
       var offset = 0
       for (rank, name, tensor) in ranked {
         let (end, overflow) = offset.addingReportingOverflow(tensor.byteCount)
-        guard !overflow else { throw ModelError("the sizes of the tensors overflow", subject: name) }
+        guard !overflow else { throw ModelError(.limit, "the sizes of the tensors overflow", subject: name) }
         json.name(name)
         json.open()
         json.name("dtype")
@@ -82,7 +83,7 @@ extension SafeTensors {
       let padding = (prefixLength - json.bytes.count % prefixLength) % prefixLength
       let length = json.bytes.count + padding
       guard length <= headerLimit else {
-        throw ModelError("the names and metadata take \(length) bytes; safetensors allows \(headerLimit)")
+        throw ModelError(.unsupported, "the names and metadata take \(length) bytes; safetensors allows \(headerLimit)")
       }
       var header: [UInt8] = []
       header.reserveCapacity(prefixLength + length)
@@ -91,7 +92,7 @@ extension SafeTensors {
       header += repeatElement(UInt8(ascii: " "), count: padding)
       self.header = header
       let (total, overflow) = header.count.addingReportingOverflow(offset)
-      guard !overflow else { throw ModelError("the sizes of the tensors overflow") }
+      guard !overflow else { throw ModelError(.limit, "the sizes of the tensors overflow") }
       byteCount = total
     }
 
@@ -100,6 +101,7 @@ extension SafeTensors {
       for (key, value) in state.metadata ?? [:]
       where key != metadataName && state.tensors[key] == nil && state.tensors[value] != nil && aliases[value] == nil {
         throw ModelError(
+          .unsupported,
           "the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor",
           subject: key, advice: "remove or change it")
       }

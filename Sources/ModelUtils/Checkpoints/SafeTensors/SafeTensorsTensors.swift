@@ -20,7 +20,7 @@ extension SafeTensorsHeader {
         throw error.inFile(file.name).about(entry.name)
       }
       guard let storage = Storage(file, offset: dataStart + position, byteCount: end - position) else {
-        throw ModelError("lies outside the file", file: file.name, subject: entry.name)
+        throw ModelError(.malformed, "lies outside the file", file: file.name, subject: entry.name)
       }
       do {
         tensors[entry.name] = try Tensor(storage, dtype: entry.dtype, shape: entry.shape)
@@ -32,6 +32,7 @@ extension SafeTensorsHeader {
     if tensors.count != entries.count { try refuseRepeatedNames(file) }
     guard position == available else {
       throw ModelError(
+        .malformed,
         "the tensors take \(position) bytes, but \(available) follow the header", file: file.name,
         offset: dataStart + position, advice: "the file is damaged or something was appended to it")
     }
@@ -58,6 +59,7 @@ extension SafeTensorsHeader {
       let (isNew, earlier) = names.insert(entry.name)
       if !isNew {
         throw ModelError(
+          .malformed,
           "the name \(repeated(earlier, entry.name))", file: file.name, subject: entry.name,
           advice: "which of the tensors is meant cannot be known")
       }
@@ -69,24 +71,26 @@ extension SafeTensorsHeader.Entry {
   /// Where the tensor's data end, after all checks.
   fileprivate func end(startingAt position: Int, available: Int) throws(ModelError) -> Int {
     guard start == position else {
-      throw ModelError("its data start at \(start), but the tensors before it end at \(position)")
+      throw ModelError(.malformed, "its data start at \(start), but the tensors before it end at \(position)")
     }
     guard let end = Int(exactly: end), end >= position else {
-      throw ModelError("its data end at \(self.end), before they start at \(start)")
+      throw ModelError(.malformed, "its data end at \(self.end), before they start at \(start)")
     }
     let (bits, overflow) = (count ?? 0).multipliedReportingOverflow(by: UInt64(dtype.bitWidth))
     guard count != nil, !overflow else {
-      throw ModelError("shape \(shape) of \(dtype.rawValue) overflows")
+      throw ModelError(.malformed, "shape \(shape) of \(dtype.rawValue) overflows")
     }
     guard bits % 8 == 0 else {
-      throw ModelError("shape \(shape) of \(dtype.rawValue) does not fill whole bytes")
+      throw ModelError(.malformed, "shape \(shape) of \(dtype.rawValue) does not fill whole bytes")
     }
     guard bits / 8 == end - position else {
       throw ModelError(
+        .malformed,
         "shape \(shape) of \(dtype.rawValue) takes \(bits / 8) bytes, but the header gives it \(end - position)")
     }
     guard end <= available else {
       throw ModelError(
+        .malformed,
         "its data end at \(end), but only \(available) bytes follow the header",
         advice: "the file is cut off or still downloading")
     }

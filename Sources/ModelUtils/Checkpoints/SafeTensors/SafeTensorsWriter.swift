@@ -11,7 +11,8 @@ extension SafeTensors {
   /// - Throws: `ModelError` as `Layout` does, when the elements cannot be read, or when the file cannot be written; the
   ///   file that stood at `path` is then untouched.
   @discardableResult
-  public static func write(_ state: StateDict, to path: FilePath) throws -> Int {
+  public static func write(_ state: StateDict, to location: some FileLocation) throws -> Int {
+    let path = try location.filePath
     let file = try written(state, to: path)
     try file.commit()
     return file.position
@@ -32,7 +33,7 @@ extension SafeTensors {
         try file.write(held.bytes)
       }
       guard file.position == layout.byteCount else {
-        throw ModelError("\(file.position) bytes were written where \(layout.byteCount) were planned")
+        throw ModelError(.system, "\(file.position) bytes were written where \(layout.byteCount) were planned")
       }
       return file
     } catch let error as ModelError {

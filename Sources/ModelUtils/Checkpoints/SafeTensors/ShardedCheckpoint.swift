@@ -45,11 +45,12 @@ extension SafeTensors {
     let map = try withExtendedLifetime(index) { try ShardIndex(index) }
     let folder = path.removingLastComponent()
     let shards = try map.shards.map { try openShard($0, in: folder, index: index.name, open) }
-    var state = StateDict(metadata: map.metadata.isEmpty ? nil : map.metadata)
+    var state = StateDict([:], metadata: map.metadata.isEmpty ? nil : map.metadata)
     state.tensors.reserveCapacity(map.weights.count)
     for (name, shard) in map.weights {
       guard let tensor = shards[shard][name] else {
         throw ModelError(
+          .missing,
           "is not in this shard, where the index `\(index.name)` places it",
           file: folder.appending(map.shards[shard]).string, subject: name,
           advice: "fetch index and shards anew from one place")
@@ -60,6 +61,7 @@ extension SafeTensors {
       for (name, tensor) in content.tensors where map.weights[name] == nil {
         guard state[name] == nil else {
           throw ModelError(
+            .malformed,
             "is in several shards, and the index `\(index.name)` does not say which counts",
             file: folder.appending(shard).string, subject: name)
         }
@@ -77,6 +79,7 @@ extension SafeTensors {
     var status = stat()
     if stat(place.string, &status) != 0, errno == ENOENT {
       throw ModelError(
+        .missing,
         "does not exist, but the index `\(index)` names it", file: place.string,
         advice: "all shards belong into the folder of the index")
     }
@@ -100,6 +103,7 @@ struct ShardIndex {
   init(_ file: FileBytes) throws {
     guard file.count <= SafeTensors.headerLimit else {
       throw ModelError(
+        .limit,
         "has \(file.count) bytes; an index of at most \(SafeTensors.headerLimit) is supported", file: file.name)
     }
     var reader = JSONReader(file.bytes, file: file.name)
@@ -120,8 +124,8 @@ struct ShardIndex {
       }
     }
     try reader.finish()
-    guard hasWeights else { throw ModelError("has no `weight_map`, so it is no index", file: file.name) }
-    guard !weights.isEmpty else { throw ModelError("its `weight_map` names no tensors", file: file.name) }
+    guard hasWeights else { throw ModelError(.malformed, "has no `weight_map`, so it is no index", file: file.name) }
+    guard !weights.isEmpty else { throw ModelError(.missing, "its `weight_map` names no tensors", file: file.name) }
   }
 
   private mutating func readWeights(_ reader: inout JSONReader) throws {

@@ -21,7 +21,10 @@ extension SafeTensors {
   /// - Returns: the number of bytes written, index included.
   /// - Throws: `ModelError` as `write`.
   @discardableResult
-  public static func writeSharded(_ state: StateDict, to path: FilePath, maxShardSize: Int) throws -> Int {
+  public static func writeSharded(
+    _ state: StateDict, to location: some FileLocation, maxShardSize: Int
+  ) throws -> Int {
+    let path = try location.filePath
     let shards = shards(of: state, maxShardSize: maxShardSize)
     let folder = path.removingLastComponent()
     let stem = path.stem ?? "model"
@@ -95,11 +98,12 @@ extension SafeTensors {
   private static func remove(_ path: FilePath) throws {
     guard unlink(path.string) != 0, errno != ENOENT, errno != EISDIR else { return }
     throw ModelError(
+      .system,
       "belongs to what was there before, and cannot be removed: \(Errno(rawValue: errno))", file: path.string)
   }
 
   /// Where the index of a sharded checkpoint stands: `model.safetensors.index.json`.
-  public static func indexPath(for path: FilePath) -> FilePath {
+  package static func indexPath(for path: FilePath) -> FilePath {
     path.removingLastComponent().appending("\(path.stem ?? "model").safetensors.index.json")
   }
 
@@ -120,7 +124,7 @@ extension SafeTensors {
       let bytes = tensor.byteCount
       if shards.isEmpty || (size > 0 && bytes > maxShardSize - size) {
         // Readers such as transformers want to be told the framework.
-        shards.append(StateDict(metadata: ["format": "pt"]))
+        shards.append(StateDict([:], metadata: ["format": "pt"]))
         size = 0
       }
       size += bytes

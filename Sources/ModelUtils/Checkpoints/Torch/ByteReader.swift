@@ -12,7 +12,7 @@ package struct ByteReader {
     self.end = min(end, file.count)
   }
 
-  func error(_ reason: String) -> ModelError { ModelError(reason, file: file.name, offset: offset) }
+  func error(_ reason: String) -> ModelError { ModelError(.malformed, reason, file: file.name, offset: offset) }
 
   mutating func skip(_ count: Int) throws { _ = try bytes(count) }
 

@@ -41,6 +41,7 @@ final class InflatedMembers: Sendable {
     }
     guard total >= 0, total <= budget else {
       throw ModelError(
+        .limit,
         "with it the archive unpacks to \(total) bytes, more than a hundred times its own", file: file.name,
         subject: member.name)
     }
@@ -52,11 +53,11 @@ final class InflatedMembers: Sendable {
     try claim(member)
     if let known = state.withLock({ $0.recall(member.name) }) { return known }
     guard let compressed = file.slice(member.offset, member.storedSize) else {
-      throw ModelError("its data reaches beyond the end of the file", file: file.name, subject: member.name)
+      throw ModelError(.malformed, "its data reaches beyond the end of the file", file: file.name, subject: member.name)
     }
     var output = [UInt8](repeating: 0, count: member.size)
     guard output.withUnsafeMutableBytes({ Self.inflate(compressed, into: $0) }) else {
-      throw ModelError("its compressed data is damaged", file: file.name, subject: member.name)
+      throw ModelError(.malformed, "its compressed data is damaged", file: file.name, subject: member.name)
     }
     let bytes = FileBytes(name: file.name, copying: output)
     state.withLock { $0.keep(bytes, member.name) }

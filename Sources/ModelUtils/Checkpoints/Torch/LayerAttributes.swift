@@ -24,12 +24,13 @@ enum LayerAttributes {
       // Defaults and what the file says give way; what somebody set does not.
       guard known == nil || known == value || original.map({ $0.attributes[name] == known }) ?? isDefault(name, module)
       else {
-        throw ModelError("its attribute '\(name)' and its layer say different things")
+        throw ModelError(.mismatch, "its attribute '\(name)' and its layer say different things")
       }
       updated.attributes[name] = value
     }
     guard LayerRecognition.layer(of: updated) == module.layer, fits(module) else {
       throw ModelError(
+        .unsupported,
         "a \(module.className) has no attributes for its layer, \(describe(module.layer))",
         advice: "change className too, to a class that computes this layer")
     }

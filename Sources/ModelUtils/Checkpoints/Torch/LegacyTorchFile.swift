@@ -9,7 +9,7 @@ enum LegacyTorchFile {
     var input = ByteReader(file, offset: 0, end: file.count)
     func readPlain() throws -> PickleGraph {
       try PickleReader.read(&input) { _, _ in
-        throw ModelError("the pickle refers to something outside it that is no storage")
+        throw ModelError(.malformed, "the pickle refers to something outside it that is no storage")
       }
     }
     let first = try? readPlain()
@@ -17,6 +17,7 @@ enum LegacyTorchFile {
       number.dropFirst(magic.count).allSatisfy({ $0 == 0 })
     else {
       throw ModelError(
+        .malformed,
         first == nil
           ? "is neither a PyTorch checkpoint nor a safetensors file" : "is a pickle, but not one that torch.save wrote",
         file: file.name)

@@ -37,17 +37,17 @@ struct ModelSelection {
   mutating func models(key: String?) throws -> [Place] {
     if let key {
       guard let (reference, holder) = resolve(key) else {
-        throw ModelError("there is no key '\(key)'", advice: "the file has \(list(topKeys))")
+        throw ModelError(.missing, "there is no key '\(key)'", advice: "the file has \(list(topKeys))")
       }
       let found = holding(reference, key: key, in: holder, depth: 0)
-      guard let first = found.first else { throw ModelError("'\(key)' holds no model") }
+      guard let first = found.first else { throw ModelError(.missing, "'\(key)' holds no model") }
       return [first]
     }
     let found = holding(graph.root, key: "", in: nil, depth: 0)
     if !found.isEmpty { return found }
     guard graph.entries(graph.root) != nil else {
-      if graph.isTensor(graph.root) { throw ModelError("holds a single tensor, no model") }
-      throw ModelError("holds no model", advice: "a state dict, a dict with one, or a whole module is needed")
+      if graph.isTensor(graph.root) { throw ModelError(.missing, "holds a single tensor, no model") }
+      throw ModelError(.missing, "holds no model", advice: "a state dict, a dict with one, or a whole module is needed")
     }
     // No known key: a single dict of tensors is meant, several are not told apart by guessing.
     var others: OrderedDictionary<String, PickleGraph.Reference> = [:]
@@ -57,6 +57,7 @@ struct ModelSelection {
     }
     guard let only = others.elements.first, others.count == 1 else {
       throw ModelError(
+        .missing,
         others.isEmpty
           ? "holds no model; it has \(list(topKeys))" : "holds several models: \(list(Array(others.keys)))",
         advice: others.isEmpty ? nil : "choose one with --key")
@@ -147,7 +148,7 @@ struct ModelSelection {
       guard let attributes = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) }) else { return }
       visited += 1 + attributes.count
       guard depth < ModuleReader.depthLimit, visited <= ModuleReader.placeLimit else {
-        throw ModelError("the modules are nested too deeply or shared too often")
+        throw ModelError(.limit, "the modules are nested too deeply or shared too often")
       }
       for (name, value) in attributes where graph.isTensor(value) {
         do { state[prefix + name] = try graph.tensor(value).tensor } catch let error as ModelError {

@@ -54,20 +54,20 @@ struct ModuleReader {
   ) throws -> Module {
     if let module = modules[reference] { return module }
     guard unfinished.insert(reference).inserted else {
-      throw ModelError("the module contains itself", subject: path)
+      throw ModelError(.malformed, "the module contains itself", subject: path)
     }
     defer { unfinished.remove(reference) }
     guard depth < Self.depthLimit else {
-      throw ModelError("modules are nested deeper than \(Self.depthLimit)")
+      throw ModelError(.limit, "modules are nested deeper than \(Self.depthLimit)")
     }
     guard let className = graph.objectClass(reference),
       let state = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) })
-    else { throw ModelError("is not a module", subject: path) }
+    else { throw ModelError(.malformed, "is not a module", subject: path) }
     entryBudget -= state.count
     func dictionary(_ name: String) throws -> OrderedDictionary<String, PickleGraph.Reference> {
       let entries = state[name].flatMap { graph.dictionary($0) } ?? [:]
       entryBudget -= entries.count
-      guard entryBudget >= 0 else { throw ModelError("shared dicts of modules hold too many entries", subject: path) }
+      guard entryBudget >= 0 else { throw ModelError(.limit, "shared dicts of modules hold too many entries", subject: path) }
       return entries
     }
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
@@ -94,12 +94,13 @@ struct ModuleReader {
     for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, Extent()) }
     for (name, value) in try dictionary("_modules") where !graph.isNone(value) {
       guard modules[value] != nil || Self.isModule(value, in: graph) else {
-        throw ModelError("stands among the modules but is none", subject: prefix + name)
+        throw ModelError(.malformed, "stands among the modules but is none", subject: prefix + name)
       }
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
       extent.add(name, extents[value] ?? Extent())
       guard extent.places <= Self.placeLimit, extent.nameBytes <= Self.nameLimit else {
         throw ModelError(
+          .limit,
           "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors",
           subject: path.isEmpty ? nil : path)
       }

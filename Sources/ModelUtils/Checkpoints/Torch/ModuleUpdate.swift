@@ -81,14 +81,14 @@ struct ModuleUpdate {
   ) throws {
     guard let original, module.className != original.className else { return }
     guard graph.setClass(module.className, of: reference) else {
-      throw ModelError("the file makes a \(original.className) in a way that leaves no room for \(module.className)")
+      throw ModelError(.unsupported, "the file makes a \(original.className) in a way that leaves no room for \(module.className)")
     }
   }
 
   private mutating func writeAttributes(
     _ module: Module, _ original: Module?, copied: Origin?, at reference: PickleGraph.Reference
   ) throws {
-    guard let state = graph.stateDictionary(reference) else { throw ModelError("has no state") }
+    guard let state = graph.stateDictionary(reference) else { throw ModelError(.malformed, "has no state") }
     let attributes = try LayerAttributes.attributes(of: module, original: original)
     let present = graph.dictionary(state) ?? [:]
     let copies = copied.flatMap { graph.stateDictionary($0.reference) }.flatMap { graph.dictionary($0) } ?? [:]
@@ -102,6 +102,7 @@ struct ModuleUpdate {
         values[name] = value
       } else if let text = attribute.opaquePart {
         throw ModelError(
+          .unsupported,
           "its attribute '\(name)' holds what was not understood when it was read (\(text)), "
             + "and cannot be written anew")
       } else {

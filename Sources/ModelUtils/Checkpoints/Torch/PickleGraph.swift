@@ -265,7 +265,7 @@ extension PickleGraph {
       else { continue }
       total += pairs.count
       guard total <= Self.nodeLimit else {
-        throw ModelError("the pickle describes more than \(Self.nodeLimit) objects")
+        throw ModelError(.limit, "the pickle describes more than \(Self.nodeLimit) objects")
       }
       let entries = pairs.compactMap { pair -> Entry? in
         guard let items = sequence(pair), items.count == 2 else { return nil }

@@ -30,7 +30,7 @@ package struct PickleReader {
     // What a persistent id stands for does not matter here.
     var reader = PickleReader(input: input) { _, _ in .none }
     var failure: ModelError?
-    do { try reader.run() } catch { failure = error as? ModelError ?? ModelError("\(error)") }
+    do { try reader.run() } catch { failure = error as? ModelError ?? ModelError(.malformed, "\(error)") }
     input = reader.input
     return (reader.graph, failure)
   }
@@ -168,6 +168,7 @@ package struct PickleReader {
 
     default:
       throw ModelError(
+        .unsupported,
         "the pickle is damaged: opcode 0x\(String(opcode, radix: 16)) is not known or needs Python's registry of extensions or buffers",
         file: input.file.name, offset: start)
     }

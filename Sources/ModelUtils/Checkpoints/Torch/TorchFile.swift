@@ -33,16 +33,16 @@ package struct TorchFile: Sendable {
     let pickles = archive.members.keys.filter { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }
     guard let pickle = pickles.min(by: { $0.utf8.count < $1.utf8.count }), pickle.utf8.contains(UInt8(ascii: "/"))
     else {
-      throw ModelError("is a zip archive but not a PyTorch checkpoint: it holds no data.pkl", file: name)
+      throw ModelError(.missing, "is a zip archive but not a PyTorch checkpoint: it holds no data.pkl", file: name)
     }
     let folder = String(pickle.dropLast("data.pkl".count))
     guard pickles.count == 1, folder.utf8.count(where: { $0 == UInt8(ascii: "/") }) == 1 else {
-      throw ModelError("holds several data.pkl, or one that is not in its top folder", file: name)
+      throw ModelError(.malformed, "holds several data.pkl, or one that is not in its top folder", file: name)
     }
     let isScript = archive.members[folder + "constants.pkl"] != nil
     let isBigEndian = try byteOrder(archive, folder) == "big"
     var storages = TorchStorages()
-    guard let member = archive.members[pickle] else { throw ModelError("has no data.pkl", file: name) }
+    guard let member = archive.members[pickle] else { throw ModelError(.malformed, "has no data.pkl", file: name) }
     let data = try archive.data(of: member)
     var input = ByteReader(data, offset: 0, end: data.count)
     let graph: PickleGraph
@@ -65,7 +65,7 @@ package struct TorchFile: Sendable {
     let data = try archive.data(of: member)
     let text = withExtendedLifetime(data) { String(decoding: data.bytes.prefix(20), as: UTF8.self) }
     guard text == "little" || text == "big" else {
-      throw ModelError("gives the byte order '\(text)'", file: archive.file.name, subject: member.name)
+      throw ModelError(.malformed, "gives the byte order '\(text)'", file: archive.file.name, subject: member.name)
     }
     return text
   }
@@ -75,10 +75,10 @@ package struct TorchFile: Sendable {
   ) throws -> Storage {
     let name = "\(folder)data/\(request.key)"
     guard let member = archive.members[name] else {
-      throw ModelError("the archive lacks this storage", subject: name)
+      throw ModelError(.missing, "the archive lacks this storage", subject: name)
     }
     guard member.size == request.byteCount else {
-      throw ModelError("holds \(member.size) bytes, the pickle says \(request.byteCount)", subject: name)
+      throw ModelError(.malformed, "holds \(member.size) bytes, the pickle says \(request.byteCount)", subject: name)
     }
     let storage = try archive.storage(of: member)
     return isBigEndian ? try TorchStorages.swapped(storage, request) : storage

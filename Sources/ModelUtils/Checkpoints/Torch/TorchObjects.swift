@@ -45,12 +45,12 @@ extension PickleGraph {
         isParameter: new.parameterRequiresGrad != nil)
     }
     guard let call = call(reference), let function = className(call.callable), let arguments = tuple(call.arguments)
-    else { throw ModelError("is not a tensor") }
+    else { throw ModelError(.malformed, "is not a tensor") }
     return try tensor(madeBy: function, arguments, depth: depth)
   }
 
   private func tensor(madeBy function: ClassName, _ arguments: [Reference], depth: Int) throws -> TensorObject {
-    guard depth < 8, Self.rebuilders.contains(function) else { throw ModelError("is not a tensor") }
+    guard depth < 8, Self.rebuilders.contains(function) else { throw ModelError(.malformed, "is not a tensor") }
     switch (function.name, arguments.count) {
     case ("_rebuild_tensor", 4):
       return TensorObject(tensor: try view(arguments, dtype: nil), requiresGrad: false, isParameter: false)
@@ -61,7 +61,7 @@ extension PickleGraph {
     case ("_rebuild_tensor_v3", 7), ("_rebuild_tensor_v3", 8):
       try refuseMetadata(arguments.dropFirst(7).first)
       guard let name = className(arguments[6]), let dtype = TorchTypes.dtype(named: name) else {
-        throw ModelError("its element type is not known")
+        throw ModelError(.unsupported, "its element type is not known")
       }
       return TensorObject(
         tensor: try view(arguments, dtype: dtype), requiresGrad: bool(arguments[4]) ?? false, isParameter: false)
@@ -73,10 +73,10 @@ extension PickleGraph {
     case ("_rebuild_from_type_v2", 4), ("_rebuild_from_type", 4):
       // A tensor with Python attributes, or of a subclass: function, class, arguments, state.
       guard let inner = className(arguments[0]), Self.rebuilders.contains(inner), let parts = tuple(arguments[2])
-      else { throw ModelError("is a tensor subclass that is not supported") }
+      else { throw ModelError(.unsupported, "is a tensor subclass that is not supported") }
       return try tensor(madeBy: inner, parts, depth: depth + 1)
     default:
-      throw ModelError("is a tensor of a kind that is not supported (\(function))")
+      throw ModelError(.unsupported, "is a tensor of a kind that is not supported (\(function))")
     }
   }
 
@@ -84,19 +84,19 @@ extension PickleGraph {
   private func refuseMetadata(_ metadata: Reference?) throws {
     guard let metadata, !isNone(metadata), let entries = entries(metadata) else { return }
     if entries.contains(where: { bool($0.value) == true }) {
-      throw ModelError("is a conjugate or negative view", advice: "resolve it before saving")
+      throw ModelError(.unsupported, "is a conjugate or negative view", advice: "resolve it before saving")
     }
   }
 
   private func view(_ arguments: [Reference], dtype: DType?) throws -> Tensor {
-    guard case .storage(let index) = nodes[arguments[0]] else { throw ModelError("has no storage") }
+    guard case .storage(let index) = nodes[arguments[0]] else { throw ModelError(.malformed, "has no storage") }
     let record = storages[index]
     guard let dtype = dtype ?? TorchTypes.dtype(ofStorage: record.className) else {
-      throw ModelError("its element type is not known")
+      throw ModelError(.unsupported, "its element type is not known")
     }
     guard let offset = int(arguments[1]), let shape = ints(arguments[2]), let strides = ints(arguments[3]),
       let byteOffset = dtype.byteCount(of: offset)
-    else { throw ModelError("its offset, shape or strides are no integers") }
+    else { throw ModelError(.malformed, "its offset, shape or strides are no integers") }
     return try Tensor(record.storage, dtype: dtype, shape: shape, strides: strides, byteOffset: byteOffset)
   }
 }

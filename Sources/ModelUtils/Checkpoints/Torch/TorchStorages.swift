@@ -18,27 +18,27 @@ struct TorchStorages {
     _ id: PickleGraph.Reference, in graph: inout PickleGraph, open: (Request) throws -> Storage
   ) throws -> PickleGraph.Node {
     guard let parts = graph.tuple(id), let kind = parts.first.flatMap({ graph.text($0) }) else {
-      throw ModelError("the pickle refers to something outside it that is no storage")
+      throw ModelError(.malformed, "the pickle refers to something outside it that is no storage")
     }
     // Legacy files name the class of a whole module together with its source.
     if kind == "module", parts.count == 4 { return graph.nodes[parts[1]] }
     guard kind == "storage", parts.count == 5 || parts.count == 6,
       let className = graph.className(parts[1]), let key = graph.text(parts[2]),
       let location = graph.text(parts[3]), let count = graph.int(parts[4])
-    else { throw ModelError("the pickle describes a storage in an unknown way") }
+    else { throw ModelError(.malformed, "the pickle describes a storage in an unknown way") }
     guard parts.count == 5 || graph.isNone(parts[5]) else {
-      throw ModelError("is a view of another storage, as PyTorch before 0.4 wrote it", subject: "storage \(key)")
+      throw ModelError(.unsupported, "is a view of another storage, as PyTorch before 0.4 wrote it", subject: "storage \(key)")
     }
     guard let dtype = TorchTypes.dtype(ofStorage: className) else {
-      throw ModelError("storages of class \(className) are not known", subject: "storage \(key)")
+      throw ModelError(.unsupported, "storages of class \(className) are not known", subject: "storage \(key)")
     }
     guard count >= 0, let byteCount = dtype.byteCount(of: count) else {
-      throw ModelError("has \(count) elements", subject: "storage \(key)")
+      throw ModelError(.malformed, "has \(count) elements", subject: "storage \(key)")
     }
     if let node = known[key] {
       guard case .storage(let index) = node, graph.storages[index].className == className,
         graph.storages[index].elementCount == count
-      else { throw ModelError("is described in two ways", subject: "storage \(key)") }
+      else { throw ModelError(.malformed, "is described in two ways", subject: "storage \(key)") }
       return node
     }
     let request = Request(key: key, dtype: dtype, byteCount: byteCount)

@@ -35,7 +35,7 @@ package struct ZipArchive {
     for _ in 0..<directory.count {
       let member = try Self.readMember(&reader, file, directoryOffset: directory.offset)
       guard members.updateValue(member, forKey: member.name) == nil else {
-        throw ModelError("the archive holds two members of this name", file: file.name, subject: member.name)
+        throw ModelError(.malformed, "the archive holds two members of this name", file: file.name, subject: member.name)
       }
     }
     guard reader.offset == reader.end else {
@@ -49,7 +49,7 @@ package struct ZipArchive {
     var end = 0
     for member in members.values.sorted(by: { $0.offset < $1.offset }) where member.storedSize > 0 {
       guard member.offset >= end else {
-        throw ModelError("overlaps another member of the archive", file: file.name, subject: member.name)
+        throw ModelError(.malformed, "overlaps another member of the archive", file: file.name, subject: member.name)
       }
       end = member.offset + member.storedSize
     }
@@ -65,7 +65,7 @@ package struct ZipArchive {
 
   private static func findDirectory(_ file: FileBytes) throws -> Directory {
     let tail = 22
-    guard file.count >= tail else { throw ModelError("the zip archive is truncated", file: file.name) }
+    guard file.count >= tail else { throw ModelError(.malformed, "the zip archive is truncated", file: file.name) }
     var start = file.count - tail
     let lowest = max(0, start - 0xffff)
     while !(file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian == 0x0605_4b50
@@ -73,7 +73,7 @@ package struct ZipArchive {
         == file.count - start - tail)
     {
       guard start > lowest else {
-        throw ModelError("the zip archive is truncated: it has no end record", file: file.name)
+        throw ModelError(.malformed, "the zip archive is truncated: it has no end record", file: file.name)
       }
       start -= 1
     }
@@ -93,6 +93,7 @@ package struct ZipArchive {
     }
     guard offset <= limit, size <= limit - offset, count <= size / 46 else {
       throw ModelError(
+        .malformed,
         "the zip directory (\(count) members, \(size) bytes from byte \(offset)) does not fit into the file",
         file: file.name)
     }
@@ -100,18 +101,18 @@ package struct ZipArchive {
   }
 
   private static func readZip64(_ file: FileBytes, endRecord: Int) throws -> (Int, Int, Int, Int) {
-    guard endRecord >= 20 else { throw ModelError("the zip64 locator is missing", file: file.name) }
+    guard endRecord >= 20 else { throw ModelError(.malformed, "the zip64 locator is missing", file: file.name) }
     var locator = ByteReader(file, offset: endRecord - 20, end: endRecord)
     guard try locator.uint32() == 0x0706_4b50, try locator.uint32() == 0 else {
-      throw ModelError("the zip64 locator is missing", file: file.name)
+      throw ModelError(.malformed, "the zip64 locator is missing", file: file.name)
     }
     let position = try locator.size()
     guard position <= endRecord - 20 - 56 else {
-      throw ModelError("the zip64 end record does not lie inside the file", file: file.name)
+      throw ModelError(.malformed, "the zip64 end record does not lie inside the file", file: file.name)
     }
     var record = ByteReader(file, offset: position, end: endRecord - 20)
     guard try record.uint32() == 0x0606_4b50 else {
-      throw ModelError("the zip64 end record is missing", file: file.name, offset: position)
+      throw ModelError(.malformed, "the zip64 end record is missing", file: file.name, offset: position)
     }
     try record.skip(8 + 4)
     guard try record.uint32() == 0, try record.uint32() == 0 else {
@@ -155,7 +156,7 @@ package struct ZipArchive {
       if stored == 0xffff_ffff { stored = try field.size() }
       if header == 0xffff_ffff { header = try field.size() }
     }
-    func fail(_ reason: String) -> ModelError { ModelError(reason, file: file.name, subject: name) }
+    func fail(_ reason: String) -> ModelError { ModelError(.malformed, reason, file: file.name, subject: name) }
     guard flags & 1 == 0 else { throw fail("the member is encrypted") }
     guard disk == 0 else { throw fail("zip archives in several parts are not supported") }
     guard method == 0 || method == 8 else { throw fail("compression method \(method) is not supported") }
@@ -210,7 +211,7 @@ package struct ZipArchive {
   func storage(of member: Member) throws -> Storage {
     guard member.isDeflated else {
       guard let storage = Storage(file, offset: member.offset, byteCount: member.size) else {
-        throw ModelError("reaches beyond the end of the file", file: file.name, subject: member.name)
+        throw ModelError(.malformed, "reaches beyond the end of the file", file: file.name, subject: member.name)
       }
       return storage
     }

@@ -8,7 +8,7 @@ package struct Einsum {
 
   /// - Throws: `ModelError` for an equation that does not fit the shapes, or that is not written out.
   package init(_ equation: String, _ shapes: [[Int]]) throws {
-    let misfit = ModelError("the equation \(equation) does not fit its inputs")
+    let misfit = ModelError(.mismatch, "the equation \(equation) does not fit its inputs")
     let sides = equation.split(separator: "-", omittingEmptySubsequences: false)
     operands = sides.first?.split(separator: ",", omittingEmptySubsequences: false).map(Array.init) ?? []
     guard sides.count == 2, sides[1].first == ">", operands.map(\.count) == shapes.map(\.count) else { throw misfit }

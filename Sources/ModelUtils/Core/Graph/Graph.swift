@@ -102,14 +102,14 @@ public struct Graph: Sendable {
 
   /// - Throws: `ModelError` when the graph becomes larger than any model's.
   package mutating func append(_ operation: Operation, _ operands: [Value], scope: Int) throws -> [Value] {
-    guard nodes.count < Self.nodeLimit else { throw ModelError("runs more than \(Self.nodeLimit) operations") }
+    guard nodes.count < Self.nodeLimit else { throw ModelError(.limit, "runs more than \(Self.nodeLimit) operations") }
     takenOperands += operands.count
     guard takenOperands <= Self.operandLimit, definitions.count < 2 * Self.operandLimit else {
-      throw ModelError("its operations take more than \(Self.operandLimit) inputs", subject: scopes[scope].path)
+      throw ModelError(.limit, "its operations take more than \(Self.operandLimit) inputs", subject: scopes[scope].path)
     }
     let count = operation.resultCount
     guard (1...1 << 16).contains(count) else {
-      throw ModelError("cannot make \(count) parts", subject: scopes[scope].path)
+      throw ModelError(.mismatch, "cannot make \(count) parts", subject: scopes[scope].path)
     }
     let results = (0..<count).map { define(.result(node: nodes.count, position: $0)) }
     nodes.append(Node(operation: operation, operands: operands, results: results, scope: scope))
@@ -122,7 +122,7 @@ public struct Graph: Sendable {
     _ path: String, className: ClassName? = nil, module: Identity? = nil, layer: Layer? = nil, parent: Int?,
     inputs: [Value]
   ) throws -> Int {
-    guard scopes.count < Self.nodeLimit else { throw ModelError("calls more than \(Self.nodeLimit) modules") }
+    guard scopes.count < Self.nodeLimit else { throw ModelError(.limit, "calls more than \(Self.nodeLimit) modules") }
     scopes.append(
       Scope(path: path, className: className, module: module, layer: layer, parent: parent, inputs: inputs))
     return scopes.count - 1

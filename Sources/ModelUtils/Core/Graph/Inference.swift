@@ -13,7 +13,7 @@ extension Graph {
   /// - Throws: `ModelError` naming the module that cannot take what comes to it.
   public func types(of inputTypes: [TensorType]) throws -> InferredTypes {
     guard inputTypes.count == inputs.count else {
-      throw ModelError("takes \(inputs.count) inputs, not \(inputTypes.count)")
+      throw ModelError(.mismatch, "takes \(inputs.count) inputs, not \(inputTypes.count)")
     }
     var inferred = InferredTypes()
     inferred.types.reserveCapacity(definitions.count)
@@ -21,11 +21,11 @@ extension Graph {
     for (index, definition) in definitions.enumerated() {
       switch definition {
       case .input:
-        guard let type = remaining.popFirst() else { throw ModelError("has more inputs than it says") }
+        guard let type = remaining.popFirst() else { throw ModelError(.mismatch, "has more inputs than it says") }
         _ = try Shape.checked(type.shape)
         inferred.types.append(type)
       case .weight(let path):
-        guard let tensor = weights[path]?.tensor else { throw ModelError("is missing", subject: path) }
+        guard let tensor = weights[path]?.tensor else { throw ModelError(.missing, "is missing", subject: path) }
         inferred.types.append(TensorType(tensor.dtype, try Shape.checked(tensor.shape)))
       case .constant(let tensor):
         inferred.types.append(TensorType(tensor.dtype, try Shape.checked(tensor.shape)))
@@ -46,7 +46,7 @@ extension Graph {
     do {
       let results = try Inference.types(of: node.operation, operands, known)
       guard results.count == node.results.count else {
-        throw ModelError("gives \(results.count) results, not \(node.results.count)")
+        throw ModelError(.mismatch, "gives \(results.count) results, not \(node.results.count)")
       }
       for type in results {
         _ = try Shape.checked(type.shape)
@@ -81,8 +81,8 @@ enum Inference {
 
   /// - Throws: `ModelError` for operands that the operation cannot take.
   static func types(of operation: Operation, _ operands: [TensorType], _ known: [[Int]?]) throws -> [TensorType] {
-    if case .other(let name) = operation { throw ModelError("what \(name) computes is not known") }
-    guard let first = operands.first else { throw ModelError("has no input") }
+    if case .other(let name) = operation { throw ModelError(.unsupported, "what \(name) computes is not known") }
+    guard let first = operands.first else { throw ModelError(.mismatch, "has no input") }
     func same(_ shape: [Int]) -> [TensorType] { [first.with(shape)] }
     switch operation {
     case .convolution(let geometry): return [try convolution(geometry, operands)]
@@ -104,11 +104,11 @@ enum Inference {
     case .binary(let function): return [try binary(function, operands)]
     case .compare: return [TensorType(.bool, try Shape.broadcast(try pair(operands).map(\.shape)))]
     case .select:
-      guard operands.count == 3 else { throw ModelError("takes a condition and two tensors") }
+      guard operands.count == 3 else { throw ModelError(.mismatch, "takes a condition and two tensors") }
       return [TensorType(.promoted(Array(operands.dropFirst())), try Shape.broadcast(operands.map(\.shape)))]
     case .convert(let dtype): return [TensorType(dtype, first.shape)]
     case .dropout(let dropout):
-      guard (0...1).contains(dropout.probability) else { throw ModelError("cannot drop \(dropout.probability)") }
+      guard (0...1).contains(dropout.probability) else { throw ModelError(.mismatch, "cannot drop \(dropout.probability)") }
       return [first]
     case .reduce(let reduction, let axes, let keepsAxes):
       if reduction == .mean || reduction == .norm { try requireFloating(first) }
@@ -141,17 +141,17 @@ enum Inference {
     case .expand(let extents): return same(try expanded(operands.map(\.shape), extents, known))
     case .coordinates(let axis): return same([first.shape[try Shape.axis(axis, first.shape.count)]])
     case .shape: return [TensorType(.int64, [first.shape.count])]
-    case .other(let name): throw ModelError("what \(name) computes is not known")
+    case .other(let name): throw ModelError(.unsupported, "what \(name) computes is not known")
     }
   }
 
   /// - Throws: `ModelError` for whole numbers, whose fractions would be lost.
   static func requireFloating(_ type: TensorType) throws {
-    if type.dtype.isInteger { throw ModelError("takes numbers with fractions, but \(type.dtype.rawValue) comes to it") }
+    if type.dtype.isInteger { throw ModelError(.mismatch, "takes numbers with fractions, but \(type.dtype.rawValue) comes to it") }
   }
 
   static func pair(_ operands: [TensorType]) throws -> [TensorType] {
-    guard operands.count == 2 else { throw ModelError("takes two tensors, not \(operands.count)") }
+    guard operands.count == 2 else { throw ModelError(.mismatch, "takes two tensors, not \(operands.count)") }
     return operands
   }
 }

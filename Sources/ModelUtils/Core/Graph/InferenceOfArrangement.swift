@@ -3,7 +3,7 @@ extension Inference {
   static func padded(_ input: [Int], _ margins: [Margin], _ mode: PadMode) throws -> [Int] {
     guard margins.count == input.count,
       margins.allSatisfy({ abs($0.before) <= Shape.limit && abs($0.after) <= Shape.limit })
-    else { throw ModelError("cannot pad \(input)") }
+    else { throw ModelError(.mismatch, "cannot pad \(input)") }
     for (size, margin) in zip(input, margins) {
       let largest = max(margin.before, margin.after)
       let isPossible =
@@ -15,7 +15,7 @@ extension Inference {
         }
       guard isPossible, size + margin.before + margin.after >= 0,
         size + min(margin.before, 0) + min(margin.after, 0) >= 0
-      else { throw ModelError("cannot pad \(size) elements by \(margin.before) and \(margin.after)") }
+      else { throw ModelError(.mismatch, "cannot pad \(size) elements by \(margin.before) and \(margin.after)") }
     }
     return zip(input, margins).map { $0 + $1.before + $1.after }
   }
@@ -23,7 +23,7 @@ extension Inference {
   static func gridSample(_ shapes: [[Int]]) throws -> [Int] {
     guard shapes.count == 2, shapes[0].count == 4, shapes[1].count == 4, shapes[1][3] == 2,
       shapes[0][0] == shapes[1][0], shapes[0][2] > 0, shapes[0][3] > 0
-    else { throw ModelError("takes pictures and places in them") }
+    else { throw ModelError(.mismatch, "takes pictures and places in them") }
     return [shapes[0][0], shapes[0][1], shapes[1][1], shapes[1][2]]
   }
 
@@ -32,7 +32,7 @@ extension Inference {
     let axis = try Shape.axis(axis, output.count)
     for input in inputs.dropFirst() {
       guard input.count == output.count, input.indices.allSatisfy({ $0 == axis || input[$0] == output[$0] }) else {
-        throw ModelError("cannot join shapes \(inputs.map(\.description).joined(separator: ", ")) along axis \(axis)")
+        throw ModelError(.mismatch, "cannot join shapes \(inputs.map(\.description).joined(separator: ", ")) along axis \(axis)")
       }
       output[axis] += input[axis]
     }
@@ -41,7 +41,7 @@ extension Inference {
 
   static func stacked(_ inputs: [[Int]], _ axis: Int) throws -> [Int] {
     var output = inputs[0]
-    guard inputs.allSatisfy({ $0 == output }) else { throw ModelError("cannot stack tensors of different shapes") }
+    guard inputs.allSatisfy({ $0 == output }) else { throw ModelError(.mismatch, "cannot stack tensors of different shapes") }
     output.insert(inputs.count, at: try Shape.axis(axis, output.count + 1))
     return output
   }
@@ -56,11 +56,11 @@ extension Inference {
     case .equal(let count):
       let part = (input[axis] + count - 1) / count
       sizes = (0..<count).map { min(part, input[axis] - part * $0) }
-      guard sizes.allSatisfy({ $0 > 0 }) else { throw ModelError("cannot make \(count) parts of \(input[axis])") }
+      guard sizes.allSatisfy({ $0 > 0 }) else { throw ModelError(.mismatch, "cannot make \(count) parts of \(input[axis])") }
     case .extents(let extents): sizes = try extents.map { try extent($0, shapes, known) }
     }
     guard sizes.allSatisfy({ (0...Shape.limit).contains($0) }), sizes.reduce(0, +) == input[axis] else {
-      throw ModelError("cannot split \(input[axis]) into \(sizes)")
+      throw ModelError(.mismatch, "cannot split \(input[axis]) into \(sizes)")
     }
     return sizes.map { size in
       var shape = input
@@ -80,25 +80,25 @@ extension Inference {
     var output = input
     let axis = try Shape.axis(axis, input.count)
     guard (1...Shape.limit).contains(step), abs(start) <= 1 << 40, abs(end ?? 0) <= 1 << 40 else {
-      throw ModelError("cannot step by \(step)")
+      throw ModelError(.mismatch, "cannot step by \(step)")
     }
     output[axis] = (bounds(input[axis], start, end).count + step - 1) / step
     return output
   }
 
   static func gathered(_ shapes: [[Int]], _ axis: Int, _ batchAxes: Int) throws -> [Int] {
-    guard shapes.count == 2 else { throw ModelError("takes a tensor and places") }
+    guard shapes.count == 2 else { throw ModelError(.mismatch, "takes a tensor and places") }
     let (input, places) = (shapes[0], shapes[1])
     let axis = try Shape.axis(axis, input.count)
     guard (0...axis).contains(batchAxes), places.count >= batchAxes,
       input.prefix(batchAxes) == places.prefix(batchAxes)
-    else { throw ModelError("has places \(places) for \(input)") }
+    else { throw ModelError(.mismatch, "has places \(places) for \(input)") }
     return Array(input.prefix(axis) + places.dropFirst(batchAxes) + input.dropFirst(axis + 1))
   }
 
   static func permuted(_ input: [Int], _ axes: [Int]) throws -> [Int] {
     let axes = axes.map { $0 < 0 ? $0 &+ input.count : $0 }
-    guard axes.sorted() == Array(input.indices) else { throw ModelError("cannot permute \(input) as \(axes)") }
+    guard axes.sorted() == Array(input.indices) else { throw ModelError(.mismatch, "cannot permute \(input) as \(axes)") }
     return axes.map { input[$0] }
   }
 
@@ -107,17 +107,17 @@ extension Inference {
   private static func extent(_ extent: Extent, _ shapes: [[Int]], _ known: [[Int]?]) throws -> Int {
     switch extent {
     case .fixed(let size): return size
-    case .inferred: throw ModelError("two axes are left open")
+    case .inferred: throw ModelError(.mismatch, "two axes are left open")
     case .of(let operand, let axis, let multiple, let divisor):
       guard shapes.indices.contains(operand), divisor > 0, (0...1 << 20).contains(multiple) else {
-        throw ModelError("has no such input")
+        throw ModelError(.mismatch, "has no such input")
       }
       let size = shapes[operand][try Shape.axis(axis, shapes[operand].count)] * multiple
-      guard size % divisor == 0 else { throw ModelError("cannot divide \(size) by \(divisor)") }
+      guard size % divisor == 0 else { throw ModelError(.mismatch, "cannot divide \(size) by \(divisor)") }
       return size / divisor
     case .element(let operand, let index):
       guard known.indices.contains(operand), let values = known[operand], values.indices.contains(index) else {
-        throw ModelError("a size depends on what is computed")
+        throw ModelError(.unsupported, "a size depends on what is computed")
       }
       return values[index]
     }
@@ -131,7 +131,7 @@ extension Inference {
       var size = 1
       if extent != .inferred { size = try self.extent(extent, shapes, known) }
       if extent == .inferred || size == -1 {
-        guard open == nil else { throw ModelError("two axes are left open") }
+        guard open == nil else { throw ModelError(.mismatch, "two axes are left open") }
         open = output.count
         size = 1
       }
@@ -139,10 +139,10 @@ extension Inference {
     }
     let whole = Shape.count(try Shape.checked(output))
     if let open {
-      guard whole > 0, count % whole == 0 else { throw ModelError("cannot make \(shapes[0]) \(output)") }
+      guard whole > 0, count % whole == 0 else { throw ModelError(.mismatch, "cannot make \(shapes[0]) \(output)") }
       output[open] = count / whole
     } else if whole != count {
-      throw ModelError("cannot make \(shapes[0]) \(output)")
+      throw ModelError(.mismatch, "cannot make \(shapes[0]) \(output)")
     }
     return output
   }
@@ -150,7 +150,7 @@ extension Inference {
   static func expanded(_ shapes: [[Int]], _ extents: [Extent], _ known: [[Int]?]) throws -> [Int] {
     let output = try Shape.checked(try extents.map { try extent($0, shapes, known) })
     guard try Shape.broadcast([shapes[0], output]) == output else {
-      throw ModelError("cannot repeat \(shapes[0]) as \(output)")
+      throw ModelError(.mismatch, "cannot repeat \(shapes[0]) as \(output)")
     }
     return output
   }
@@ -161,10 +161,10 @@ extension Pool {
   func outputShape(of input: [Int]) throws -> [Int] {
     let rank = kernelSize.count
     guard input.count == rank + 2 || input.count == rank + 1 else {
-      throw ModelError("takes \(rank + 2) axes, but \(input) comes to it")
+      throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
     }
     guard stride.count == rank, padding.count == rank, dilation.count == rank, divisor != 0 else {
-      throw ModelError("its configuration is no valid one")
+      throw ModelError(.malformed, "its configuration is no valid one")
     }
     var output = input
     for (axis, index) in ((input.count - rank)...).prefix(rank).enumerated() {
@@ -180,7 +180,7 @@ extension AdaptivePool {
   func outputShape(of input: [Int]) throws -> [Int] {
     let rank = outputSize.count
     guard input.count == rank + 2 || input.count == rank + 1 else {
-      throw ModelError("takes \(rank + 2) axes, but \(input) comes to it")
+      throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
     }
     return input.dropLast(rank) + zip(outputSize, input.suffix(rank)).map { $0 ?? $1 }
   }
@@ -189,18 +189,18 @@ extension AdaptivePool {
 extension Resize {
   func outputShape(of shapes: [[Int]]) throws -> [Int] {
     let input = shapes[0]
-    guard input.count >= 3 else { throw ModelError("takes 3 axes or more, but \(input) comes to it") }
+    guard input.count >= 3 else { throw ModelError(.mismatch, "takes 3 axes or more, but \(input) comes to it") }
     let sizes = input.dropFirst(2)
     func spread<T>(_ values: [T]) throws -> [T] {
       if values.count == 1 { return [T](repeating: values[0], count: sizes.count) }
-      guard values.count == sizes.count else { throw ModelError("its configuration is no valid one") }
+      guard values.count == sizes.count else { throw ModelError(.malformed, "its configuration is no valid one") }
       return values
     }
     switch target {
     case .size(let target): return try input.prefix(2) + spread(target)
     case .operand:
       guard shapes.count == 2, shapes[1].count == input.count else {
-        throw ModelError("cannot take the size of another tensor")
+        throw ModelError(.mismatch, "cannot take the size of another tensor")
       }
       return Array(input.prefix(2) + shapes[1].dropFirst(2))
     case .scale(let factors):
@@ -208,7 +208,7 @@ extension Resize {
         + zip(sizes, spread(factors)).map { size, factor in
           let length = (Double(size) * factor).rounded(.down)
           guard length >= 1, length <= Double(Shape.limit) else {
-            throw ModelError("cannot scale \(size) by \(factor)")
+            throw ModelError(.mismatch, "cannot scale \(size) by \(factor)")
           }
           return Int(length)
         }
@@ -218,13 +218,13 @@ extension Resize {
 
 extension PixelShuffle {
   func outputShape(of input: [Int]) throws -> [Int] {
-    guard input.count >= 3, (1...1024).contains(factor) else { throw ModelError("cannot shuffle \(input)") }
+    guard input.count >= 3, (1...1024).contains(factor) else { throw ModelError(.mismatch, "cannot shuffle \(input)") }
     let (channels, height, width) = (input[input.count - 3], input[input.count - 2], input[input.count - 1])
     if isInverse {
-      guard height % factor == 0, width % factor == 0 else { throw ModelError("cannot divide \(input) by \(factor)") }
+      guard height % factor == 0, width % factor == 0 else { throw ModelError(.mismatch, "cannot divide \(input) by \(factor)") }
       return input.dropLast(3) + [channels * factor * factor, height / factor, width / factor]
     }
-    guard channels % (factor * factor) == 0 else { throw ModelError("cannot divide \(input) by \(factor)") }
+    guard channels % (factor * factor) == 0 else { throw ModelError(.mismatch, "cannot divide \(input) by \(factor)") }
     return input.dropLast(3) + [channels / (factor * factor), height * factor, width * factor]
   }
 }
@@ -233,7 +233,7 @@ extension Flatten {
   func outputShape(of input: [Int]) throws -> [Int] {
     guard !input.isEmpty else { return [1] }
     let (start, end) = (try Shape.axis(start, input.count), try Shape.axis(end, input.count))
-    guard start <= end else { throw ModelError("its configuration is no valid one") }
+    guard start <= end else { throw ModelError(.malformed, "its configuration is no valid one") }
     return input[..<start] + [Shape.count(input[start...end])] + input[(end + 1)...]
   }
 }

@@ -9,7 +9,7 @@ public enum Reference {
   static func compute(
     _ operation: Operation, _ operands: [ReferenceArray], _ types: [TensorType]
   ) throws -> [ReferenceArray] {
-    guard let first = operands.first, let type = types.first else { throw ModelError("has no input") }
+    guard let first = operands.first, let type = types.first else { throw ModelError(.mismatch, "has no input") }
     let results: [[Double]]
     switch operation {
     case .convolution(let geometry): results = [convolution(geometry, operands, type)]
@@ -50,7 +50,7 @@ public enum Reference {
     case .expand: results = [first.broadcast(to: type.shape)]
     case .coordinates: results = [(0..<type.shape[0]).map(Double.init)]
     case .shape: results = [first.shape.map(Double.init)]
-    case .other(let name): throw ModelError("what \(name) computes is not known")
+    case .other(let name): throw ModelError(.unsupported, "what \(name) computes is not known")
     }
     return try zip(types, results).map { type, values in
       ReferenceArray(type, type.dtype.isInteger ? try values.map(type.dtype.wrapped) : values)
@@ -64,7 +64,7 @@ extension DType {
   fileprivate func wrapped(_ value: Double) throws -> Double {
     if self == .bool { return value == 0 ? 0 : 1 }
     guard abs(value) <= 0x1p53, value == value.rounded(.towardZero) else {
-      throw ModelError("\(value) is no \(rawValue) number that double precision holds")
+      throw ModelError(.mismatch, "\(value) is no \(rawValue) number that double precision holds")
     }
     switch self {
     case .int8: return Double(Int8(truncatingIfNeeded: Int(value)))

@@ -69,7 +69,7 @@ extension Reference {
     let view = try AxisView(input.shape, counting: axis)
     let indices = try places.values.map { value in
       guard value == value.rounded(.down), value >= -Double(view.length), value < Double(view.length) else {
-        throw ModelError("place \(value) is none of \(view.length)")
+        throw ModelError(.mismatch, "place \(value) is none of \(view.length)")
       }
       return Int(value) + (value < 0 ? view.length : 0)
     }

@@ -7,7 +7,7 @@ extension Reference {
     let steps = walk(chosen.sorted())
     let starts = walk(input.shape.indices.filter { !chosen.contains($0) })
     guard !steps.isEmpty || starts.isEmpty || (reduction != .max && reduction != .min) else {
-      throw ModelError("no elements have no \(reduction.rawValue)")
+      throw ModelError(.mismatch, "no elements have no \(reduction.rawValue)")
     }
     return starts.map { start in
       switch reduction {
@@ -23,7 +23,7 @@ extension Reference {
 
   static func argmax(_ input: ReferenceArray, _ axis: Int) throws -> [Double] {
     let view = try AxisView(input.shape, counting: axis)
-    guard view.length > 0 || view.outer * view.inner == 0 else { throw ModelError("no elements have no largest") }
+    guard view.length > 0 || view.outer * view.inner == 0 else { throw ModelError(.mismatch, "no elements have no largest") }
     return view.lines.map { Double(largest(input.elements(at: Array($0)), count: 1)[0]) }
   }
 

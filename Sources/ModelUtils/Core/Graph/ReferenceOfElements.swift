@@ -13,9 +13,9 @@ extension Reference {
     if type.dtype.isInteger {
       switch function {
       case .floorDivide where right.contains(0), .remainder where right.contains(0):
-        throw ModelError("divides a whole number by 0")
+        throw ModelError(.invalid, "divides a whole number by 0")
       case .power where right.contains { $0 < 0 }:
-        throw ModelError("raises a whole number to a negative power")
+        throw ModelError(.invalid, "raises a whole number to a negative power")
       case .add, .subtract, .multiply, .divide, .power, .minimum, .maximum, .floorDivide, .remainder, .and, .or, .xor:
         break
       }
@@ -47,7 +47,7 @@ extension Reference {
   static func dropout(_ input: ReferenceArray, _ dropout: Dropout) throws -> [Double] {
     if dropout.probability == 0 { return input.values }
     guard dropout.probability == 1 else {
-      throw ModelError("dropout draws random numbers", advice: "set its probability to 0")
+      throw ModelError(.unsupported, "dropout draws random numbers", advice: "set its probability to 0")
     }
     return input.values.map { $0 * 0 }
   }

@@ -85,7 +85,7 @@ extension Reference {
     let parsed = try Einsum(equation, operands.map(\.shape))
     let summed = parsed.summed
     guard Shape.count(try Shape.checked(summed.map { parsed.sizes[$0] ?? 0 })) <= 1 << 28 else {
-      throw ModelError("the equation \(equation) sums over too many elements")
+      throw ModelError(.limit, "the equation \(equation) sums over too many elements")
     }
     let (kept, inner) = operands.indices.reduce(into: ([[Int]](), [[Int]]())) { result, operand in
       let strides = parsed.strides(of: operand)

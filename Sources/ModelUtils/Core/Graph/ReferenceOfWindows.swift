@@ -4,7 +4,7 @@ extension Reference {
     let rank = pool.kernelSize.count
     for (kernel, length) in zip(pool.kernelSize, type.shape.suffix(rank)) {
       let (elements, overflow) = kernel.multipliedReportingOverflow(by: length)
-      guard !overflow, elements <= 1 << 28 else { throw ModelError("its windows are too large") }
+      guard !overflow, elements <= 1 << 28 else { throw ModelError(.limit, "its windows are too large") }
     }
     let windows = Windows(pool, input: input.shape.suffix(rank), output: type.shape.suffix(rank))
     return overWindows(windows, input.values) { position, elements in
@@ -23,7 +23,7 @@ extension Reference {
     let rank = pool.outputSize.count
     let windows = Windows(sharing: input.shape.suffix(rank), among: type.shape.suffix(rank))
     guard windows.count == 0 || Shape.count(input.shape.suffix(rank)) > 0 else {
-      throw ModelError("no elements have no pool")
+      throw ModelError(.mismatch, "no elements have no pool")
     }
     return overWindows(windows, input.values) { _, elements in
       switch pool.kind {

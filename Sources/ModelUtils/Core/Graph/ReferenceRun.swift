@@ -60,7 +60,7 @@ private struct ReferenceRun {
       case .constant(let tensor): tensor
       case .result: nil
       }
-    guard let tensor else { throw ModelError("is asked for before it is computed", subject: "value \(value.index)") }
+    guard let tensor else { throw ModelError(.mismatch, "is asked for before it is computed", subject: "value \(value.index)") }
     try take(types[value])
     let array = try ReferenceArray(tensor)
     arrays[value.index] = array
@@ -88,7 +88,7 @@ private struct ReferenceRun {
   private mutating func take(_ type: TensorType) throws {
     bytes += Shape.count(type.shape) * 8
     guard bytes <= memoryLimit else {
-      throw ModelError("the values in use take more than \(memoryLimit) bytes", advice: "take a smaller input")
+      throw ModelError(.limit, "the values in use take more than \(memoryLimit) bytes", advice: "take a smaller input")
     }
   }
 

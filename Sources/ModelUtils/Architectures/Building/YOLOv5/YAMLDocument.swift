@@ -29,7 +29,7 @@ struct YAMLDocument {
   /// - Throws: `ModelError` that names the line.
   init(_ bytes: some Collection<UInt8>) throws {
     guard bytes.count <= Self.sizeLimit else {
-      throw ModelError("has \(bytes.count) bytes; a YAML of at most \(Self.sizeLimit) is read")
+      throw ModelError(.limit, "has \(bytes.count) bytes; a YAML of at most \(Self.sizeLimit) is read")
     }
     var reader = YAMLReader(Array(bytes))
     root = try reader.document()
@@ -43,7 +43,7 @@ private struct YAMLReader {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  private func refusal(_ reason: String) -> ModelError { ModelError(reason, subject: "line \(line)") }
+  private func refusal(_ reason: String) -> ModelError { ModelError(.malformed, reason, subject: "line \(line)") }
 
   // MARK: Characters
 

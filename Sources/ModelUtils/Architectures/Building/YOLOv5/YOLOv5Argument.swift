@@ -25,7 +25,7 @@ indirect enum YOLOv5Argument: Sendable, Hashable {
   init(_ node: YAMLNode) throws {
     switch node.value {
     case .sequence(let items): self = .list(try items.map(YOLOv5Argument.init))
-    case .mapping: throw ModelError("a mapping is no argument of a layer", subject: "line \(node.line)")
+    case .mapping: throw ModelError(.malformed, "a mapping is no argument of a layer", subject: "line \(node.line)")
     case .scalar(let text): self = try Self.value(of: text, line: node.line)
     }
   }
@@ -46,6 +46,7 @@ indirect enum YOLOv5Argument: Sendable, Hashable {
     }
     guard text.utf8.count <= 64, text.utf8.allSatisfy({ isLetter($0) || $0 == UInt8(ascii: "-") }) else {
       throw ModelError(
+        .malformed,
         "'\(text.printable(limit: 60))' is no number, name or list; expressions are not evaluated",
         subject: "line \(line)")
     }
@@ -96,6 +97,7 @@ struct YOLOv5Activation: Sendable, Hashable {
   /// - Throws: `ModelError` for anything but one of PyTorch's activations with at most a slope and `inplace`.
   init(_ text: String) throws {
     let refusal = ModelError(
+      .malformed,
       "'\(text.printable(limit: 60))' is no activation that is known; write it as nn.SiLU() or nn.LeakyReLU(0.1)")
     let bare = text.hasPrefix("torch.nn.") ? text.dropFirst(6) : Substring(text)
     guard bare.hasPrefix("nn."), bare.hasSuffix(")"), let open = bare.firstIndex(of: "(") else { throw refusal }

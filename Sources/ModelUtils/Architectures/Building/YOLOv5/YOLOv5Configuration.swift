@@ -71,9 +71,9 @@ extension YOLOv5Configuration {
   /// - Throws: `ModelError` that names the line.
   init(yaml bytes: some Collection<UInt8>) throws {
     let root = try YAMLDocument(bytes).root
-    guard let entries = root.entries else { throw ModelError("is no mapping of names to values", subject: "line 1") }
+    guard let entries = root.entries else { throw ModelError(.malformed, "is no mapping of names to values", subject: "line 1") }
     func required(_ key: String) throws -> YAMLNode {
-      guard let node = entries[key] else { throw ModelError("has no '\(key)'") }
+      guard let node = entries[key] else { throw ModelError(.malformed, "has no '\(key)'") }
       return node
     }
     func number(_ key: String, _ range: ClosedRange<Double>) throws -> Double {
@@ -83,6 +83,7 @@ extension YOLOv5Configuration {
       case .double(let value) where range.contains(value): return value
       default:
         throw ModelError(
+          .malformed,
           "'\(key)' must be a number from \(range.lowerBound) to \(range.upperBound)", subject: "line \(node.line)")
       }
     }
@@ -90,6 +91,7 @@ extension YOLOv5Configuration {
       let node = try required(key)
       guard case .int(let value) = try YOLOv5Argument(node), range.contains(value) else {
         throw ModelError(
+          .malformed,
           "'\(key)' must be a whole number from \(range.lowerBound) to \(range.upperBound)",
           subject: "line \(node.line)")
       }
@@ -102,26 +104,26 @@ extension YOLOv5Configuration {
     if entries["ch"] != nil { channels = try integer("ch", 1...Self.channelLimit) }
     if let node = entries["activation"], try YOLOv5Argument(node) != .none {
       guard case .activation(let activation) = try YOLOv5Argument(node) else {
-        throw ModelError("'activation' must be written as nn.SiLU()", subject: "line \(node.line)")
+        throw ModelError(.malformed, "'activation' must be written as nn.SiLU()", subject: "line \(node.line)")
       }
       self.activation = activation
     }
     if let node = entries["inplace"] {
       guard case .bool(let value) = try YOLOv5Argument(node) else {
-        throw ModelError("'inplace' must be true or false", subject: "line \(node.line)")
+        throw ModelError(.malformed, "'inplace' must be true or false", subject: "line \(node.line)")
       }
       isInPlace = value
     }
     backbone = try Self.layers(try required("backbone"))
     head = try Self.layers(try required("head"))
     guard (1...Self.layerLimit).contains(backbone.count + head.count) else {
-      throw ModelError("has \(backbone.count + head.count) layers; from 1 to \(Self.layerLimit) are built")
+      throw ModelError(.limit, "has \(backbone.count + head.count) layers; from 1 to \(Self.layerLimit) are built")
     }
   }
 
   private static func layers(_ node: YAMLNode) throws -> [Layer] {
     guard let rows = node.items else {
-      throw ModelError("a list of layers is expected", subject: "line \(node.line)")
+      throw ModelError(.malformed, "a list of layers is expected", subject: "line \(node.line)")
     }
     return try rows.map(Layer.init)
   }
@@ -129,12 +131,13 @@ extension YOLOv5Configuration {
 
 extension YOLOv5Configuration.Layer {
   fileprivate init(_ node: YAMLNode) throws {
-    let refusal = ModelError("a layer is [from, number, module, [arguments]]", subject: "line \(node.line)")
+    let refusal = ModelError(.malformed, "a layer is [from, number, module, [arguments]]", subject: "line \(node.line)")
     guard let parts = node.items, parts.count == 4, let module = parts[2].text, let arguments = parts[3].items,
       case .int(let repeats) = try YOLOv5Argument(parts[1])
     else { throw refusal }
     guard (1...YOLOv5Configuration.repeatLimit).contains(repeats) else {
       throw ModelError(
+        .limit,
         "a layer is repeated \(repeats) times; from 1 to \(YOLOv5Configuration.repeatLimit) are built",
         subject: "line \(node.line)")
     }
@@ -155,6 +158,7 @@ extension YOLOv5Configuration.Anchors {
   /// A number, or for each level a list of widths and heights.
   fileprivate init(_ node: YAMLNode) throws {
     let refusal = ModelError(
+      .malformed,
       "'anchors' must be a number, or for each level a list of as many widths and heights", subject: "line \(node.line)"
     )
     switch try YOLOv5Argument(node) {

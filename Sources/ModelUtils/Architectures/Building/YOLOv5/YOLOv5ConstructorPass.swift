@@ -20,10 +20,11 @@ struct YOLOv5ConstructorPass {
     return try levels.map { level in
       guard let call = graph.scopes.last(where: { $0.module == level }), let output = call.outputs.first,
         shapes[output.index].count == 4
-      else { throw ModelError("a level of the head is not called") }
+      else { throw ModelError(.malformed, "a level of the head is not called") }
       let height = shapes[output.index][2]
       guard height > 0, side % height == 0 else {
         throw ModelError(
+          .malformed,
           "a level of the head is \(height) cells high for a picture of \(side), which is no whole stride")
       }
       return side / height
@@ -44,6 +45,7 @@ struct YOLOv5ConstructorPass {
         return
       }
       let refusal = ModelError(
+        .unsupported,
         "the original's constructor fills its running statistics by a forward pass of numbers, which is not computed here",
         subject: path)
       for name in ["running_mean", "running_var"] {
