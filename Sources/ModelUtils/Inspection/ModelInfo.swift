@@ -71,6 +71,17 @@ extension Module {
     return info
   }
 
+  /// Counts layers, parameters, gradients and buffers, and FLOPs for inputs of any shape, such as [1, 3, 16, 112, 112]
+  /// for a film. Reads no values.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    var info = counts()
+    do { info.add(try flops(of: inputShapes), of: self) } catch {
+      info.gflops = nil
+      info.gflopsReason = "\(error)"
+    }
+    return info
+  }
+
   /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before
   /// that.
   private func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
@@ -115,6 +126,14 @@ extension StateDict {
   {
     guard let known = recognized() else { return counts() }
     var info = known.module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
+    info.architecture = known.architecture.name
+    return info
+  }
+
+  /// The same for inputs of any shape.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    guard let known = recognized() else { return counts() }
+    var info = known.module.modelInfo(inputShapes: inputShapes)
     info.architecture = known.architecture.name
     return info
   }
@@ -195,6 +214,14 @@ extension Model {
     switch self {
     case .module(let module): module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
     case .stateDict(let state): state.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
+    }
+  }
+
+  /// Counts layers, parameters, gradients and buffers, and a module's FLOPs for inputs of any shape.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    switch self {
+    case .module(let module): module.modelInfo(inputShapes: inputShapes)
+    case .stateDict(let state): state.modelInfo(inputShapes: inputShapes)
     }
   }
 }

@@ -53,6 +53,30 @@ import Testing
       ("flatten", "Flatten", .flatten(Flatten(start: 0, end: 2))),
       ("pixelshuffle", "PixelUnshuffle", .pixelShuffle(PixelShuffle(factor: 3, isInverse: true))),
       ("container", "Sequential", .sequential), ("container", "ModuleList", .container),
+      (
+        "instancenorm", "InstanceNorm3d",
+        .instanceNorm(InstanceNorm(rank: 3, features: 4, momentum: nil, isAffine: true))
+      ),
+      ("normalization", "RMSNorm", .rmsNorm(RMSNorm(normalizedShape: [4, 5]))),
+      ("normalization", "RMSNorm", .rmsNorm(RMSNorm(normalizedShape: [4], eps: 1e-6, isAffine: false))),
+      ("normalization", "LocalResponseNorm", .localResponseNorm(LocalResponseNorm(size: 5, alpha: 0.5, k: 2))),
+      ("activation", "GLU", .glu(axis: -1)),
+      (
+        "rnn", "LSTM",
+        .recurrent(
+          Recurrent(
+            .lstm, inputSize: 3, hiddenSize: 4, layers: 2, isBatchFirst: true, dropout: 0.25, isBidirectional: true,
+            projectionSize: 2))
+      ), ("rnn", "GRU", .recurrent(Recurrent(.gru, inputSize: 3, hiddenSize: 4, hasBias: false))),
+      ("rnn", "RNN", .recurrent(Recurrent(.rnnReLU, inputSize: 3, hiddenSize: 4))),
+      ("pooling", "LPPool2d", .powerPool(PowerPool(norm: 2, kernelSize: [2, 3], ceilMode: true))),
+      ("flatten", "Unflatten", .unflatten(Unflatten(axis: -1, sizes: [2, -1]))),
+      ("channelshuffle", "ChannelShuffle", .channelShuffle(groups: 2)),
+      ("fold", "Unfold", .unfold(Unfold(kernelSize: [2, 3], padding: [1, 0]))),
+      ("fold", "Fold", .unfold(Unfold(kernelSize: [2, 3], stride: [2, 1], outputSize: [8, 9]))),
+      ("sparse", "Embedding", .embedding(Embedding(count: 5, features: 3))),
+      ("sparse", "EmbeddingBag", .embedding(Embedding(count: 5, features: 3, mode: .max))),
+      ("linear", "Bilinear", .bilinear(Bilinear(firstFeatures: 2, secondFeatures: 3, outFeatures: 4))),
     ]
   }
 

@@ -44,6 +44,7 @@ extension Graph {
     let operands = node.operands.map { inferred.types[$0.index] }
     let known = node.operands.map { inferred.known[$0] }
     do {
+      try scopes[node.scope].layer?.check(scopes[node.scope].inputs.map { inferred.types[$0.index] })
       let results = try Inference.types(of: node.operation, operands, known)
       guard results.count == node.results.count else {
         throw ModelError("gives \(results.count) results, not \(node.results.count)")
@@ -91,6 +92,7 @@ enum Inference {
     case .einsum(let equation):
       return [TensorType(.promoted(operands), try Einsum(equation, operands.map(\.shape)).outputShape)]
     case .attention: return [try attention(operands)]
+    case .recurrence(let recurrence): return try self.recurrence(recurrence, operands)
     case .batchNorm(let mode, _): return try batchNorm(mode, operands)
     case .layerNorm(let axes, _), .rmsNorm(let axes, _): return [try layerNorm(axes, operands)]
     case .groupNorm(let groups, _): return [try groupNorm(groups, operands)]
