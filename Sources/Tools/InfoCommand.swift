@@ -62,6 +62,9 @@ struct Info: ParsableCommand {
       }
       Terminal.print(info.summary(convention))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())") }
+      for part in info.notCounted {
+        report.note("not counted: \(part.path.printable()) (\(part.className.printable())): \(part.reason)")
+      }
       if let architecture = info.architecture {
         report.note("a bare state dict, recognised as \(architecture)")
       } else if case .stateDict = checkpoint.preferred {

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import thop
 import torch
-from helpers import CONVS, provable_pairs, report
+from helpers import CONVS, provable_pairs, report, tensors_in
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -55,7 +55,7 @@ def judged(model, size, channels=3, folded=()):
 
     def note(module, _, output):
         nonlocal biases
-        output = output if isinstance(output, torch.Tensor) else output[0]
+        output = tensors_in(output)[0]
         shapes[names[module]] = list(output.shape)
         if isinstance(module, (*CONVS, nn.Linear)) and (module.bias is not None or names[module] in folded):
             biases += output.numel()

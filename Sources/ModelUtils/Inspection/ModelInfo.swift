@@ -30,6 +30,8 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   /// The built-in architecture that a bare state dict was recognised as.
   public internal(set) var architecture: String?
   public internal(set) var gflops: GFlops?
+  /// What the FLOPs leave out.
+  public internal(set) var notCounted: [Graph.Omission] = []
   /// Why there are no FLOPs; nil where there are.
   public internal(set) var gflopsReason: String?
 
@@ -165,6 +167,7 @@ extension ModelInfo {
   /// Adds FLOPs, and to every row the shape and the multiplications of all calls of its module.
   fileprivate mutating func add(_ report: FlopsReport, of root: Module) {
     gflops = report.gflops
+    notCounted = report.graph.omissions
     var shapes: [Identity: [Int]] = [:]
     for scope in report.graph.scopes {
       guard let module = scope.module else { continue }
@@ -189,7 +192,7 @@ extension ModelInfo {
 
 extension ModelInfo: Encodable {
   private enum Key: String, CodingKey {
-    case layers, parameters, gradients, buffers, modules, architecture, gflops, gflopsReason
+    case layers, parameters, gradients, buffers, modules, architecture, gflops, gflopsReason, notCounted
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -202,6 +205,7 @@ extension ModelInfo: Encodable {
     try container.encodeIfPresent(architecture, forKey: .architecture)
     try container.encode(gflops, forKey: .gflops)
     try container.encodeIfPresent(gflopsReason, forKey: .gflopsReason)
+    if !notCounted.isEmpty { try container.encode(notCounted, forKey: .notCounted) }
   }
 }
 

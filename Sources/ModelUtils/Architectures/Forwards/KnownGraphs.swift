@@ -1,8 +1,8 @@
 import ModelCore
 
 extension Graph {
-  /// What is known of how a module runs: its graph; and for every part whose forward is not known (a single node
-  /// there), the graphs of that part's children, each taken alone. No module is traced twice, and a hostile tree is
+  /// What is known of how a module runs: its graph; for every part whose forward is not known (a single node there), the
+  /// graphs of that part's children, each taken alone; and so of what is not called, such as auxiliary heads. No module is traced twice, and a hostile tree is
   /// left when it becomes too large.
   package static func known(in root: Module) -> [Graph] {
     var graphs: [Graph] = []
@@ -17,8 +17,14 @@ extension Graph {
         try tracer.trace(module, path: path)
         graphs.append(tracer.graph)
         unknown = tracer.unknown
+        open += tracer.uncalled(in: module, path)
       } catch {
-        // It takes more than one tensor, or what an unknown class gives it does not fit: its parts may still be known.
+        if tracer.lacksShapes, module.identity == root.identity, let graph = ofPictures(module) {
+          graphs.append(graph)
+          unknown = []
+        }
+        // Else it takes more than one tensor, or what an unknown class gives it does not fit: its parts may still be
+        // known.
       }
       budget -= tracer.graph.nodes.count + 1
       for (path, module) in unknown.reversed() {
@@ -29,5 +35,36 @@ extension Graph {
       }
     }
     return graphs
+  }
+
+  /// Sizes that models are made for.
+  private static let pictureSizes = [640, 224, 256, 384, 448, 512, 1024]
+
+  /// The graph of a model that depends on the size of its picture, where all sizes that it takes have the same batch
+  /// norms behind the same layers.
+  private static func ofPictures(_ root: Module) -> Graph? {
+    var found: Graph?
+    var pairs: Set<[Identity]> = []
+    var count = 0
+    for size in pictureSizes where count < 2 {
+      let input = TensorType(.float32, [1, root.pictureChannels, size, size])
+      guard let graph = try? Graph(root, inputs: [input]), (try? graph.types(of: [input])) != nil else { continue }
+      let own = Set(
+        graph.normalizedLayers().map { pair in
+          [pair.layer, pair.batchNorm].compactMap { graph.ownModule(of: graph.nodes[$0]) }
+        })
+      guard count == 0 || own == pairs else { return nil }
+      (found, pairs, count) = (found ?? graph, own, count + 1)
+    }
+    return found
+  }
+}
+
+extension Module {
+  /// The channels of the first convolution's input; 3 where the first parameter is no convolution's.
+  fileprivate var pictureChannels: Int {
+    var first: Tensor?
+    forEachParameter { if first == nil { first = $1.tensor } }
+    return first.flatMap { $0.shape.count == 4 ? $0.shape[1] : nil } ?? 3
   }
 }
