@@ -1,11 +1,21 @@
 import ModelCore
 
+/// What is known of how the parts of a model run.
+package struct KnownGraphs {
+  /// The graph of the model, or those of the parts that are known; each begins with a scope of its own.
+  package fileprivate(set) var graphs: [Graph] = []
+  /// Why a module whose forward is known could not be followed.
+  package fileprivate(set) var failures: [Identity: ModelError] = [:]
+  /// Modules of classes whose forward is not known.
+  package fileprivate(set) var unknown: Set<Identity> = []
+}
+
 extension Graph {
   /// What is known of how a module runs: its graph; for every part whose forward is not known (a single node there), the
   /// graphs of that part's children, each taken alone; and so of what is not called, such as auxiliary heads. No module is traced twice, and a hostile tree is
   /// left when it becomes too large.
-  package static func known(in root: Module) -> [Graph] {
-    var graphs: [Graph] = []
+  package static func known(in root: Module) -> KnownGraphs {
+    var known = KnownGraphs()
     var traced: Set<Identity> = []
     var budget = 4 * nodeLimit
     var open: [(path: String, module: Module)] = [("", root)]
@@ -15,13 +25,16 @@ extension Graph {
       let tracer = ForwardTracer(.inference)
       do {
         try tracer.trace(module, path: path)
-        graphs.append(tracer.graph)
+        known.graphs.append(tracer.graph)
         unknown = tracer.unknown
+        known.unknown.formUnion(unknown.map(\.module.identity))
         open += tracer.uncalled(in: module, path)
       } catch {
         if tracer.lacksShapes, module.identity == root.identity, let graph = ofPictures(module) {
-          graphs.append(graph)
+          known.graphs.append(graph)
           unknown = []
+        } else {
+          known.failures[module.identity] = error as? ModelError
         }
         // Else it takes more than one tensor, or what an unknown class gives it does not fit: its parts may still be
         // known.
@@ -34,7 +47,7 @@ extension Graph {
         }
       }
     }
-    return graphs
+    return known
   }
 
   /// Sizes that models are made for.
