@@ -8,6 +8,9 @@ from torchvision.models.detection.backbone_utils import _mobilenet_extractor, re
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 SIZES = dict(min_size=64, max_size=96)
+# Few boxes: what runs for each is slow.
+BOXES = dict(**SIZES, rpn_post_nms_top_n_test=12, rpn_pre_nms_top_n_test=40, box_detections_per_img=6)
+ANCHORS = dict(topk_candidates=40, detections_per_img=20)
 BARE = dict(weights=None, weights_backbone=None, num_classes=5)
 
 
@@ -24,7 +27,7 @@ def without_pyramid():
     backbone.out_channels = 8
     anchors = detection.anchor_utils.AnchorGenerator(((16, 32),), ((0.5, 1.0, 2.0),))
     pool = detection.faster_rcnn.MultiScaleRoIAlign(["0"], 7, 2)
-    return detection.FasterRCNN(backbone, 5, rpn_anchor_generator=anchors, box_roi_pool=pool, **SIZES)
+    return detection.FasterRCNN(backbone, 5, rpn_anchor_generator=anchors, box_roi_pool=pool, **BOXES)
 
 
 def ssd():
@@ -32,26 +35,26 @@ def ssd():
     layers = vgg.make_layers([8, "M", 8, "M", 8, "M", 512, "M", 512, "M"])
     backbone = detection.ssd.SSDFeatureExtractorVGG(layers, highres=False)
     anchors = detection.anchor_utils.DefaultBoxGenerator([[2], [2, 3], [2, 3], [2, 3], [2], [2]])
-    return detection.ssd.SSD(backbone, anchors, (300, 300), 5)
+    return detection.ssd.SSD(backbone, anchors, (300, 300), 5, **ANCHORS)
 
 
 MODELS = {
-    "fasterrcnn": lambda: detection.FasterRCNN(fpn(), 5, **SIZES),
+    "fasterrcnn": lambda: detection.FasterRCNN(fpn(), 5, **BOXES),
     "fasterrcnn with batch norms": lambda: detection.FasterRCNN(
         fpn(norm_layer=nn.BatchNorm2d),
         rpn_head=detection.rpn.RPNHead(256, 3, conv_depth=2),
         box_head=detection.faster_rcnn.FastRCNNConvFCHead((256, 7, 7), [16, 16], [32], norm_layer=nn.BatchNorm2d),
         box_predictor=detection.faster_rcnn.FastRCNNPredictor(32, 5),
-        **SIZES,
+        **BOXES,
     ),
     "fasterrcnn without a pyramid": without_pyramid,
-    "fasterrcnn_mobilenet": lambda: detection.fasterrcnn_mobilenet_v3_large_320_fpn(**BARE, **SIZES),
-    "maskrcnn": lambda: detection.MaskRCNN(fpn(trainable_layers=5), 5, **SIZES),
-    "keypointrcnn": lambda: detection.KeypointRCNN(fpn(), 2, num_keypoints=3, **SIZES),
-    "retinanet": lambda: detection.RetinaNet(five_levels(), 5, **SIZES),
-    "fcos": lambda: detection.FCOS(five_levels(), 5, **SIZES),
+    "fasterrcnn_mobilenet": lambda: detection.fasterrcnn_mobilenet_v3_large_320_fpn(**BARE, **BOXES),
+    "maskrcnn": lambda: detection.MaskRCNN(fpn(trainable_layers=5), 5, **BOXES),
+    "keypointrcnn": lambda: detection.KeypointRCNN(fpn(), 2, num_keypoints=3, **BOXES),
+    "retinanet": lambda: detection.RetinaNet(five_levels(), 5, **SIZES, **ANCHORS),
+    "fcos": lambda: detection.FCOS(five_levels(), 5, **SIZES, **ANCHORS),
     "ssd": ssd,
-    "ssdlite": lambda: detection.ssdlite320_mobilenet_v3_large(**BARE),
+    "ssdlite": lambda: detection.ssdlite320_mobilenet_v3_large(**BARE, **ANCHORS),
 }
 
 
@@ -81,9 +84,6 @@ def build(name):
                 module.running_var.uniform_(0.5, 2)
                 module.weight.uniform_(0.6, 1.4)
                 module.bias.normal_(0, 0.3)
-    if name == "ssdlite":  # scores so alike that rounding would sort them
-        for block in model.head.classification_head.module_list:
-            block[1].weight.data *= 40
     return model
 
 

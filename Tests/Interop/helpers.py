@@ -172,9 +172,14 @@ def computes_as_its_base(module):
     return any(isinstance(module, base) and type(module).forward is base.forward for base in (*CONVS, nn.Linear))
 
 
+class Tracer(torch.fx.Tracer):
+    def is_leaf_module(self, module, name):
+        return computes_as_its_base(module) or super().is_leaf_module(module, name)
+
+
 def provable_pairs(model):
     """(conv, bn) names that a trace of the forward proves: the conv runs once and only the norm reads it."""
-    graph = torch.fx.symbolic_trace(model.eval()).graph
+    graph = Tracer().trace(model.eval())
     modules = dict(model.named_modules())
     calls = {}
     for node in graph.nodes:

@@ -62,7 +62,8 @@ import Testing
 
   @Test func windowsThatDoNotFit() {
     for (module, shape, part) in [
-      (attention(window: [2]), [1, 4, 6, 4], "'window_size'"), (attention(window: [0, 3]), [1, 4, 6, 4], "'window_size'"),
+      (attention(window: [2]), [1, 4, 6, 4], "'window_size'"),
+      (attention(window: [0, 3]), [1, 4, 6, 4], "'window_size'"),
       (attention(heads: 3), [1, 4, 6, 4], "'num_heads'"), (attention(), [4, 6, 4], "takes 4 axes"),
       (attention(), [1, 1 << 15, 1 << 15, 4], "pixels in its windows"),
     ] {

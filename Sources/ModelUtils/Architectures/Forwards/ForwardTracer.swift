@@ -187,7 +187,11 @@ final class ForwardTracer {
     func walk(_ module: Module, _ path: String) {
       for (name, child) in module.children where seen.insert(child.identity).inserted {
         let path = path.isEmpty ? name : "\(path).\(name)"
-        if homes[child.identity] == nil && !isContainer(child) { found.append((path, child)) } else { walk(child, path) }
+        if homes[child.identity] == nil && !isContainer(child) {
+          found.append((path, child))
+        } else {
+          walk(child, path)
+        }
       }
     }
     walk(module, path)

@@ -149,7 +149,10 @@ extension ForwardCall {
     var bias = try optionalWeights("qkv.bias")
     if hasCosine, let whole = bias.first {
       let parts = try emitAll(.split(axis: 0, .equal(3)), [whole])
-      bias = [try concatenate([parts[0], expand(constant([0]), [.of(operand: 1, axis: 0)], like: parts[1]), parts[2]], axis: 0)]
+      bias = [
+        try concatenate(
+          [parts[0], expand(constant([0]), [.of(operand: 1, axis: 0)], like: parts[1]), parts[2]], axis: 0)
+      ]
     }
     let projected = try emit(.linear, [x, weight("qkv.weight")] + bias)
     let spread = try reshape(
