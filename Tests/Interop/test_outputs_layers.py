@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import report
 from output_judges import check_outputs, check_training, interpreted
 from torch import nn
 
@@ -158,3 +159,15 @@ def test_random_in_training(layer, x, reason, tmp_path):
 def test_refusals(layer, x, reason, tmp_path):
     with pytest.raises(AssertionError, match=reason):
         interpreted(layer.eval(), torch.randn(*x), tmp_path)
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM(3, 4, 2, bidirectional=True), nn.GRU(3, 4, bias=False)], ids=name_of)
+def test_changed_weights_are_those_that_run(layer, tmp_path):
+    """A recurrent layer's forward takes its weights from a list beside its parameters."""
+    torch.save(nn.Sequential(nn.Conv1d(2, 3, 1), layer), tmp_path / "in.pt")
+    report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.pt", "--dtype", "float16")
+    changed = torch.load(tmp_path / "out.pt", weights_only=False)[1]
+    assert [id(weight) for weight in changed._flat_weights] == [id(weight) for weight in changed.parameters()]
+    assert all(weight.dtype == torch.float16 for weight in changed._flat_weights)
+    x = torch.randn(5, 2, 3)
+    torch.testing.assert_close(changed.float()(x)[0], layer.half().float()(x)[0])

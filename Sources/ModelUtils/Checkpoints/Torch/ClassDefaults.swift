@@ -79,12 +79,5 @@ extension Module {
     if className.name == "PReLU", className.isTorchModule, let weight = parameters["weight"]?.tensor {
       attributes["num_parameters"] = .int(weight.count)
     }
-    // Its forward takes the weights from here.
-    if case .recurrent(let recurrent) = layer, className.isTorchModule, attributes["_flat_weights"] == nil {
-      attributes["_flat_weights"] = .list(
-        recurrent.suffixes.flatMap(recurrent.weightNames).map { name in
-          parameters[name].map { .tensor(.init($0.tensor, requiresGrad: $0.requiresGrad)) } ?? .none
-        })
-    }
   }
 }

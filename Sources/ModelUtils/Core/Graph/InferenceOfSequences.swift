@@ -37,7 +37,15 @@ extension Layer {
     }
     switch self {
     case .instanceNorm(let norm): try requireAxes(norm.rank + 2)
-    case .unfold(let unfold): try requireAxes(unfold.outputSize == nil ? 4 : 3)
+    case .unfold(let unfold):
+      try requireAxes(unfold.outputSize == nil ? 4 : 3)
+      guard unfold.outputSize == nil else { break }
+      for (axis, size) in input.shape.dropFirst(2).enumerated() {
+        let padding = unfold.padding[axis]
+        _ = try Shape.windows(
+          size, kernel: unfold.kernelSize[axis], stride: unfold.stride[axis], padding: (padding, padding),
+          dilation: unfold.dilation[axis])
+      }
     case .powerPool(let pool): try requireAxes(pool.kernelSize.count + 2)
     case .localResponseNorm:
       guard input.shape.count >= 3 else { throw ModelError("takes 3 axes or more, but \(input.shape) comes to it") }
