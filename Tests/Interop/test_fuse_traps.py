@@ -18,7 +18,8 @@ from helpers import (
     succeeds,
 )
 from torch import nn
-from torchvision.ops.misc import FrozenBatchNorm2d
+from torchvision.models.swin_transformer import PatchMerging
+from torchvision.ops.misc import FrozenBatchNorm2d, Permute
 
 
 def saved(model, tmp_path, seed=6):
@@ -339,6 +340,18 @@ def test_across_modules(tmp_path):
     )  # fmt: skip
     must = {("0.1", "1.0"), ("1.1", "2")}
     check_fused_file(model, saved(model, tmp_path), image(), must=must, may=must, tolerance=1e-5)
+
+
+def test_where_the_forward_depends_on_the_size(tmp_path):
+    """What merges patches pads a picture of odd sizes: the pairs are the same at every size."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 2, 2), nn.BatchNorm2d(4), Permute([0, 2, 3, 1]), PatchMerging(4), Permute([0, 3, 1, 2]),
+        nn.ReLU(), nn.BatchNorm2d(8),
+    )  # fmt: skip
+    must = {("0", "1")}
+    _, result = check_fused_file(model, saved(model, tmp_path), image(size=10), must=must, may=must, tolerance=1e-5)
+    reasons = [refusal["reason"] for refusal in result["refused"]]
+    assert reasons == ["ReLU stands between the convolution and the batch norm"], reasons
 
 
 def test_across_modules_where_one_runs_twice(tmp_path):

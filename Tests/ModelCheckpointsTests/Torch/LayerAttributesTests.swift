@@ -116,6 +116,32 @@ import Testing
       ])
   }
 
+  /// It keeps its eps alone; how many channels there are its buffers say.
+  @Test func frozenBatchNorms() throws {
+    var file = try checkpoint()
+    var norm = Module(
+      ClassName("torchvision.ops.misc", "FrozenBatchNorm2d"),
+      layer: .batchNorm(BatchNorm(rank: 2, features: 2, eps: 0.25, momentum: nil, isFrozen: true)))
+    for name in ["weight", "bias", "running_mean", "running_var"] { norm.buffers[name] = try Tensor([1, 2]) }
+    try file.updateModels { try $1.change { [norm] in $0.children = ["norm": norm] } }
+    let again = try #require(try rewritten(file)["norm"])
+    #expect(again.layer == norm.layer && again.attributes == ["eps": .double(0.25)])
+  }
+
+  /// Weights and the list of them from which a recurrent layer runs.
+  @Test func recurrentLayersListTheirWeights() throws {
+    var file = try checkpoint()
+    var rnn = module("rnn", "RNN", .recurrent(Recurrent(.rnnTanh, inputSize: 1, hiddenSize: 1, hasBias: false)))
+    for name in ["weight_ih_l0", "weight_hh_l0"] { rnn.parameters[name] = Parameter(try Tensor([1], [1, 1])) }
+    try file.updateModels { try $1.change { [rnn] in $0.children = ["rnn": rnn] } }
+    let again = try #require(try rewritten(file)["rnn"])
+    let names = [Attribute.string("weight_ih_l0"), .string("weight_hh_l0")]
+    #expect(again.attributes["_flat_weights_names"] == .list(names))
+    #expect(again.attributes["_all_weights"] == .list([.list(names)]))
+    let weights = again.parameters.values.map { Attribute.tensor(.init($0.tensor, requiresGrad: true)) }
+    #expect(again.attributes["_flat_weights"] == .list(weights))
+  }
+
   @Test func aChangedLayer() throws {
     var file = try checkpoint()
     let before = try #require(file.preferred.module)
