@@ -16,6 +16,13 @@ struct Info: ParsableCommand {
   @Option(help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640.", valueName: "size"))
   var imageSize = ImageSize(height: 640, width: 640)
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The shape of an input that is no picture, as 1x3x16x112x112.",
+      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
+  var inputShape: [SeedShape] = []
+
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
   var convention = FlopsConvention.thop
 
@@ -32,6 +39,9 @@ struct Info: ParsableCommand {
   var modules = false
 
   func validate() throws {
+    guard inputShape.isEmpty || !extrapolate else {
+      throw ValidationError("--extrapolate needs pictures; leave --input-shape out.")
+    }
     guard !extrapolate || convention == .thop else {
       throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
     }
@@ -40,14 +50,21 @@ struct Info: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
-      let info = checkpoint.preferred.modelInfo(
-        imageSize: (imageSize.height, imageSize.width), extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
+      let info =
+        inputShape.isEmpty
+        ? checkpoint.preferred.modelInfo(
+          imageSize: (imageSize.height, imageSize.width),
+          extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
+        : checkpoint.preferred.modelInfo(inputShapes: inputShape.map(\.lengths))
       if report.json {
         try Terminal.print(json: InfoResult(info: info, imageSize: imageSize, file: checkpoint))
         return
       }
       Terminal.print(info.summary(convention))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())") }
+      for part in info.notCounted {
+        report.note("not counted: \(part.path.printable()) (\(part.className.printable())): \(part.reason)")
+      }
       if let architecture = info.architecture {
         report.note("a bare state dict, recognised as \(architecture)")
       } else if case .stateDict = checkpoint.preferred {

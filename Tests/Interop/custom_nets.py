@@ -223,3 +223,26 @@ def negate(module, arguments):
 def shout(x):
     """Put in place of a module's forward."""
     return x.abs() + 1
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """As Detectron's: fixed statistics, and how many channels there are."""
+
+    def __init__(self, num_features, eps=1e-5):
+        super().__init__()
+        self.num_features, self.eps = num_features, eps
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, torch.full((num_features,), value))
+
+    def forward(self, x):
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return x * scale[:, None, None] + (self.bias - self.running_mean * scale)[:, None, None]
+
+
+class Unknown(nn.Module):
+    """Runs its modules in an order that nobody outside knows."""
+
+    def __init__(self, *modules):
+        super().__init__()
+        for index, module in enumerate(modules):
+            setattr(self, f"part{index}", module)

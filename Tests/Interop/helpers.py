@@ -167,9 +167,19 @@ def names_by_identity(model):
     return {m: n for n, m in model.named_modules()}
 
 
+def computes_as_its_base(module):
+    """A convolution or linear layer, or one of a class that changes nothing of its forward."""
+    return any(isinstance(module, base) and type(module).forward is base.forward for base in (*CONVS, nn.Linear))
+
+
+class Tracer(torch.fx.Tracer):
+    def is_leaf_module(self, module, name):
+        return computes_as_its_base(module) or super().is_leaf_module(module, name)
+
+
 def provable_pairs(model):
     """(conv, bn) names that a trace of the forward proves: the conv runs once and only the norm reads it."""
-    graph = torch.fx.symbolic_trace(model.eval()).graph
+    graph = Tracer().trace(model.eval())
     modules = dict(model.named_modules())
     calls = {}
     for node in graph.nodes:
@@ -182,7 +192,7 @@ def provable_pairs(model):
         source = node.args[0]
         if getattr(source, "op", None) != "call_module" or len(source.users) != 1:
             continue
-        if type(modules[source.target]) in (*CONVS, nn.Linear) and calls[source.target] == calls[node.target] == 1:
+        if computes_as_its_base(modules[source.target]) and calls[source.target] == calls[node.target] == 1:
             pairs.add((source.target, node.target))
     return pairs
 

@@ -155,3 +155,31 @@ def test_earlier_releases(name, tmp_path, monkeypatch):
     for cls in released_torchvision.CLASSES:
         monkeypatch.setattr(sys.modules[cls.__module__], cls.__qualname__, cls, raising=False)
     check_flops(model, (224, 224), tmp_path / "in.pt", ultralytics=False)
+
+
+BARE = dict(weights=None, weights_backbone=None, num_classes=4)
+
+
+@pytest.mark.parametrize(
+    "make, options, size",
+    [
+        (torchvision.models.vit_b_16, dict(num_classes=4), (224, 224)),
+        (torchvision.models.vit_b_32, dict(image_size=160), (160, 160)),
+        (torchvision.models.maxvit_t, dict(num_classes=4), (224, 224)),
+        (torchvision.models.swin_t, {}, (224, 224)),
+        (torchvision.models.swin_s, {}, (131, 210)),
+        (torchvision.models.swin_v2_t, {}, (256, 256)),
+        (torchvision.models.swin_v2_b, {}, (97, 300)),
+        (torchvision.models.segmentation.fcn_resnet50, {**BARE, "aux_loss": True}, (64, 97)),
+        (torchvision.models.segmentation.deeplabv3_resnet50, BARE, (95, 64)),
+        (torchvision.models.segmentation.deeplabv3_mobilenet_v3_large, BARE, (64, 97)),
+        (torchvision.models.segmentation.lraspp_mobilenet_v3_large, BARE, (64, 97)),
+        (torchvision.models.video.r3d_18, {}, (5, 40, 33)),
+        (torchvision.models.video.mc3_18, {}, (5, 40, 33)),
+        (torchvision.models.video.r2plus1d_18, {}, (4, 32, 32)),
+        (torchvision.models.video.s3d, {}, (16, 224, 224)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_transformers_segmentation_and_video(make, options, size, tmp_path):
+    check_flops(on_meta(make, **options), size, tmp_path / "in.pt")

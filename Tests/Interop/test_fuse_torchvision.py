@@ -126,3 +126,23 @@ def test_data_parallel(tmp_path):
     assert len(result["fused"]) >= len(block_pairs(model.module))
     loaded = load(tmp_path / "out.pt")
     assert_same_outputs(outputs(model, x), outputs(loaded, x))
+
+
+@pytest.mark.parametrize("name", ["r2plus1d_18", "r3d_18"])
+def test_video(name, tmp_path):
+    """Every batch norm, also those whose convolution stands in another module."""
+    model = nets.lively(getattr(torchvision.models.video, name)(num_classes=4), 3).eval()
+    torch.save(model, tmp_path / "in.pt")
+    norms = {n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm3d)}
+    _, result = check_fused_file(model, tmp_path / "in.pt", torch.rand(1, 3, 4, 24, 24), tolerance=2e-4)
+    assert {bn for _, bn in reported_pairs(result)} == norms
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_heads(name, tmp_path):
+    """What runs in training alone is fused too, as the originals' own fusing does it."""
+    model = nets.lively(getattr(torchvision.models, name)(num_classes=4, init_weights=False), 3).eval()
+    torch.save(model, tmp_path / "in.pt")
+    result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    norms = {n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    assert {bn for _, bn in reported_pairs(result)} == norms and not result["refused"]

@@ -18,6 +18,8 @@ from helpers import (
     succeeds,
 )
 from torch import nn
+from torchvision.models.swin_transformer import PatchMerging
+from torchvision.ops.misc import FrozenBatchNorm2d, Permute
 
 
 def saved(model, tmp_path, seed=6):
@@ -315,3 +317,91 @@ def test_refusals_are_explained(tmp_path):
     result = nothing_is_fused(model, image(), tmp_path, refused=("0", "1"))
     text = succeeds("fuse", tmp_path / "in.pt", "-o", tmp_path / "again.pt").out
     assert result["refused"][0]["reason"] in text
+
+
+# --- proofs beyond neighbours ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "between",
+    [[nn.Identity()], [nn.Dropout(0.5), nn.Identity()], [nn.Sequential(nn.Identity(), nn.Dropout2d(0.1))]],
+    ids=("identity", "dropout", "nested"),
+)
+def test_what_does_nothing_in_evaluation_is_no_obstacle(between, tmp_path):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), *between, nn.BatchNorm2d(4), nn.ReLU())
+    must = {("0", str(len(between) + 1))}
+    check_fused_file(model, saved(model, tmp_path), image(), must=must, may=must, tolerance=1e-5)
+
+
+def test_across_modules(tmp_path):
+    """A convolution at the end of one module, and its batch norm at the beginning of the next."""
+    model = nn.Sequential(
+        nn.Sequential(nn.ReLU(), nn.Conv2d(3, 4, 3)), nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)), nn.BatchNorm2d(2)
+    )  # fmt: skip
+    must = {("0.1", "1.0"), ("1.1", "2")}
+    check_fused_file(model, saved(model, tmp_path), image(), must=must, may=must, tolerance=1e-5)
+
+
+def test_where_the_forward_depends_on_the_size(tmp_path):
+    """What merges patches pads a picture of odd sizes: the pairs are the same at every size."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 2, 2), nn.BatchNorm2d(4), Permute([0, 2, 3, 1]), PatchMerging(4), Permute([0, 3, 1, 2]),
+        nn.ReLU(), nn.BatchNorm2d(8),
+    )  # fmt: skip
+    must = {("0", "1")}
+    _, result = check_fused_file(model, saved(model, tmp_path), image(size=10), must=must, may=must, tolerance=1e-5)
+    reasons = [refusal["reason"] for refusal in result["refused"]]
+    assert reasons == ["ReLU stands between the convolution and the batch norm"], reasons
+
+
+def test_across_modules_where_one_runs_twice(tmp_path):
+    shared = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))
+    model = nn.Sequential(shared, nn.BatchNorm2d(3), shared, nn.ReLU())
+    nothing_is_fused(model, image(), tmp_path, refused=("", "1"))
+
+
+@pytest.mark.parametrize("norm", [nn.SyncBatchNorm, FrozenBatchNorm2d, custom_nets.FrozenBatchNorm2d])
+def test_other_batch_norms(norm, tmp_path):
+    """Those that processes share or that are frozen compute the same in evaluation."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), norm(4), nn.ConvTranspose2d(4, 6, 2), norm(6)).eval()
+    for module in model:
+        if hasattr(module, "running_var"):
+            module.eps = 0.01
+            with torch.no_grad():
+                for name in ("weight", "running_mean", "running_var", "bias"):
+                    getattr(module, name).uniform_(0.5, 2)
+    torch.save(model, tmp_path / "in.pt")
+    result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    assert [(p["conv"], p["bn"]) for p in result["fused"]] == [("0", "1"), ("2", "3")]
+    fused, x = load(tmp_path / "out.pt"), image()
+    expected = plain(model)
+    assert_same_outputs(outputs(expected, x), outputs(fused, x), 1e-5)
+
+
+def plain(model):
+    """With BatchNorm2d in the place of every other batch norm."""
+    modules = []
+    for module in model:
+        if hasattr(module, "running_var"):
+            norm = nn.BatchNorm2d(len(module.weight), eps=module.eps)
+            norm.load_state_dict(module.state_dict(), strict=False)
+            module = norm
+        modules.append(module)
+    return nn.Sequential(*modules).eval()
+
+
+@pytest.mark.parametrize(
+    "model, reason",
+    [
+        (custom_nets.Unknown(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)), "what the forward of custom_nets.Unknown does with it is not known"),
+        (custom_nets.Unknown(nn.ReLU(), nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())), "what the forward of custom_nets.Unknown does with it is not known"),
+        (custom_nets.Unknown(nn.ModuleList([nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)])), "what the forward of custom_nets.Unknown does with it is not known"),
+        (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()), "nothing comes before it"),
+        (nn.Sequential(nn.Bilinear(2, 2, 3), nn.BatchNorm1d(3)), "the forward of torch.nn.modules.container.Sequential could not be followed: takes 2 tensors, not 1"),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_reasons_are_true(model, reason, tmp_path):
+    torch.save(model.eval(), tmp_path / "in.pt")
+    result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    assert [refusal["reason"] for refusal in result["refused"]] == [reason]

@@ -6,6 +6,7 @@ import torch
 import torchvision
 from output_judges import check_outputs, check_training
 from torch import nn
+from torchvision.models import swin_transformer as swin
 
 # The smallest of every family and kind of block; its last layers are small where the constructor allows it.
 MODELS = {
@@ -77,3 +78,33 @@ BARE = dict(weights=None, weights_backbone=None)
 def test_segmentation_and_video(make, options, shape, tmp_path):
     torch.manual_seed(2)
     check_outputs(nets.lively(make(num_classes=5, **options), 2), torch.rand(*shape), tmp_path)
+
+
+SWIN = dict(embed_dim=12, depths=[2, 2, 1], num_heads=[2, 3, 4], window_size=[4, 3], num_classes=5)
+
+
+@pytest.mark.parametrize(
+    "options, size",
+    [
+        (dict(patch_size=[4, 4]), (64, 72)),
+        (dict(patch_size=[4, 2]), (53, 37)),
+        (dict(patch_size=[2, 2], window_size=[7, 7], mlp_ratio=2.0), (30, 61)),
+        (dict(patch_size=[4, 4], window_size=[2, 20], depths=[2, 1, 1]), (41, 70)),
+    ],
+    ids=range(4),
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_swin(version, options, size, tmp_path):
+    """Windows that divide the picture and that do not, that are shifted along both axes, one or none."""
+    if version == 2:
+        options = {**options, "block": swin.SwinTransformerBlockV2, "downsample_layer": swin.PatchMergingV2}
+    torch.manual_seed(3)
+    model = nets.lively(swin.SwinTransformer(**{**SWIN, **options}), 3)
+    check_outputs(model, torch.rand(2, 3, *size), tmp_path)
+    check_training(model, torch.rand(1, 3, *size), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["swin_t", "swin_v2_t"])
+def test_released_swin(name, tmp_path):
+    check_outputs(nets.lively(getattr(torchvision.models, name)(num_classes=10), 1), torch.rand(1, 3, 33, 45), tmp_path)

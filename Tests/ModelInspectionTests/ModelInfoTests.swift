@@ -68,3 +68,18 @@ import Testing
     #expect(unfit.gflops == nil && unfit.gflopsReason == "0: its window is larger than its input of 1")
   }
 }
+
+extension ModelInfoTests {
+  /// Inputs that are no pictures.
+  @Test func inputsOfAnyShape() throws {
+    var conv = Module(
+      ClassName("torch.nn.modules.conv", "Conv1d"),
+      layer: .convolution(Convolution(inChannels: 2, outChannels: 4, kernelSize: [3])))
+    conv.parameters["weight"] = Parameter(try Tensor(.float32, [4, 2, 3]))
+    let info = conv.modelInfo(inputShapes: [[5, 2, 10]])
+    #expect(info.gflops?.macs == 5 * 4 * 8 * 6 / 1e9 && info.notCounted.isEmpty)
+    #expect(conv.modelInfo().gflopsReason?.contains("takes 3 axes") == true)
+    #expect(conv.modelInfo(inputShapes: []).gflopsReason != nil)
+    #expect(conv.modelInfo(inputShapes: [[-1, 2, 10]]).gflopsReason?.contains("-1 elements") == true)
+  }
+}

@@ -2,7 +2,7 @@
 public enum Layer: Sendable, Hashable {
   /// Conv1d, Conv2d, Conv3d and their transposes.
   case convolution(Convolution)
-  /// BatchNorm1d, BatchNorm2d, BatchNorm3d and SyncBatchNorm.
+  /// BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm and FrozenBatchNorm2d.
   case batchNorm(BatchNorm)
   case linear(Linear)
   case layerNorm(LayerNorm)
@@ -24,6 +24,23 @@ public enum Layer: Sendable, Hashable {
   case pad(Padding)
   case flatten(Flatten)
   case pixelShuffle(PixelShuffle)
+  case instanceNorm(InstanceNorm)
+  case rmsNorm(RMSNorm)
+  case localResponseNorm(LocalResponseNorm)
+  /// The first half of an axis times the sigmoid of the second.
+  case glu(axis: Int)
+  /// RNN, LSTM and GRU: gives all states, the last one of every layer and direction, and an LSTM's last cells.
+  case recurrent(Recurrent)
+  /// LPPool in one to three dimensions.
+  case powerPool(PowerPool)
+  case unflatten(Unflatten)
+  case channelShuffle(groups: Int)
+  /// Unfold and Fold.
+  case unfold(Unfold)
+  /// Embedding and EmbeddingBag, whose bags are the rows of its input.
+  case embedding(Embedding)
+  /// Takes two tensors.
+  case bilinear(Bilinear)
   case identity
   /// Runs its children in order.
   case sequential

@@ -40,3 +40,19 @@ public struct AdaptivePool: Sendable, Hashable {
     self.outputSize = outputSize
   }
 }
+
+/// The configuration of an LPPool: the root of the sum of powers.
+public struct PowerPool: Sendable, Hashable {
+  /// The exponent.
+  public var norm: Double
+  public var kernelSize: [Int]
+  public var stride: [Int]
+  public var ceilMode: Bool
+
+  public init(norm: Double, kernelSize: [Int], stride: [Int]? = nil, ceilMode: Bool = false) {
+    self.norm = norm
+    self.kernelSize = kernelSize
+    self.stride = stride ?? kernelSize
+    self.ceilMode = ceilMode
+  }
+}

@@ -50,3 +50,36 @@ public struct PixelShuffle: Sendable, Hashable {
     self.isInverse = isInverse
   }
 }
+
+/// Which axis an Unflatten divides, and into what; a negative axis counts from the end.
+public struct Unflatten: Sendable, Hashable {
+  public var axis: Int
+  /// At most one entry may be -1, which is what remains.
+  public var sizes: [Int]
+
+  public init(axis: Int, sizes: [Int]) {
+    self.axis = axis
+    self.sizes = sizes
+  }
+}
+
+/// The windows of an Unfold, or of a Fold, which adds them up in a picture of a size; two entries each.
+public struct Unfold: Sendable, Hashable {
+  public var kernelSize: [Int]
+  public var dilation: [Int]
+  public var padding: [Int]
+  public var stride: [Int]
+  /// The picture of a Fold; nil for an Unfold.
+  public var outputSize: [Int]?
+
+  public init(
+    kernelSize: [Int], dilation: [Int] = [1, 1], padding: [Int] = [0, 0], stride: [Int] = [1, 1],
+    outputSize: [Int]? = nil
+  ) {
+    self.kernelSize = kernelSize
+    self.dilation = dilation
+    self.padding = padding
+    self.stride = stride
+    self.outputSize = outputSize
+  }
+}

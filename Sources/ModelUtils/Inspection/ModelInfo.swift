@@ -30,6 +30,8 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   /// The built-in architecture that a bare state dict was recognised as.
   public internal(set) var architecture: String?
   public internal(set) var gflops: GFlops?
+  /// What the FLOPs leave out.
+  public internal(set) var notCounted: [Graph.Omission] = []
   /// Why there are no FLOPs; nil where there are.
   public internal(set) var gflopsReason: String?
 
@@ -65,6 +67,17 @@ extension Module {
         info.gflops?.extrapolated = part * area / (Double(stride) * Double(stride))
       }
     } catch {
+      info.gflops = nil
+      info.gflopsReason = "\(error)"
+    }
+    return info
+  }
+
+  /// Counts layers, parameters, gradients and buffers, and FLOPs for inputs of any shape, such as [1, 3, 16, 112, 112]
+  /// for a film. Reads no values.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    var info = counts()
+    do { info.add(try flops(of: inputShapes), of: self) } catch {
       info.gflops = nil
       info.gflopsReason = "\(error)"
     }
@@ -119,6 +132,14 @@ extension StateDict {
     return info
   }
 
+  /// The same for inputs of any shape.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    guard let known = recognized() else { return counts() }
+    var info = known.module.modelInfo(inputShapes: inputShapes)
+    info.architecture = known.architecture.name
+    return info
+  }
+
   private func counts() -> ModelInfo {
     var own: OrderedDictionary<String, Int> = ["": 0]
     var (parameters, buffers) = (0, 0)
@@ -146,6 +167,7 @@ extension ModelInfo {
   /// Adds FLOPs, and to every row the shape and the multiplications of all calls of its module.
   fileprivate mutating func add(_ report: FlopsReport, of root: Module) {
     gflops = report.gflops
+    notCounted = report.graph.omissions
     var shapes: [Identity: [Int]] = [:]
     for scope in report.graph.scopes {
       guard let module = scope.module else { continue }
@@ -170,7 +192,7 @@ extension ModelInfo {
 
 extension ModelInfo: Encodable {
   private enum Key: String, CodingKey {
-    case layers, parameters, gradients, buffers, modules, architecture, gflops, gflopsReason
+    case layers, parameters, gradients, buffers, modules, architecture, gflops, gflopsReason, notCounted
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -183,6 +205,7 @@ extension ModelInfo: Encodable {
     try container.encodeIfPresent(architecture, forKey: .architecture)
     try container.encode(gflops, forKey: .gflops)
     try container.encodeIfPresent(gflopsReason, forKey: .gflopsReason)
+    if !notCounted.isEmpty { try container.encode(notCounted, forKey: .notCounted) }
   }
 }
 
@@ -195,6 +218,14 @@ extension Model {
     switch self {
     case .module(let module): module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
     case .stateDict(let state): state.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
+    }
+  }
+
+  /// Counts layers, parameters, gradients and buffers, and a module's FLOPs for inputs of any shape.
+  public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
+    switch self {
+    case .module(let module): module.modelInfo(inputShapes: inputShapes)
+    case .stateDict(let state): state.modelInfo(inputShapes: inputShapes)
     }
   }
 }

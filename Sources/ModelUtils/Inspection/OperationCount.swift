@@ -55,6 +55,7 @@ extension Operation {
       // Queries by keys, then weights by values.
       return count(operands[0].dropLast()) * Double(operands[1].dropLast().last ?? 1)
         * Double((operands[0].last ?? 0) + (operands[2].last ?? 0))
+    case .recurrence(let recurrence): return recurrence.products(operands)
     case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
       .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .gridSample, .pixelShuffle, .concatenate,
       .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .coordinates, .shape, .other:
@@ -95,7 +96,10 @@ extension Layer {
       let window = zip(input.dropFirst(2), output.dropFirst(2)).reduce(1.0) { $0 * (Double($1.0) / Double($1.1)) }
       return ((window + 1) * count(output)).rounded(.towardZero)
     case .upsample(let upsample): return upsample.operationsPerOutput(nearest: 1) * count(output)
-    case .groupNorm, .multiheadAttention, .dropout, .pad, .flatten, .pixelShuffle, .identity, .sequential, .container,
+    case .instanceNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
+    case .recurrent(let recurrent): return recurrent.operations(input, countsProjection: false)
+    case .groupNorm, .multiheadAttention, .dropout, .pad, .flatten, .pixelShuffle, .rmsNorm, .localResponseNorm, .glu,
+      .powerPool, .unflatten, .channelShuffle, .unfold, .embedding, .bilinear, .identity, .sequential, .container,
       .opaque:
       return 0
     }
@@ -106,7 +110,8 @@ extension Layer {
     let input = inputs[0]
     switch self {
     case .convolution, .linear: return products(inputs, output)
-    case .batchNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
+    // A frozen one is derived from Module alone.
+    case .batchNorm(let norm): return norm.isFrozen ? 0 : count(input) * (norm.isAffine ? 4 : 2)
     case .layerNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
     case .groupNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
     case .activation(let activation): return activation.kind == .prelu ? count(input) : 0
@@ -123,7 +128,14 @@ extension Layer {
       guard pool.kind == .average else { return 0 }
       return zip(input, output).reduce(1) { $0 * AdaptivePool.coveredInputs($1.0, $1.1) } + count(output)
     case .upsample(let upsample): return upsample.operationsPerOutput(nearest: 0) * count(output)
-    case .dropout, .pad, .flatten, .pixelShuffle, .identity, .sequential, .container, .opaque: return 0
+    case .instanceNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
+    case .rmsNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
+    case .recurrent(let recurrent): return recurrent.operations(input, countsProjection: true)
+    case .bilinear(let bilinear):
+      return (Double(bilinear.firstFeatures) + 1) * Double(bilinear.secondFeatures) * count(output)
+    case .dropout, .pad, .flatten, .pixelShuffle, .localResponseNorm, .glu, .powerPool, .unflatten, .channelShuffle,
+      .unfold, .embedding, .identity, .sequential, .container, .opaque:
+      return 0
     }
   }
 }

@@ -32,11 +32,11 @@ enum ConvBNPair {
       return "a \(bn.className.name) does not fit a \(conv.className.name)"
     }
     let small = [
-      mean, variance, bn.parameters["weight"]?.tensor, bn.parameters["bias"]?.tensor, conv.parameters["bias"]?.tensor,
+      mean, variance, bn.affineTensor("weight"), bn.affineTensor("bias"), conv.parameters["bias"]?.tensor,
     ]
     .compactMap { $0 }
     guard let expected, weight.shape == expected, small.allSatisfy({ $0.shape == [outputs] }),
-      !norm.isAffine || (bn.parameters["weight"] != nil && bn.parameters["bias"] != nil)
+      !norm.isAffine || (bn.affineTensor("weight") != nil && bn.affineTensor("bias") != nil)
     else { return "the tensors do not have the shapes that the layers' attributes give" }
     if let other = (small + [weight]).first(where: { $0.dtype.kernelFormat == nil }) {
       return "\(other.dtype.rawValue) tensors cannot be fused"
@@ -62,13 +62,17 @@ enum ConvBNPair {
       (isTransposed, groups) = (true, convolution.groups)
     }
     let tensors = BatchNormTensors(
-      weight: norm.isAffine ? bn.parameters["weight"]?.tensor : nil,
-      bias: norm.isAffine ? bn.parameters["bias"]?.tensor : nil,
+      weight: norm.isAffine ? bn.affineTensor("weight") : nil, bias: norm.isAffine ? bn.affineTensor("bias") : nil,
       runningMean: mean, runningVar: variance, eps: norm.eps)
     return try BatchNormFolding(
       weight: weight, bias: conv.parameters["bias"]?.tensor, isTransposed: isTransposed, groups: groups,
       normalization: tensors)
   }
+}
+
+extension Module {
+  /// A batch norm's weight or bias, which a frozen one has among its buffers.
+  fileprivate func affineTensor(_ name: String) -> Tensor? { parameters[name]?.tensor ?? buffers[name] }
 }
 
 extension BatchNormFolding {

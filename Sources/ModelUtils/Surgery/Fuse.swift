@@ -17,36 +17,40 @@ extension Module {
     var report = plan.report
     report.parametersBefore = parameterCount
     // All that can fail, reading the small tensors, comes before anything is changed.
-    var foldings: [BatchNormFolding] = []
-    var positions: [Identity: [Int]] = [:]
-    try forEachModule { _, module in
-      for step in plan.steps[module.identity] ?? [] {
-        guard let conv = module.children[step.conv], let bn = module.children[step.bn] else {
-          throw ModelError(.missing, "is gone", subject: step.conv)
-        }
-        positions[module.identity, default: []].append(foldings.count)
-        foldings.append(try ConvBNPair.folding(conv, bn))
-      }
+    var (convs, norms): ([Identity: [Int]], [Identity: [Int]]) = ([:], [:])
+    for (position, step) in plan.steps.enumerated() {
+      convs[step.conv.parent, default: []].append(position)
+      norms[step.bn.parent, default: []].append(position)
     }
-    func forEachStep(_ body: (inout Module, FusionPlan.Step, Int) -> Void) {
+    var parents: [Identity: Module] = [:]
+    forEachModule { _, module in
+      if convs[module.identity] != nil || norms[module.identity] != nil { parents[module.identity] = module }
+    }
+    var foldings = try plan.steps.map { step in
+      guard let conv = parents[step.conv.parent]?.children[step.conv.name],
+        let bn = parents[step.bn.parent]?.children[step.bn.name]
+      else { throw ModelError(.missing, "is gone", subject: step.conv.name) }
+      return try ConvBNPair.folding(conv, bn)
+    }
+    parents = [:]
+    func forEachConvolution(_ body: (inout Module, Int) -> Void) {
       updateModules { _, module in
-        for (step, position) in zip(plan.steps[module.identity] ?? [], positions[module.identity] ?? []) {
-          body(&module, step, position)
+        for position in convs[module.identity] ?? [] {
+          let name = plan.steps[position].conv.name
+          if module.children[name] != nil { body(&module.children[name]!, position) }
         }
       }
     }
     // The weights leave the tree while they are scaled, so that memory of our own is changed in place, and in parallel.
     let placeholder = try Tensor(.float32, [0])
-    forEachStep { module, step, _ in module.children[step.conv]?.parameters["weight"]?.tensor = placeholder }
+    forEachConvolution { conv, _ in conv.parameters["weight"]?.tensor = placeholder }
     do { try Parallel.update(&foldings) { try $0.run() } } catch {
-      forEachStep { module, step, position in
-        module.children[step.conv]?.parameters["weight"]?.tensor = foldings[position].weight
-      }
+      forEachConvolution { conv, position in conv.parameters["weight"]?.tensor = foldings[position].weight }
       throw error
     }
-    forEachStep { module, step, position in
-      if module.children[step.conv] != nil { foldings[position].finish(&module.children[step.conv]!) }
-      module.replaceBatchNorm(step)
+    forEachConvolution { conv, position in foldings[position].finish(&conv) }
+    updateModules { _, module in
+      for position in norms[module.identity] ?? [] { module.replaceBatchNorm(plan.steps[position]) }
     }
     report.parametersAfter = parameterCount
     return report
@@ -62,11 +66,11 @@ extension Module {
   private mutating func replaceBatchNorm(_ step: FusionPlan.Step) {
     switch step.replacement {
     case .method(let name):
-      children[step.bn] = nil
+      children[step.bn.name] = nil
       attributes["forward"] = .boundMethod(name)
     case .identity:
-      let isTraining = children[step.bn]?.isTraining ?? false
-      children[step.bn] = Module(
+      let isTraining = children[step.bn.name]?.isTraining ?? false
+      children[step.bn.name] = Module(
         ClassName("torch.nn.modules.linear", "Identity"), layer: .identity, isTraining: isTraining)
     }
   }

@@ -4,13 +4,19 @@ import ModelCore
 /// Finds the pairs of a model that are proved to be fusable, and a reason for every batch norm that is not.
 struct FusionPlan {
   struct Step {
-    let conv: String
-    let bn: String
+    /// Where a layer stands: the module that holds it, and its name there.
+    struct Place {
+      let parent: Identity
+      let name: String
+    }
+
+    let conv: Place
+    let bn: Place
     let replacement: FusionReplacement
   }
 
-  /// What to do, by the module that holds both children.
-  private(set) var steps: [Identity: [Step]] = [:]
+  /// What to do, in the order of execution.
+  private(set) var steps: [Step] = []
   private(set) var report = FusionReport()
 
   /// In how many places each module stands as a child, counted over distinct parents.
@@ -31,8 +37,13 @@ struct FusionPlan {
       }
     }
     root.forEachModule { exempt($1) }
-    for graph in Graph.known(in: root) { plan(graph, root, places) }
-    root.forEachModule { path, module in explain(module, path) }
+    let known = Graph.known(in: root)
+    for graph in known.graphs { plan(graph, root, places, known) }
+    root.forEachModule { path, module in
+      var caller = module
+      if case .container = module.layer { caller = Self.caller(of: module.identity, places) ?? module }
+      explain(module, path, caller)
+    }
     if case .batchNorm = root.layer {
       report.refused.append(.init(conv: "", bn: "", reason: "the model is a single batch norm"))
     }
@@ -46,7 +57,8 @@ struct FusionPlan {
   }
 
   private mutating func plan(
-    _ graph: Graph, _ root: Module, _ places: [Identity: (parent: Module, path: String, name: String)]
+    _ graph: Graph, _ root: Module, _ places: [Identity: (parent: Module, path: String, name: String)],
+    _ known: KnownGraphs
   ) {
     var pairs: [Int: Int] = [:]
     for pair in graph.normalizedLayers() { pairs[pair.batchNorm] = pair.layer }
@@ -58,23 +70,48 @@ struct FusionPlan {
       guard let layer = pairs[index].flatMap({ graph.ownModule(of: graph.nodes[$0]) }), let convPlace = places[layer],
         let conv = convPlace.parent.children[convPlace.name]
       else {
-        reasons[module] = graph.reasonAgainst(batchNorm: index, users: users)
+        reasons[module] =
+          graph.reasonAgainst(batchNorm: index, users: users)
+          ?? Self.reason(known, caller: graph.scopes.first?.module.flatMap { Self.caller(of: $0, places) })
         continue
       }
-      if convPlace.parent.identity != bnPlace.parent.identity {
-        reasons[module] = "the convolution stands in another module"
-      } else if let reason = refusal(conv, bn) {
+      if let reason = refusal(conv, bn) {
         reasons[module] = reason
       } else {
         planned.insert(module)
-        let replacement = FusionRules.replacement(
-          in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
-        steps[convPlace.parent.identity, default: []].append(
-          Step(conv: convPlace.name, bn: bnPlace.name, replacement: replacement))
+        let isOfOne = convPlace.parent.identity == bnPlace.parent.identity
+        let replacement =
+          isOfOne
+          ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+          : .identity
+        steps.append(
+          Step(
+            conv: .init(parent: convPlace.parent.identity, name: convPlace.name),
+            bn: .init(parent: bnPlace.parent.identity, name: bnPlace.name), replacement: replacement))
         report.fused.append(
           .init(conv: Self.join(convPlace.path, convPlace.name), bn: Self.join(bnPlace.path, bnPlace.name)))
       }
     }
+  }
+
+  /// The module whose forward decides when a module runs: its parent, or who owns the list that it stands in.
+  private static func caller(
+    of module: Identity, _ places: [Identity: (parent: Module, path: String, name: String)]
+  ) -> Module? {
+    var caller = places[module]?.parent
+    while let list = caller, case .container = list.layer, let owner = places[list.identity]?.parent { caller = owner }
+    return caller
+  }
+
+  /// Why it is not known what comes to a module that was taken alone.
+  private static func reason(_ known: KnownGraphs, caller: Module?) -> String {
+    guard let caller else { return "nothing comes before it" }
+    if let failure = known.failures[caller.identity] {
+      return "the forward of \(caller.className) could not be followed: \(failure.reason)"
+    }
+    return known.unknown.contains(caller.identity)
+      ? "what the forward of \(caller.className) does with it is not known"
+      : "the forward of \(caller.className) does not run it"
   }
 
   private func refusal(_ conv: Module, _ bn: Module) -> String? {
@@ -90,7 +127,7 @@ struct FusionPlan {
 
   /// Gives a reason for every batch norm among the children that was not planned, and the convolution that one would
   /// think of.
-  private mutating func explain(_ parent: Module, _ path: String) {
+  private mutating func explain(_ parent: Module, _ path: String, _ caller: Module) {
     let siblings = parent.children.elements
     // For each child the next convolution behind it.
     let next = siblings.reversed().reduce(into: [String?]([nil])) { next, sibling in
@@ -102,7 +139,7 @@ struct FusionPlan {
       if let features = Self.features(child) { (last, lastOfFeatures[features]) = (name, name) }
       guard case .batchNorm(let norm) = child.layer, !planned.contains(child.identity) else { continue }
       let nearest = lastOfFeatures[norm.features] ?? last ?? next[siblings.count - 1 - index]
-      let reason = reasons[child.identity] ?? "what the forward of \(parent.className) does with it is not known"
+      let reason = reasons[child.identity] ?? "what the forward of \(caller.className) does with it is not known"
       report.refused.append(
         .init(conv: nearest.map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
     }
@@ -122,11 +159,12 @@ struct FusionPlan {
 
 extension Graph {
   /// Why a batch norm has no convolution of its own.
-  fileprivate func reasonAgainst(batchNorm index: Int, users: [[Int]]) -> String {
+  /// - Returns: nil where it depends on what comes to the graph.
+  fileprivate func reasonAgainst(batchNorm index: Int, users: [[Int]]) -> String? {
     let normalized = nodes[index].results[0]
     let isBeforeConvolution = users[normalized.index].contains { nodes[$0].operation.isLinear }
     guard let source = nodes[index].operands.first, let place = producer(of: source) else {
-      return isBeforeConvolution ? "the batch norm comes before the convolution" : "nothing comes before it"
+      return isBeforeConvolution ? "the batch norm comes before the convolution" : nil
     }
     let previous = nodes[place]
     if previous.operation.isLinear {

@@ -36,7 +36,7 @@ enum Interpret {
     }
     let inputs = try Array(Checkpoint(contentsOf: input).preferred.stateDict().tensors.values)
     let mode: Graph.Mode = options.contains("--training") ? .training : .inference
-    var graph = try Graph(module, mode: mode, inputCount: inputs.count)
+    var graph = try Graph(module, inputs: inputs.map { TensorType($0.dtype, $0.shape) }, mode: mode)
     for (path, weight) in graph.weights where weight.tensor.dtype.isFloatingPoint {
       graph.weights[path]?.tensor = try weight.tensor.converted(to: .float32)
     }

@@ -53,6 +53,30 @@ import Testing
       ("flatten", "Flatten", .flatten(Flatten(start: 0, end: 2))),
       ("pixelshuffle", "PixelUnshuffle", .pixelShuffle(PixelShuffle(factor: 3, isInverse: true))),
       ("container", "Sequential", .sequential), ("container", "ModuleList", .container),
+      (
+        "instancenorm", "InstanceNorm3d",
+        .instanceNorm(InstanceNorm(rank: 3, features: 4, momentum: nil, isAffine: true))
+      ),
+      ("normalization", "RMSNorm", .rmsNorm(RMSNorm(normalizedShape: [4, 5]))),
+      ("normalization", "RMSNorm", .rmsNorm(RMSNorm(normalizedShape: [4], eps: 1e-6, isAffine: false))),
+      ("normalization", "LocalResponseNorm", .localResponseNorm(LocalResponseNorm(size: 5, alpha: 0.5, k: 2))),
+      ("activation", "GLU", .glu(axis: -1)),
+      (
+        "rnn", "LSTM",
+        .recurrent(
+          Recurrent(
+            .lstm, inputSize: 3, hiddenSize: 4, layers: 2, isBatchFirst: true, dropout: 0.25, isBidirectional: true,
+            projectionSize: 2))
+      ), ("rnn", "GRU", .recurrent(Recurrent(.gru, inputSize: 3, hiddenSize: 4, hasBias: false))),
+      ("rnn", "RNN", .recurrent(Recurrent(.rnnReLU, inputSize: 3, hiddenSize: 4))),
+      ("pooling", "LPPool2d", .powerPool(PowerPool(norm: 2, kernelSize: [2, 3], ceilMode: true))),
+      ("flatten", "Unflatten", .unflatten(Unflatten(axis: -1, sizes: [2, -1]))),
+      ("channelshuffle", "ChannelShuffle", .channelShuffle(groups: 2)),
+      ("fold", "Unfold", .unfold(Unfold(kernelSize: [2, 3], padding: [1, 0]))),
+      ("fold", "Fold", .unfold(Unfold(kernelSize: [2, 3], stride: [2, 1], outputSize: [8, 9]))),
+      ("sparse", "Embedding", .embedding(Embedding(count: 5, features: 3))),
+      ("sparse", "EmbeddingBag", .embedding(Embedding(count: 5, features: 3, mode: .max))),
+      ("linear", "Bilinear", .bilinear(Bilinear(firstFeatures: 2, secondFeatures: 3, outFeatures: 4))),
     ]
   }
 
@@ -90,6 +114,32 @@ import Testing
         "output_padding": .tuple([.int(0)]), "groups": .int(1), "padding_mode": .string("circular"),
         "_reversed_padding_repeated_twice": .tuple([.int(1), .int(1)]),
       ])
+  }
+
+  /// It keeps its eps alone; how many channels there are its buffers say.
+  @Test func frozenBatchNorms() throws {
+    var file = try checkpoint()
+    var norm = Module(
+      ClassName("torchvision.ops.misc", "FrozenBatchNorm2d"),
+      layer: .batchNorm(BatchNorm(rank: 2, features: 2, eps: 0.25, momentum: nil, isFrozen: true)))
+    for name in ["weight", "bias", "running_mean", "running_var"] { norm.buffers[name] = try Tensor([1, 2]) }
+    try file.updateModels { try $1.change { [norm] in $0.children = ["norm": norm] } }
+    let again = try #require(try rewritten(file)["norm"])
+    #expect(again.layer == norm.layer && again.attributes == ["eps": .double(0.25)])
+  }
+
+  /// Weights and the list of them from which a recurrent layer runs.
+  @Test func recurrentLayersListTheirWeights() throws {
+    var file = try checkpoint()
+    var rnn = module("rnn", "RNN", .recurrent(Recurrent(.rnnTanh, inputSize: 1, hiddenSize: 1, hasBias: false)))
+    for name in ["weight_ih_l0", "weight_hh_l0"] { rnn.parameters[name] = Parameter(try Tensor([1], [1, 1])) }
+    try file.updateModels { try $1.change { [rnn] in $0.children = ["rnn": rnn] } }
+    let again = try #require(try rewritten(file)["rnn"])
+    let names = [Attribute.string("weight_ih_l0"), .string("weight_hh_l0")]
+    #expect(again.attributes["_flat_weights_names"] == .list(names))
+    #expect(again.attributes["_all_weights"] == .list([.list(names)]))
+    let weights = again.parameters.values.map { Attribute.tensor(.init($0.tensor, requiresGrad: true)) }
+    #expect(again.attributes["_flat_weights"] == .list(weights))
   }
 
   @Test func aChangedLayer() throws {

@@ -69,6 +69,25 @@ import Testing
     }
   }
 
+  @Test func sequences() throws {
+    let (rnn, lstm) = (Operation.recurrence(Recurrence(.rnnTanh)), Operation.recurrence(Recurrence(.lstm)))
+    let biases = [[8], [8]]
+    let whole = [[5, 2, 3], [2, 2], [2, 2], [8, 3], [8, 2]] + biases
+    #expect(try types(lstm, whole).map(\.shape) == [[5, 2, 2], [2, 2], [2, 2]])
+    for (operation, shapes): (Operation, [[Int]]) in [
+      (lstm, Array(whole.dropLast())), (lstm, [[5, 2, 4]] + whole.dropFirst()),
+      (lstm, [[5, 3, 3]] + whole.dropFirst()),
+      (lstm, [[5, 2]] + whole.dropFirst()), (lstm, [[5, 2, 3], [2, 2], [2, 3]] + whole.dropFirst(3)),
+      (lstm, [[5, 2, 3], [2, 2], [2, 2], [6, 3], [8, 2]] + biases),
+      (rnn, [[1, 1, 1], [1, 0], [0, 1], [0, 0], [0], [0]]),
+      (rnn, [[1, 1, 1], [1, 1], [1, 1], [1, 1], [1], [2]]),
+      (.recurrence(Recurrence(.gru, isProjected: true)), [[1, 1, 1], [1, 1], [3, 1], [3, 1], [3], [3], [1, 1]]),
+      (.recurrence(Recurrence(.lstm, hasBias: false, isProjected: true)), Array(whole.dropLast(2)) + [[1, 2]]),
+    ] {
+      #expect(throws: ModelError.self, "\(operation) \(shapes)") { try types(operation, shapes) }
+    }
+  }
+
   @Test func windows() {
     for (operation, shapes): (Operation, [[Int]]) in [
       (.pool(Pool(.max, kernelSize: [4])), [[1, 1, 3]]), (.pool(Pool(.max, kernelSize: [2, 2])), [[3, 3]]),
@@ -94,6 +113,8 @@ import Testing
       (.reshape([.of(operand: 1, axis: 0)]), [[3]]),
       (.reshape([.of(operand: 0, axis: 0, divisor: 2), .inferred]), [[3]]),
       (.reshape([.element(operand: 1, index: 0)]), [[3], [1]]),
+      (.reshape([.axes(operand: 1, from: 0)]), [[3]]), (.reshape([.axes(operand: 0, from: 2)]), [[3]]),
+      (.reshape([.axes(operand: 0, from: 1, to: 0)]), [[3]]), (.expand([.axes(operand: 0, from: 0)]), [[3]]),
     ] {
       #expect(throws: ModelError.self, "\(operation) \(shapes)") { try types(operation, shapes) }
     }

@@ -32,6 +32,11 @@ extension ReferenceTests {
     "einsum ab,ab->": .einsum("ab,ab->"),
     "attention": .attention(scale: nil), "attention scale": .attention(scale: 0.25),
     "attention mask": .attention(scale: nil), "attention bool mask": .attention(scale: nil),
+    "rnn": .recurrence(Recurrence(.rnnTanh)),
+    "rnn relu without biases": .recurrence(Recurrence(.rnnReLU, hasBias: false)),
+    "gru": .recurrence(Recurrence(.gru)), "gru reversed": .recurrence(Recurrence(.gru, isReversed: true)),
+    "lstm": .recurrence(Recurrence(.lstm)), "lstm reversed": .recurrence(Recurrence(.lstm, isReversed: true)),
+    "lstm projected": .recurrence(Recurrence(.lstm, hasBias: false, isProjected: true)),
   ]
 
   static let norms: [String: Operation] = [
@@ -41,6 +46,7 @@ extension ReferenceTests {
     "batchnorm1d training": .batchNorm(.training(momentum: 0.1), eps: 1e-3),
     "batchnorm momentum": .batchNorm(.inference, eps: 1e-3),
     "batchnorm momentum training": .batchNorm(.training(momentum: 0.75), eps: 1e-3),
+    "batchnorm cumulative training": .batchNorm(.training(momentum: nil), eps: 1e-5),
     "layernorm": .layerNorm(axes: 1, eps: 1e-6), "layernorm axes": .layerNorm(axes: 2, eps: 1e-5),
     "rmsnorm": .rmsNorm(axes: 1, eps: 1e-4), "rmsnorm eps": .rmsNorm(axes: 1, eps: nil),
     "groupnorm": .groupNorm(groups: 3, eps: 1e-4), "instancenorm": .groupNorm(groups: 2, eps: 1e-5),
@@ -118,7 +124,12 @@ extension ReferenceTests {
     "gather": .gather(axis: 1, batchAxes: 0), "gather batch": .gather(axis: 1, batchAxes: 1),
     "gather last of batch": .gather(axis: 2, batchAxes: 1),
     "flatten": .flatten(Flatten(start: 1, end: 2)),
-    "reshape": .reshape([.fixed(3), .inferred]), "permute": .permute([2, 0, 1]),
+    "reshape": .reshape([.fixed(3), .inferred]),
+    "reshape axes": .reshape(
+      [.axes(operand: 0, from: 0, to: 1), .fixed(2), .inferred, .axes(operand: 0, from: 2)]),
+    "reshape axes before": .reshape(
+      [.axes(operand: 0, from: 0, to: -2), .inferred, .fixed(1), .axes(operand: 0, from: -1)]),
+    "reshape axes of another": .reshape([.axes(operand: 1, from: 0)]), "permute": .permute([2, 0, 1]),
     "expand": .expand([.fixed(2), .fixed(3), .fixed(4)]), "coordinates": .coordinates(axis: 1), "shape": .shape,
   ]
 }

@@ -71,6 +71,10 @@ struct ForwardCall {
     }
   }
 
+  /// The shape of a value, for the inputs that the graph is traced for: it then holds for them alone.
+  /// - Throws: `ModelError` where it is traced for every size.
+  func shape(of value: Value) throws -> [Int] { try tracer.shape(of: value, for: module, path) }
+
   // MARK: Weights
 
   /// A parameter or buffer of the module itself; nil where it has none of that name.
@@ -124,6 +128,12 @@ struct ForwardCall {
     let outputs = try body(ForwardCall(tracer: tracer, module: module, path: path, scope: scope))
     tracer.graph.leave(scope, outputs: outputs)
     return outputs
+  }
+
+  /// Notes that a child is no part of the graph, where there is one.
+  func omit(_ child: String, _ reason: String) {
+    guard let module = module[child] else { return }
+    tracer.graph.omit(path(of: child), className: module.className, reason: reason)
   }
 
   // MARK: Operations

@@ -12,7 +12,17 @@ extension Graph {
   /// - Throws: `ModelError` that names the classes whose forward is not known, a child that a known forward never
   ///   calls, or what does not fit together.
   public init(_ module: Module, mode: Mode = .inference, inputCount: Int = 1) throws {
-    let tracer = ForwardTracer(mode)
+    try self.init(module, ForwardTracer(mode), inputCount)
+  }
+
+  /// The graph for inputs of the given types, which forwards may ask for: windows that are shifted where the picture is
+  /// larger than one, for example.
+  /// - Throws: as above, and for what does not fit the inputs.
+  public init(_ module: Module, inputs: [TensorType], mode: Mode = .inference) throws {
+    try self.init(module, ForwardTracer(mode, inputs: inputs), inputs.count)
+  }
+
+  private init(_ module: Module, _ tracer: ForwardTracer, _ inputCount: Int) throws {
     do { try tracer.trace(module, inputCount: inputCount) } catch let error as ModelError {
       // What does not fit may be the fault of a class that is not known.
       throw tracer.refusal ?? error
@@ -30,12 +40,34 @@ final class ForwardTracer {
   /// The modules whose forward is not known: each is a single node here.
   private(set) var unknown: [(path: String, module: Module)] = []
   private var depth = 0
+  /// Whether a forward asked for a shape that is not known.
+  private(set) var lacksShapes = false
+  private let inputTypes: [TensorType]?
+  private var inference: TypeInference?
   /// Where each module that was called, or whose parameters were taken, stood first.
   private var homes: [Identity: String] = [:]
   /// The first path of each parameter.
   private var parameterPaths: [Identity: String] = [:]
 
-  init(_ mode: Graph.Mode) { self.mode = mode }
+  init(_ mode: Graph.Mode, inputs: [TensorType]? = nil) {
+    self.mode = mode
+    inputTypes = inputs
+    inference = inputs.map { TypeInference($0) }
+  }
+
+  /// The shape of a value; the graph then holds for these inputs alone.
+  func shape(of value: Graph.Value, for module: Module, _ path: String) throws -> [Int] {
+    guard inference != nil, let inputTypes else {
+      lacksShapes = true
+      throw ModelError(
+        .unsupported,
+        "what \(module.className) computes depends on the size of its input", subject: path.isEmpty ? nil : path,
+        advice: "trace it for inputs of a size")
+    }
+    graph.inputShapes = inputTypes.map(\.shape)
+    try inference?.extend(over: graph)
+    return inference?.inferred[value].shape ?? []
+  }
 
   /// Traces a module; those of unknown classes become single nodes.
   func trace(_ module: Module, path: String = "", inputCount: Int = 1) throws {
@@ -101,6 +133,7 @@ final class ForwardTracer {
     case .some(let other) where !other.isEmpty: return nil
     default: break
     }
+    if case .batchNorm(let norm) = module.layer, norm.isFrozen { return (.ownLayer, true) }
     guard module.className.isTorchModule else { return known() }
     switch module.layer {
     case .sequential: return Self.isRouted(module) ? nil : (.sequential, false)
@@ -149,6 +182,26 @@ final class ForwardTracer {
       }
     }
   }
+
+  /// The outermost modules inside a module that were not called.
+  func uncalled(in module: Module, _ path: String) -> [(path: String, module: Module)] {
+    var found: [(path: String, module: Module)] = []
+    var seen: Set<Identity> = []
+    func walk(_ module: Module, _ path: String) {
+      for (name, child) in module.children where seen.insert(child.identity).inserted {
+        let path = path.isEmpty ? name : "\(path).\(name)"
+        if homes[child.identity] == nil && !isContainer(child) {
+          found.append((path, child))
+        } else {
+          walk(child, path)
+        }
+      }
+    }
+    walk(module, path)
+    return found
+  }
+
+  private func isContainer(_ module: Module) -> Bool { if case .container = module.layer { true } else { false } }
 
   /// The part of a module that has parameters and was not called; nil where it took part.
   private func uncalled(_ module: Module, _ name: String) -> String? {

@@ -5,7 +5,12 @@ extension ForwardCall {
   /// What a layer computes, with the module's weights and the numbers among its attributes.
   /// - Throws: `ModelError` for what the layer needs and the module lacks, and for containers and unknown classes.
   func compute(_ layer: Layer, _ inputs: [Value]) throws -> [Value] {
-    if case .multiheadAttention(let attention) = layer { return [try self.attention(attention, inputs)] }
+    switch layer {
+    case .multiheadAttention(let attention): return [try self.attention(attention, inputs)]
+    case .recurrent(let recurrent): return try self.recurrent(recurrent, inputs)
+    case .bilinear(let bilinear): return [try self.bilinear(bilinear, inputs)]
+    default: break
+    }
     let x = try only(inputs)
     switch layer {
     case .convolution(let convolution): return [try self.convolution(convolution, x)]
@@ -16,7 +21,7 @@ extension ForwardCall {
       return [try emit(.groupNorm(groups: norm.groups, eps: norm.eps), [x] + optional("weight", "bias"))]
     case .activation(let activation): return [try activate(activation.kind, x)]
     case .softmax(let softmax): return [try self.softmax(softmax, x)]
-    case .multiheadAttention: return []
+    case .multiheadAttention, .recurrent, .bilinear: return []
     case .dropout: return [try dropout(x)]
     case .pool(var pool):
       if isTrue("return_indices") { throw missing("return_indices") }
@@ -29,6 +34,16 @@ extension ForwardCall {
     case .pad(let padding): return [try pad(padding, x)]
     case .flatten(let flatten): return [try emit(.flatten(flatten), x)]
     case .pixelShuffle(let shuffle): return [try emit(.pixelShuffle(shuffle), x)]
+    case .instanceNorm(let norm): return [try instanceNorm(norm, x)]
+    case .rmsNorm(let norm):
+      return [try emit(.rmsNorm(axes: norm.normalizedShape.count, eps: norm.eps), [x] + optional("weight"))]
+    case .localResponseNorm(let norm): return [try localResponseNorm(norm, x)]
+    case .glu(let axis): return [try glu(x, axis: axis)]
+    case .powerPool(let pool): return [try powerPool(pool, x)]
+    case .unflatten(let unflatten): return [try self.unflatten(unflatten, x)]
+    case .channelShuffle(let groups): return [try channelShuffle(x, groups: groups)]
+    case .unfold(let unfold): return [try self.unfold(unfold, x)]
+    case .embedding(let embedding): return [try embed(embedding, x)]
     case .identity: return [x]
     case .sequential, .container, .opaque:
       throw ModelError(.unsupported, "the forward of \(module.className) is not known", subject: path)
@@ -36,7 +51,7 @@ extension ForwardCall {
   }
 
   /// The weights of these names that the module has.
-  private func optional(_ names: String...) -> [Value] { names.compactMap { optionalWeight($0) } }
+  func optional(_ names: String...) -> [Value] { names.compactMap { optionalWeight($0) } }
 
   // MARK: Products and normalisation
 
@@ -86,21 +101,24 @@ extension ForwardCall {
       x, optionalWeight("weight") ?? each(1), optionalWeight("bias") ?? each(0), mean ?? each(0), variance ?? each(1),
     ]
     // Without running statistics the batch's own are used in evaluation too.
-    guard isTraining || mean == nil || variance == nil else {
+    guard mean == nil || variance == nil || (isTraining && !norm.isFrozen) else {
       return try emit(.batchNorm(.inference, eps: norm.eps), operands)
     }
-    let results = try emitAll(.batchNorm(.training(momentum: norm.momentum), eps: norm.eps), operands)
+    let batches = optionalWeight("num_batches_tracked")
+    // All batches alike, where they are counted; where they are not, the running statistics stay.
+    let isCumulative = isTraining && norm.momentum == nil && batches != nil
+    let results = try emitAll(
+      .batchNorm(.training(momentum: isCumulative ? nil : norm.momentum ?? 0), eps: norm.eps),
+      operands + (isCumulative ? [batches].compactMap { $0 } : []))
     if isTraining {
       try update("running_mean", to: results[1])
       try update("running_var", to: results[2])
-      if let batches = optionalWeight("num_batches_tracked") {
-        try update("num_batches_tracked", to: add(batches, constant(integers: [1], [])))
-      }
+      if let batches { try update("num_batches_tracked", to: add(batches, constant(integers: [1], []))) }
     }
     return results[0]
   }
 
-  private func update(_ name: String, to value: Value) throws {
+  func update(_ name: String, to value: Value) throws {
     guard let buffer = optionalWeight(name), case .weight(let path) = tracer.graph.definitions[buffer.index] else {
       return
     }
@@ -224,6 +242,12 @@ extension ForwardCall {
       case .size(let size): .size(size)
       case .scale(let factors): .scale(factors)
       }
+    // Coordinates then go by the rounded sizes.
+    if isTrue("recompute_scale_factor"), case .scale(let factors) = target,
+      !factors.allSatisfy({ $0 == $0.rounded() })
+    {
+      throw missing("recompute_scale_factor")
+    }
     return Resize(target, mode: mode, alignsCorners: isTrue("align_corners"))
   }
 

@@ -6,7 +6,7 @@ extension Forward {
     torchvisionOps, torchvisionResNet, torchvisionVGG, torchvisionSqueezeNet, torchvisionDenseNet,
     torchvisionMobileNet, torchvisionEfficientNet, torchvisionRegNet, torchvisionShuffleNet, torchvisionMNASNet,
     torchvisionInception, torchvisionGoogLeNet, torchvisionConvNeXt, torchvisionSegmentation,
-    torchvisionVideo, torchvisionViT, torchvisionMaxViT,
+    torchvisionVideo, torchvisionViT, torchvisionMaxViT, torchvisionSwin, torchvisionDetection, torchvisionQuantization,
   ]
 
   /// `torchvision.ops`.

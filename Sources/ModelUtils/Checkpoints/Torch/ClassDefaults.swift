@@ -34,17 +34,29 @@ enum ClassDefaults {
     "RReLU": ["lower": .double(1.0 / 8), "upper": .double(1.0 / 3)],
     "Softplus": ["beta": .double(1), "threshold": .double(20)],
     "Threshold": ["threshold": .double(0), "value": .double(0)],
+    "Embedding": [
+      "padding_idx": .none, "max_norm": .none, "norm_type": .double(2), "scale_grad_by_freq": .bool(false),
+      "sparse": .bool(false),
+    ],
+    "EmbeddingBag": [
+      "max_norm": .none, "norm_type": .double(2), "scale_grad_by_freq": .bool(false), "padding_idx": .none,
+      "sparse": .bool(false), "include_last_offset": .bool(false),
+    ],
   ]
 
   /// The names under which a layer looks for its parameters and buffers: None stands where one is absent.
   static func tensorNames(of layer: Layer) -> (parameters: [String], buffers: [String]) {
     switch layer {
-    case .convolution, .linear, .layerNorm, .groupNorm: (["weight", "bias"], [])
-    case .batchNorm: (["weight", "bias"], ["running_mean", "running_var", "num_batches_tracked"])
+    case .convolution, .linear, .layerNorm, .groupNorm, .bilinear: (["weight", "bias"], [])
+    case .batchNorm(let norm) where norm.isFrozen: ([], ["weight", "bias", "running_mean", "running_var"])
+    case .rmsNorm, .embedding: (["weight"], [])
+    case .recurrent(let recurrent): (recurrent.suffixes.flatMap(recurrent.weightNames), [])
+    case .batchNorm, .instanceNorm: (["weight", "bias"], ["running_mean", "running_var", "num_batches_tracked"])
     case .multiheadAttention:
       (["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_bias"], [])
-    case .activation, .softmax, .dropout, .pool, .adaptivePool, .upsample, .pad, .flatten, .pixelShuffle, .identity,
-      .sequential, .container, .opaque:
+    case .activation, .softmax, .dropout, .pool, .adaptivePool, .upsample, .pad, .flatten, .pixelShuffle,
+      .localResponseNorm, .glu, .powerPool, .unflatten, .channelShuffle, .unfold, .identity, .sequential, .container,
+      .opaque:
       ([], [])
     }
   }

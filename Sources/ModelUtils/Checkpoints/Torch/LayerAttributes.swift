@@ -59,6 +59,7 @@ enum LayerAttributes {
   private static func table(_ layer: Layer) -> Table {
     switch layer {
     case .convolution(let layer): return convolution(layer)
+    case .batchNorm(let norm) where norm.isFrozen: return ["eps": .double(norm.eps)]
     case .batchNorm(let norm):
       return [
         "num_features": .int(norm.features), "eps": .double(norm.eps),
@@ -89,6 +90,17 @@ enum LayerAttributes {
     case .flatten(let flatten): return ["start_dim": .int(flatten.start), "end_dim": .int(flatten.end)]
     case .pixelShuffle(let shuffle):
       return [shuffle.isInverse ? "downscale_factor" : "upscale_factor": .int(shuffle.factor)]
+    case .instanceNorm(let norm): return FurtherLayers.attributes(of: norm)
+    case .rmsNorm(let norm): return FurtherLayers.attributes(of: norm)
+    case .localResponseNorm(let norm): return FurtherLayers.attributes(of: norm)
+    case .glu(let axis): return ["dim": .int(axis)]
+    case .recurrent(let recurrent): return FurtherLayers.attributes(of: recurrent)
+    case .powerPool(let pool): return FurtherLayers.attributes(of: pool)
+    case .unflatten(let unflatten): return ["dim": .int(unflatten.axis), "unflattened_size": ints(unflatten.sizes)]
+    case .channelShuffle(let groups): return ["groups": .int(groups)]
+    case .unfold(let unfold): return FurtherLayers.attributes(of: unfold)
+    case .embedding(let embedding): return FurtherLayers.attributes(of: embedding)
+    case .bilinear(let bilinear): return FurtherLayers.attributes(of: bilinear)
     case .dropout, .identity, .sequential, .container, .opaque: return [:]
     }
   }

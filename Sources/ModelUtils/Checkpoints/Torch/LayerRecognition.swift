@@ -7,7 +7,8 @@ enum LayerRecognition {
     // Whatever the class, only PyTorch's own convolutions have these ten attributes: a subclass computes a convolution
     // too, though perhaps not that alone.
     if let convolution = convolution(module) { return .convolution(convolution) }
-    if name.isTorchModule { return torchLayer(module) ?? .opaque }
+    if name.isTorchModule { return torchLayer(module) ?? FurtherLayers.layer(of: module) ?? .opaque }
+    if let norm = FurtherLayers.frozenBatchNorm(module) { return norm }
     if name.description == "torchvision.models.convnext.LayerNorm2d" {
       return layerNorm(module, isChannelsFirst: true) ?? .opaque
     }

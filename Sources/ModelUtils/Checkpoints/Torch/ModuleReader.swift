@@ -185,6 +185,11 @@ struct ModuleReader {
       {
         return .boundMethod(method)
       }
+      if function.description == "torch.Size", let arguments = graph.tuple(call.arguments), arguments.count == 1,
+        let sizes = graph.tuple(arguments[0])
+      {
+        return .tuple(sizes.map { attribute($0, of: owner, depth: depth + 1) })
+      }
       return .opaque((graph.objectClass(reference) ?? function).description)
     }
   }

@@ -149,6 +149,9 @@ struct ModuleUpdate {
     }
     addAbsent(names.parameters, to: &parameters, original.map { Set($0.parameters.keys) })
     arrange(parameters, "_parameters", of: reference) { original?.parameters[$0] != nil }
+    if case .recurrent(let recurrent) = module.layer, parameters != oldParameters || original == nil {
+      listWeights(recurrent.suffixes.flatMap(recurrent.weightNames).map { parameters[$0] }, of: reference)
+    }
 
     let oldBuffers = existing("_buffers")
     var buffers: OrderedDictionary<String, PickleGraph.Reference> = [:]
@@ -158,6 +161,13 @@ struct ModuleUpdate {
     }
     addAbsent(names.buffers, to: &buffers, original.map { Set($0.buffers.keys) })
     arrange(buffers, "_buffers", of: reference) { original?.buffers[$0] != nil }
+  }
+
+  /// The forward of a recurrent layer takes its weights from a list.
+  private mutating func listWeights(_ weights: [PickleGraph.Reference?], of reference: PickleGraph.Reference) {
+    guard let state = graph.stateDictionary(reference) else { return }
+    let none = graph.add(.none)
+    graph.change(["_flat_weights": graph.add(.list(weights.map { $0 ?? none }))], of: state)
   }
 
   /// PyTorch's classes look for the tensors that they can have: None for those that were taken away, or that a new

@@ -1,5 +1,5 @@
 /// A model as the operations that it runs, in execution order: flat, self-contained, and the same for every size of
-/// input.
+/// input, but where a forward asks for the size (`inputShapes`).
 ///
 /// Every value is defined once. The graph computes without the module tree that it came from: it holds the weights,
 /// which share their storage with the tree's, and `Module.setWeights(of:)` hands changed ones back.
@@ -65,6 +65,19 @@ public struct Graph: Sendable {
   /// What weights become in one run in training: running statistics, by their paths.
   public private(set) var updates: OrderedDictionary<String, Value> = [:]
 
+  /// A part of a model that is not in the graph.
+  public struct Omission: Sendable, Hashable, Codable {
+    /// The dotted path of the module.
+    public let path: String
+    public let className: String
+    public let reason: String
+  }
+
+  /// What the model does besides, such as suppressing boxes that overlap.
+  public private(set) var omissions: [Omission] = []
+  /// The shapes of the inputs for which alone it holds; nil where it holds for all.
+  public package(set) var inputShapes: [[Int]]?
+
   private var weightValues: [String: Value] = [:]
   private var takenOperands = 0
 
@@ -96,6 +109,11 @@ public struct Graph: Sendable {
   }
 
   package mutating func constant(_ tensor: Tensor) -> Value { define(.constant(tensor)) }
+
+  /// Notes a module that the graph leaves out.
+  package mutating func omit(_ path: String, className: ClassName, reason: String) {
+    omissions.append(Omission(path: path, className: className.description, reason: reason))
+  }
 
   /// Notes what a weight becomes in a run.
   package mutating func update(_ path: String, to value: Value) { updates[path] = value }

@@ -8,63 +8,84 @@ public struct InferredTypes: Sendable {
   public subscript(value: Graph.Value) -> TensorType { types[value.index] }
 }
 
-extension Graph {
-  /// The types of all values for inputs of the given types.
+/// Infers the types of a graph's values, also of one that still grows.
+package struct TypeInference {
+  package private(set) var inferred = InferredTypes()
+  private var remaining: ArraySlice<TensorType>
+
+  package init(_ inputTypes: [TensorType]) { remaining = inputTypes[...] }
+
+  /// Goes on with what the graph has defined since the last time.
   /// - Throws: `ModelError` naming the module that cannot take what comes to it.
-  public func types(of inputTypes: [TensorType]) throws -> InferredTypes {
-    guard inputTypes.count == inputs.count else {
-      throw ModelError(.mismatch, "takes \(inputs.count) inputs, not \(inputTypes.count)")
-    }
-    var inferred = InferredTypes()
-    inferred.types.reserveCapacity(definitions.count)
-    var remaining = inputTypes[...]
-    for (index, definition) in definitions.enumerated() {
-      switch definition {
+  package mutating func extend(over graph: Graph) throws {
+    while inferred.types.count < graph.definitions.count {
+      let index = inferred.types.count
+      switch graph.definitions[index] {
       case .input:
         guard let type = remaining.popFirst() else { throw ModelError(.mismatch, "has more inputs than it says") }
         _ = try Shape.checked(type.shape)
         inferred.types.append(type)
       case .weight(let path):
-        guard let tensor = weights[path]?.tensor else { throw ModelError(.missing, "is missing", subject: path) }
+        guard let tensor = graph.weights[path]?.tensor else { throw ModelError(.missing, "is missing", subject: path) }
         inferred.types.append(TensorType(tensor.dtype, try Shape.checked(tensor.shape)))
       case .constant(let tensor):
         inferred.types.append(TensorType(tensor.dtype, try Shape.checked(tensor.shape)))
         if tensor.dtype.isInteger, tensor.count <= Inference.knownLimit {
-          inferred.known[Value(index: index)] = try tensor.integers()
+          inferred.known[Graph.Value(index: index)] = try tensor.integers()
         }
-      case .result(let node, let position):
-        // The results of a node stand together.
-        if position == 0 { try infer(nodes[node], &inferred) }
+      // The results of a node stand together.
+      case .result(let node, _): try infer(graph.nodes[node], graph)
       }
     }
-    return inferred
   }
 
-  private func infer(_ node: Node, _ inferred: inout InferredTypes) throws {
+  private mutating func infer(_ node: Graph.Node, _ graph: Graph) throws {
     let operands = node.operands.map { inferred.types[$0.index] }
     let known = node.operands.map { inferred.known[$0] }
+    let scope = graph.scopes[node.scope]
     do {
+      try scope.layer?.check(scope.inputs.map { inferred.types[$0.index] })
       let results = try Inference.types(of: node.operation, operands, known)
       guard results.count == node.results.count else {
         throw ModelError(.mismatch, "gives \(results.count) results, not \(node.results.count)")
       }
-      for type in results {
-        _ = try Shape.checked(type.shape)
-        inferred.types.append(type)
-      }
-      if case .shape = node.operation {
-        inferred.known[node.results[0]] = operands[0].shape
-      } else if !known.isEmpty, known.allSatisfy({ $0 != nil }),
-        results.allSatisfy({ $0.dtype.isInteger && Shape.count($0.shape) <= Inference.knownLimit })
-      {
-        let arrays = zip(operands, known).map { ReferenceArray($0, $1.map { $0.map(Double.init) } ?? []) }
-        for (value, array) in zip(node.results, try Reference.compute(node.operation, arrays, results)) {
-          inferred.known[value] = array.values.map { Int(exactly: $0) ?? 0 }
-        }
-      }
+      let arrays = try self.known(node.operation, operands, known, results)
+      inferred.types += results
+      for (value, elements) in zip(node.results, arrays) { inferred.known[value] = elements }
     } catch let error as ModelError {
-      throw error.about(scopes[node.scope].path)
+      throw error.about(scope.path)
     }
+  }
+
+  /// The elements of small whole-numbered results of operands whose elements are known.
+  private func known(
+    _ operation: Operation, _ operands: [TensorType], _ known: [[Int]?], _ results: [TensorType]
+  ) throws -> [[Int]] {
+    if case .shape = operation { return [operands[0].shape] }
+    let counts = try results.map { Shape.count(try Shape.checked($0.shape)) }
+    guard !known.isEmpty, known.allSatisfy({ $0 != nil }), results.allSatisfy(\.dtype.isInteger),
+      counts.allSatisfy({ $0 <= Inference.knownLimit })
+    else { return [] }
+    let arrays = zip(operands, known).map { ReferenceArray($0, $1.map { $0.map(Double.init) } ?? []) }
+    return try Reference.compute(operation, arrays, results).map { $0.values.map { Int(exactly: $0) ?? 0 } }
+  }
+}
+
+extension Graph {
+  /// The types of all values for inputs of the given types.
+  /// - Throws: `ModelError` naming the module that cannot take what comes to it, and for other shapes than those that
+  ///   the graph was traced for, where it depends on them.
+  public func types(of inputTypes: [TensorType]) throws -> InferredTypes {
+    guard inputTypes.count == inputs.count else {
+      throw ModelError(.mismatch, "takes \(inputs.count) inputs, not \(inputTypes.count)")
+    }
+    if let inputShapes, inputTypes.map(\.shape) != inputShapes {
+      let shapes = inputShapes.map(\.description).joined(separator: ", ")
+      throw ModelError(.mismatch, "the graph was traced for inputs \(shapes)", advice: "trace it anew for another size")
+    }
+    var inference = TypeInference(inputTypes)
+    try inference.extend(over: self)
+    return inference.inferred
   }
 
   /// The shape of every value for float32 inputs of the given shapes, such as [1, 3, 640, 640].
@@ -91,6 +112,7 @@ enum Inference {
     case .einsum(let equation):
       return [TensorType(.promoted(operands), try Einsum(equation, operands.map(\.shape)).outputShape)]
     case .attention: return [try attention(operands)]
+    case .recurrence(let recurrence): return try self.recurrence(recurrence, operands)
     case .batchNorm(let mode, _): return try batchNorm(mode, operands)
     case .layerNorm(let axes, _), .rmsNorm(let axes, _): return [try layerNorm(axes, operands)]
     case .groupNorm(let groups, _): return [try groupNorm(groups, operands)]

@@ -120,7 +120,18 @@ extension Inference {
         throw ModelError(.unsupported, "a size depends on what is computed")
       }
       return values[index]
+    case .axes: throw ModelError(.mismatch, "takes several axes where one is asked for")
     }
+  }
+
+  /// The axes of an operand from one on up to another.
+  private static func axes(_ operand: Int, _ start: Int, _ end: Int?, _ shapes: [[Int]]) throws -> ArraySlice<Int> {
+    guard shapes.indices.contains(operand) else { throw ModelError(.mismatch, "has no such input") }
+    let rank = shapes[operand].count
+    func bound(_ axis: Int) throws -> Int { axis == rank ? rank : try Shape.axis(axis, rank) }
+    let (lower, upper) = (try bound(start), try end.map(bound) ?? rank)
+    guard lower <= upper else { throw ModelError(.mismatch, "axis \(start) comes behind axis \(end ?? rank)") }
+    return shapes[operand][lower..<upper]
   }
 
   static func reshaped(_ shapes: [[Int]], _ extents: [Extent], _ known: [[Int]?]) throws -> [Int] {
@@ -128,6 +139,10 @@ extension Inference {
     var output: [Int] = []
     var open: Int?
     for extent in extents {
+      if case .axes(let operand, let start, let end) = extent {
+        output += try axes(operand, start, end, shapes)
+        continue
+      }
       var size = 1
       if extent != .inferred { size = try self.extent(extent, shapes, known) }
       if extent == .inferred || size == -1 {

@@ -87,11 +87,13 @@ extension Inference {
   }
 
   static func batchNorm(_ mode: BatchNormMode, _ operands: [TensorType]) throws -> [TensorType] {
-    guard operands.count == 5, operands[0].shape.count >= 2 else {
+    guard (5...6).contains(operands.count), operands[0].shape.count >= 2 else {
       throw ModelError(.mismatch, "takes an input of two axes or more")
     }
     let features = operands[1].shape
-    guard features.count == 1, operands.dropFirst(2).allSatisfy({ $0.shape == features }) else {
+    guard features.count == 1, operands[2..<5].allSatisfy({ $0.shape == features }),
+      operands.dropFirst(5).allSatisfy(\.shape.isEmpty)
+    else {
       throw ModelError(.malformed, "its configuration is no valid one")
     }
     guard operands[0].shape[1] == features[0] else {

@@ -17,6 +17,10 @@ public enum Operation: Sendable, Hashable {
   /// Queries […, length, features], keys, values and perhaps a mask that is added to the scores (bool: that keeps them):
   /// `scaled_dot_product_attention`. The scale is 1/√features where it is nil.
   case attention(scale: Double?)
+  /// One layer of an RNN, LSTM or GRU in one direction. Input [length, batch, in], state [batch, out] (an LSTM's cell
+  /// [batch, hidden] behind it), weights [gates · hidden, in] and [gates · hidden, out], perhaps two biases, perhaps a
+  /// projection [out, hidden]. Gives all states [length, batch, out], the last, and an LSTM's last cell.
+  case recurrence(Recurrence)
 
   // MARK: Normalisation
 
@@ -99,6 +103,7 @@ public enum Operation: Sendable, Hashable {
     switch self {
     case .batchNorm(.training, _): 3
     case .topK: 2
+    case .recurrence(let recurrence): recurrence.kind == .lstm ? 3 : 2
     case .split(_, .sizes(let sizes)): sizes.count
     case .split(_, .equal(let count)): count
     case .split(_, .extents(let extents)): extents.count
@@ -125,11 +130,13 @@ public enum Extent: Sendable, Hashable {
   case of(operand: Int, axis: Int, multiple: Int = 1, divisor: Int = 1)
   /// An element of an operand whose value is known beforehand.
   case element(operand: Int, index: Int)
+  /// In a reshape all axes of an operand from one on up to another (nil: the last), however many there are.
+  case axes(operand: Int, from: Int, to: Int? = nil)
 }
 
 public enum BatchNormMode: Sendable, Hashable {
   case inference
-  /// By the batch's statistics; a momentum of nil averages all batches alike.
+  /// By the batch's statistics; a momentum of nil averages all batches alike, whose number is a sixth operand.
   case training(momentum: Double?)
 }
 
@@ -218,4 +225,24 @@ public struct Dropout: Sendable, Hashable {
     self.probability = probability
     self.unit = unit
   }
+}
+
+/// How a layer of an RNN, LSTM or GRU runs.
+public struct Recurrence: Sendable, Hashable {
+  public var kind: Recurrent.Kind
+  /// Whether it begins at the end.
+  public var isReversed: Bool
+  public var hasBias: Bool
+  /// Whether an LSTM's states are projected to fewer features.
+  public var isProjected: Bool
+
+  public init(_ kind: Recurrent.Kind, isReversed: Bool = false, hasBias: Bool = true, isProjected: Bool = false) {
+    self.kind = kind
+    self.isReversed = isReversed
+    self.hasBias = hasBias
+    self.isProjected = isProjected
+  }
+
+  /// How many operands it takes.
+  var operandCount: Int { 4 + (kind == .lstm ? 1 : 0) + (hasBias ? 2 : 0) + (isProjected ? 1 : 0) }
 }

@@ -17,6 +17,7 @@ public enum Reference {
     case .matrixProduct: results = [matrixProduct(operands, type)]
     case .einsum(let equation): results = [try einsum(equation, operands, type)]
     case .attention(let scale): results = [attention(scale: scale, operands)]
+    case .recurrence(let recurrence): results = self.recurrence(recurrence, operands)
     case .batchNorm(.inference, let eps): results = [batchNorm(eps: eps, operands)]
     case .batchNorm(.training(let momentum), let eps):
       results = try batchNormInTraining(momentum: momentum, eps: eps, operands)

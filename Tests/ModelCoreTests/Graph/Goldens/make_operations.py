@@ -232,3 +232,39 @@ call("shape", lambda x: torch.tensor(x.shape), numbers(2, 0, 5))
 for rank in range(1, 5):
     call(f"softmax implicit {rank}", lambda x: F.softmax(x, None), numbers(*(2, 3, 2, 2)[:rank]))
 call("flatten", lambda x: x.flatten(1, 2), numbers(2, 3, 2, 2))
+
+# Sequences, and what came later: numbers of their own, so that those above stay.
+
+torch.manual_seed(1)
+
+
+def recurrent(name, network, operands, reversed=False):
+    """One direction of one layer as torch's own network gives it: all states, the last, and an LSTM's last cell."""
+    x, *states = operands
+    weights = list(network.double()._flat_weights)[len(network._flat_weights) // 2 if reversed else 0 :]
+    with torch.no_grad():
+        for weight in network._flat_weights:
+            weight.copy_(numbers(*weight.shape))
+        given = [torch.stack([state] * (2 if reversed else 1)) for state in states]
+        y, last = network(x, tuple(given) if len(given) > 1 else given[0])
+    last = last if isinstance(last, tuple) else (last,)
+    width = last[0].shape[-1]
+    case(name, [x, *states, *(weight.detach() for weight in weights)], [y[..., -width:], *(h[-1] for h in last)])
+
+
+recurrent("rnn", nn.RNN(3, 4), [numbers(5, 2, 3), numbers(2, 4)])
+recurrent("rnn relu without biases", nn.RNN(3, 2, nonlinearity="relu", bias=False), [numbers(3, 1, 3), numbers(1, 2)])
+recurrent("gru", nn.GRU(3, 4), [numbers(4, 2, 3), numbers(2, 4)])
+recurrent("gru reversed", nn.GRU(2, 3, bidirectional=True), [numbers(4, 2, 2), numbers(2, 3)], reversed=True)
+recurrent("lstm", nn.LSTM(3, 4), [numbers(4, 2, 3), numbers(2, 4), numbers(2, 4)])
+recurrent("lstm reversed", nn.LSTM(2, 3, bidirectional=True), [numbers(4, 2, 2), numbers(2, 3), numbers(2, 3)], reversed=True)
+recurrent("lstm projected", nn.LSTM(3, 4, bias=False, proj_size=2), [numbers(3, 2, 3), numbers(2, 2), numbers(2, 4)])
+x, w, b, mean = numbers(3, 2, 4), numbers(2), numbers(2), numbers(2)
+variance = numbers(2, low=0.5, high=3)
+norm = nn.BatchNorm1d(2, momentum=None).double()
+norm.load_state_dict({"weight": w, "bias": b, "running_mean": mean, "running_var": variance, "num_batches_tracked": torch.tensor(4)})
+y = norm(x).detach()
+case("batchnorm cumulative training", [x, w, b, mean, variance, torch.tensor(4)], [y, norm.running_mean, norm.running_var])
+call("reshape axes", lambda x: x.unflatten(1, (2, -1)), numbers(2, 6, 3))
+call("reshape axes before", lambda x: x.unflatten(-2, (-1, 1)), numbers(2, 4, 3))
+call("reshape axes of another", lambda x, y: x.view_as(y), numbers(4, 6), numbers(2, 2, 3, 2))

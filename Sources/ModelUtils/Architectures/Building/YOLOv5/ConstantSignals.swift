@@ -78,7 +78,8 @@ struct ConstantSignals {
     case .adaptivePool, .pad(_, .constant(0)), .pixelShuffle, .slice, .split, .gather, .expand, .reduce, .convert,
       .prelu:
       return input.isZero ? .zero : .unknown
-    case .matrixProduct, .einsum, .layerNorm, .rmsNorm, .groupNorm, .softmax, .compare, .select, .argmax, .topK, .pad,
+    case .matrixProduct, .einsum, .recurrence, .layerNorm, .rmsNorm, .groupNorm, .softmax, .compare, .select, .argmax,
+      .topK, .pad,
       .gridSample, .coordinates, .shape, .other:
       return .unknown
     }
