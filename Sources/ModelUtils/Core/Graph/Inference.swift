@@ -126,6 +126,8 @@ enum Inference {
       return same(try pool.outputShape(of: first.shape))
     case .resize(let resize): return same(try resize.outputShape(of: operands.map(\.shape)))
     case .pad(let margins, let mode): return same(try padded(first.shape, margins, mode))
+    case .samePad(let padding):
+      return same(try padded(first.shape, padding.margins(of: first.shape), .constant(padding.value)))
     case .gridSample: return same(try gridSample(operands.map(\.shape)))
     case .pixelShuffle(let shuffle): return same(try shuffle.outputShape(of: first.shape))
     case .concatenate(let axis):

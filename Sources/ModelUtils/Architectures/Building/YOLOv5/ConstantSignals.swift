@@ -79,7 +79,7 @@ struct ConstantSignals {
       .prelu:
       return input.isZero ? .zero : .unknown
     case .matrixProduct, .einsum, .layerNorm, .rmsNorm, .groupNorm, .softmax, .compare, .select, .argmax, .topK, .pad,
-      .gridSample, .coordinates, .shape, .other:
+      .samePad, .gridSample, .coordinates, .shape, .other:
       return .unknown
     }
   }
