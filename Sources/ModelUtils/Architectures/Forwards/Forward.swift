@@ -101,7 +101,7 @@ extension Forward {
   }
 
   private static let all: [String: Forward] =
-    (torchvision + [
+    (torchvision + timm + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
       ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov7Blocks,
