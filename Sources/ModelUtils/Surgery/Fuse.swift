@@ -6,7 +6,7 @@ extension Module {
   ///
   /// Where the class has a method for its fused state (YOLO's `forward_fuse`) the batch norm goes and the method
   /// becomes the forward, as the original's `fuse()` leaves it; anywhere else `torch.nn.Identity` takes its place, so
-  /// that unmodified code still runs.
+  /// that unmodified code still runs, or the activation that timm's batch norms hold.
   ///
   /// When a tensor cannot be read the module stays as it was.
   /// - Returns: what was fused and what was not.
@@ -64,10 +64,17 @@ extension Module {
       children[step.bn] = nil
       attributes["forward"] = .boundMethod(name)
     case .identity:
-      let isTraining = children[step.bn]?.isTraining ?? false
-      children[step.bn] = Module(
-        ClassName("torch.nn.modules.linear", "Identity"), layer: .identity, isTraining: isTraining)
+      children[step.bn] = children[step.bn].map { Self.remainder(of: $0) }
     }
+  }
+
+  /// What is left of a batch norm that was fused: the activation that it holds, or nothing to do.
+  private static func remainder(of norm: Module) -> Module {
+    let rest = FusionRules.childrenBehindNorm(norm).filter { $0.value.layer != .identity }
+    if rest.count == 1 { return rest.values[0] }
+    return Module(
+      ClassName("torch.nn.modules.\(rest.isEmpty ? "linear" : "container")", rest.isEmpty ? "Identity" : "Sequential"),
+      layer: rest.isEmpty ? .identity : .sequential, isTraining: norm.isTraining, children: rest)
   }
 
   /// The elements of all distinct parameters.

@@ -132,6 +132,9 @@ extension Graph {
     if previous.operation.isLinear {
       if users[source.index].count > 1 { return "the output of the convolution is used by something else as well" }
       if outputs.contains(source) { return "the output of the convolution is an output of the model" }
+      if !hasStoredWeight(previous) {
+        return "the weights of a \(describe(previous)) are normalised when it runs, so a factor would be lost"
+      }
       return "the convolution or the batch norm runs several times, not always together"
     }
     if case .other = previous.operation { return "what \(describe(previous)) computes is not known" }
