@@ -16,36 +16,24 @@ extension Module {
     var report = plan.report
     report.parametersBefore = parameterCount
     // All that can fail, reading the small tensors, comes before anything is changed.
-    var foldings: [BatchNormFolding] = []
-    var positions: [Identity: [Int]] = [:]
-    try forEachModule { _, module in
-      for step in plan.steps[module.identity] ?? [] {
-        guard let conv = module.children[step.conv], let bn = module.children[step.bn] else {
-          throw ModelError("is gone", subject: step.conv)
-        }
-        positions[module.identity, default: []].append(foldings.count)
-        foldings.append(try ConvBNPair.folding(conv, bn))
-      }
-    }
-    func forEachStep(_ body: (inout Module, FusionPlan.Step, Int) -> Void) {
+    var foldings = try self.foldings(plan)
+    let positions = Dictionary(uniqueKeysWithValues: plan.steps.enumerated().map { ($1.conv, $0) })
+    func forEachConvolution(_ body: (inout Module, Int) -> Void) {
       updateModules { _, module in
-        for (step, position) in zip(plan.steps[module.identity] ?? [], positions[module.identity] ?? []) {
-          body(&module, step, position)
-        }
+        if let position = positions[module.identity] { body(&module, position) }
       }
     }
     // The weights leave the tree while they are scaled, so that memory of our own is changed in place, and in parallel.
     let placeholder = try Tensor(.float32, [0])
-    forEachStep { module, step, _ in module.children[step.conv]?.parameters["weight"]?.tensor = placeholder }
+    forEachConvolution { conv, _ in conv.parameters["weight"]?.tensor = placeholder }
     do { try Parallel.update(&foldings) { try $0.run() } } catch {
-      forEachStep { module, step, position in
-        module.children[step.conv]?.parameters["weight"]?.tensor = foldings[position].weight
-      }
+      forEachConvolution { conv, position in conv.parameters["weight"]?.tensor = foldings[position].weight }
       throw error
     }
-    forEachStep { module, step, position in
-      if module.children[step.conv] != nil { foldings[position].finish(&module.children[step.conv]!) }
-      module.replaceBatchNorm(step)
+    forEachConvolution { conv, position in foldings[position].finish(&conv) }
+    let norms = Dictionary(grouping: plan.steps) { $0.parent }
+    updateModules { _, module in
+      for step in norms[module.identity] ?? [] { module.replaceBatchNorm(step) }
     }
     report.parametersAfter = parameterCount
     return report
@@ -58,13 +46,25 @@ extension Module {
     return copy
   }
 
+  private func foldings(_ plan: FusionPlan) throws -> [BatchNormFolding] {
+    let wanted = Set(plan.steps.flatMap { [$0.conv, $0.bn] })
+    var modules: [Identity: Module] = [:]
+    forEachModule { if wanted.contains($1.identity) { modules[$1.identity] = $1 } }
+    return try plan.steps.map { step in
+      guard let conv = modules[step.conv], let bn = modules[step.bn] else {
+        throw ModelError("is gone", subject: step.name)
+      }
+      return try ConvBNPair.folding(conv, bn)
+    }
+  }
+
   private mutating func replaceBatchNorm(_ step: FusionPlan.Step) {
     switch step.replacement {
     case .method(let name):
-      children[step.bn] = nil
+      children[step.name] = nil
       attributes["forward"] = .boundMethod(name)
     case .identity:
-      children[step.bn] = children[step.bn].map { Self.remainder(of: $0) }
+      children[step.name] = children[step.name].map { Self.remainder(of: $0) }
     }
   }
 

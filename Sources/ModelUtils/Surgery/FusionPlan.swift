@@ -4,13 +4,15 @@ import ModelCore
 /// Finds the pairs of a model that are proved to be fusable, and a reason for every batch norm that is not.
 struct FusionPlan {
   struct Step {
-    let conv: String
-    let bn: String
+    let conv: Identity
+    let bn: Identity
+    /// The module that holds the batch norm, and the batch norm's name in it.
+    let parent: Identity
+    let name: String
     let replacement: FusionReplacement
   }
 
-  /// What to do, by the module that holds both children.
-  private(set) var steps: [Identity: [Step]] = [:]
+  private(set) var steps: [Step] = []
   private(set) var report = FusionReport()
 
   /// In how many places each module stands as a child, counted over distinct parents.
@@ -61,16 +63,17 @@ struct FusionPlan {
         reasons[module] = graph.reasonAgainst(batchNorm: index, users: users)
         continue
       }
-      if convPlace.parent.identity != bnPlace.parent.identity {
-        reasons[module] = "the convolution stands in another module"
-      } else if let reason = refusal(conv, bn) {
+      if let reason = reasons[layer] ?? refusal(conv, bn) {
         reasons[module] = reason
       } else {
         planned.insert(module)
-        let replacement = FusionRules.replacement(
-          in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
-        steps[convPlace.parent.identity, default: []].append(
-          Step(conv: convPlace.name, bn: bnPlace.name, replacement: replacement))
+        let isBlock = convPlace.parent.identity == bnPlace.parent.identity
+        steps.append(
+          Step(
+            conv: layer, bn: module, parent: bnPlace.parent.identity, name: bnPlace.name,
+            replacement: isBlock
+              ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+              : .identity))
         report.fused.append(
           .init(conv: Self.join(convPlace.path, convPlace.name), bn: Self.join(bnPlace.path, bnPlace.name)))
       }
