@@ -6,7 +6,7 @@ package enum ClassHierarchy {
   /// The names of a class and of all its bases, its own first.
   package static func names(of className: ClassName) -> [String] {
     var names = [className.name]
-    var place = className.isTorchModule ? "torch" : Substring(className.description)
+    var place = className.isTorchModule ? "torch" : Substring(className.inTimm.description)
     // The longest known end of the module's path decides: models.common for yolov5.models.common.
     if !className.isTorchModule {
       place = place.dropLast(className.name.count + 1)

@@ -29,7 +29,7 @@ enum FusionRules {
 
   /// The children that a batch norm runs behind itself, in order.
   static func childrenBehindNorm(_ norm: Module) -> OrderedDictionary<String, Module> {
-    guard norm.className.module == "timm.layers.norm_act" else { return [:] }
+    guard norm.className.inTimm.module == "timm.layers.norm_act" else { return [:] }
     return OrderedDictionary(
       uniqueKeysWithValues: ["drop", "act"].compactMap { name in norm.children[name].map { (name, $0) } })
   }

@@ -118,7 +118,8 @@ struct BranchedBlock {
     func requirePlain(_ module: Module) throws {
       // A class of its own may compute more: normalised weights, another padding, an activation.
       let rest = FusionRules.childrenBehindNorm(module).filter { $0.key == "act" && $0.value.layer != .identity }
-      guard module.className.isTorchModule || (module.className.module == "timm.layers.norm_act" && rest.isEmpty) else {
+      guard module.className.isTorchModule || (module.className.inTimm.module == "timm.layers.norm_act" && rest.isEmpty)
+      else {
         throw ModelError("its branch \(name) has a \(module.className.name), which computes more")
       }
     }

@@ -153,7 +153,7 @@ extension ForwardCall {
 
   /// `scaled_dot_product_attention` or, with the same result, its steps one by one.
   func attend(_ queries: Value, _ keys: Value, _ values: Value) throws -> Value {
-    if try bool("fused_attn") {
+    if try module.attributes["fused_attn"] != nil && bool("fused_attn") {
       let rate = module["attn_drop"]?.attributes["p"]?.doubleValue ?? 0
       guard !isTraining || rate == 0 else {
         throw ModelError("an attention that drops weights in training is not known", subject: path)

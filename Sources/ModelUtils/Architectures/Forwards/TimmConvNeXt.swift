@@ -14,7 +14,7 @@ extension Forward {
         y = try block.permute(block(block.permute(y, [0, 2, 3, 1]), "norm", "mlp"), [0, 3, 1, 2])
       }
       if let gamma = block.optionalWeight("gamma") { y = try block.multiply(y, block.channels(gamma)) }
-      return try block.add(block(y, "drop_path"), block(x, "shortcut"))
+      return try block.add(block(y, "drop_path"), block.run(x, "shortcut?"))
     },
   ]
 }

@@ -56,9 +56,7 @@ extension Forward {
     },
   ]
 
-  private static let convolutionAndNorm = Forward { block, x in
-    try block.chain(x, ["conv", "bn", "aa"].filter(block.has))
-  }
+  private static let convolutionAndNorm = Forward { try $0.run($1, "conv", "bn", "aa?") }
 }
 
 extension ForwardCall {

@@ -3,7 +3,11 @@ import ModelCore
 extension Forward {
   /// timm's heads, MLPs, scales and kinds of dropout.
   static let timmHeads: [String: Forward] = [
-    "timm.layers.classifier.ClassifierHead": .chain("global_pool", "drop", "fc", "flatten"),
+    "timm.layers.classifier.ClassifierHead": Forward { head, x in
+      let pooled = try head(x, "global_pool")
+      // Until 0.8 the rate of its dropout is an attribute.
+      return try head(head.has("drop") ? head(pooled, "drop") : head.dropped(pooled), "fc", "flatten")
+    },
     "timm.layers.classifier.NormMlpClassifierHead": .chain(
       "global_pool", "norm", "flatten", "pre_logits", "drop", "fc"),
     "timm.layers.classifier.ClNormMlpClassifierHead": Forward { head, x in
@@ -19,7 +23,7 @@ extension Forward {
       return try head(pooled, "norm", "pre_logits", "drop", "fc")
     },
 
-    "timm.layers.mlp.Mlp": .chain("fc1", "act", "drop1", "norm", "fc2", "drop2"),
+    "timm.layers.mlp.Mlp": Forward { try $0.run($1, "fc1", "act", "drop1", "norm?", "fc2", "drop2") },
     "timm.layers.mlp.GatedMlp": .chain("fc1", "act", "drop1", "gate", "norm", "fc2", "drop2"),
     "timm.layers.mlp.ConvMlp": .chain("fc1", "norm", "act", "drop", "fc2"),
     "timm.layers.mlp.GlobalResponseNormMlp": .chain("fc1", "act", "drop1", "grn", "fc2", "drop2"),
@@ -87,6 +91,15 @@ extension Forward {
 }
 
 extension ForwardCall {
+  /// The children one after the other; those whose names end with `?` where the class, or its release, has them.
+  func run(_ x: Value, _ children: String...) throws -> Value {
+    try children.reduce(x) { x, name in
+      guard name.hasSuffix("?") else { return try self(x, name) }
+      let name = String(name.dropLast())
+      return try has(name) ? self(x, name) : x
+    }
+  }
+
   /// `amax`.
   func largest(_ x: Value, axes: [Int], keepsAxes: Bool = true) throws -> Value {
     try emit(.reduce(.max, axes: axes, keepsAxes: keepsAxes), x)

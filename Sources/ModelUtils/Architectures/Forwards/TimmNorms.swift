@@ -54,7 +54,7 @@ extension Forward {
 
 extension ForwardCall {
   /// What stands behind a norm: a kind of dropout and an activation.
-  fileprivate func activated(_ x: Value) throws -> Value { try chain(x, ["drop", "act"].filter(has)) }
+  fileprivate func activated(_ x: Value) throws -> Value { try run(x, "drop?", "act?") }
 
   /// A vector for the channels of a picture: [1, channels, 1, 1].
   func channels(_ vector: Value) throws -> Value {

@@ -18,15 +18,11 @@ extension Forward {
     },
     "timm.models.res2net.Bottle2neck": Forward { try $0.res2net($1) },
     "timm.models.resnest.ResNestBottleneck": Forward { block, x in
-      var y = try block(x, "conv1", "bn1", "act1")
-      if block.has("avd_first") { y = try block(y, "avd_first") }
-      y = try block(y, "conv2", "bn2", "drop_block", "act2")
-      if block.has("avd_last") { y = try block(y, "avd_last") }
-      y = try block(y, "conv3", "bn3")
+      let y = try block.run(
+        x, "conv1", "bn1", "act1", "avd_first?", "conv2", "bn2", "drop_block", "act2", "avd_last?", "conv3", "bn3")
       // Stochastic depth stands before the shortcut's convolution alone.
       guard block.has("downsample") else { return try block(block.add(y, x), "act3") }
-      let kept = try block.has("drop_path") ? block(x, "drop_path") : x
-      return try block(block.add(y, block(kept, "downsample")), "act3")
+      return try block(block.add(y, block.run(x, "drop_path?", "downsample")), "act3")
     },
     "timm.models.sknet.SelectiveKernelBasic": Forward { block, x in
       try block.shortcut(x, block(x, "conv1", "conv2"), activation: "act")
@@ -59,7 +55,7 @@ extension Forward {
 extension ForwardCall {
   /// Attention and stochastic depth where there are any, the shortcut, and the activation.
   fileprivate func shortcut(_ x: Value, _ y: Value, activation: String) throws -> Value {
-    let y = try chain(y, ["se", "drop_path"].filter(has))
+    let y = try run(y, "se?", "drop_path?")
     return try self(add(y, has("downsample") ? self(x, "downsample") : x), activation)
   }
 
@@ -78,6 +74,6 @@ extension ForwardCall {
       results.append(try self(part, convolution, "bns.\(place)", "relu"))
     }
     if scale > 1 { results.append(try has("pool") ? self(parts[scale - 1], "pool") : parts[scale - 1]) }
-    return try shortcut(x, self(concatenate(results), "drop_block", "conv3", "bn3"), activation: "relu")
+    return try shortcut(x, run(concatenate(results), "drop_block?", "conv3", "bn3"), activation: "relu")
   }
 }

@@ -4,13 +4,13 @@ extension Forward {
   /// timm's Vision Transformer and DeiT.
   static let timmViT: [String: Forward] = [
     "timm.models.vision_transformer.VisionTransformer": Forward { net, x in
-      try net(net.pooled(net.features(x)), "fc_norm", "head_drop", "head")
+      try net.run(net.pooled(net.features(x)), "fc_norm", "head_drop?", "head")
     },
     "timm.models.deit.VisionTransformerDistilled": Forward.lists { net, inputs in
       let tokens = try net.features(net.only(inputs))
       guard try net.string("global_pool") == "token" else { throw net.missing("global_pool") }
       let outputs = try ["head", "head_dist"].enumerated().map { place, head in
-        try net(net.token(tokens, place), "head_drop", head)
+        try net.run(net.token(tokens, place), "head_drop?", head)
       }
       if net.isTraining, try net.bool("distilled_training") { return outputs }
       return [try net.half(outputs[0], outputs[1])]
@@ -30,10 +30,17 @@ extension Forward {
       }
       return try parallel(parallel(x, "attns"), "ffns")
     },
-    "timm.layers.attention.Attention": Forward { try $0.tokenAttention($1) },
+    "timm.layers.attention.Attention": .tokenAttention,
+    // Where the two stood in earlier releases.
+    "timm.models.vision_transformer.Attention": .tokenAttention,
+    "timm.models.vision_transformer.LayerScale": Forward { scale, x in
+      try scale.multiply(x, scale.weight("gamma"))
+    },
     "timm.layers.attention_pool.AttentionPoolLatent": Forward { try $0.latentPool($1) },
     "timm.layers.patch_embed.PatchEmbed": Forward { try $0.patchEmbedding($1) },
   ]
+
+  private static let tokenAttention = Forward { try $0.tokenAttention($1) }
 }
 
 extension ForwardCall {
@@ -41,7 +48,9 @@ extension ForwardCall {
 
   /// Patches with their positions, through the blocks.
   fileprivate func features(_ x: Value) throws -> Value {
-    var x = try bool("dynamic_img_size") ? patches(x) : self(x, "patch_embed")
+    // Before 0.9 there was no other than the size that the positions have.
+    let isDynamic = try module.attributes["dynamic_img_size"] != nil && bool("dynamic_img_size")
+    var x = try isDynamic ? patches(x) : self(x, "patch_embed")
     let tokens = try ["cls_token", "dist_token", "reg_token"].compactMap { optionalWeight($0) }.map { token in
       try expand(token, [.of(operand: 1, axis: 0), .of(operand: 0, axis: 1), .of(operand: 0, axis: 2)], like: x)
     }
@@ -53,7 +62,7 @@ extension ForwardCall {
     if !addsFirst, let positions { x = try add(x, positions) }
     // Without positions there is no dropout on them.
     if positions != nil || isDistilled { x = try self(x, "pos_drop") }
-    return try self(x, "patch_drop", "norm_pre", "blocks", "norm")
+    return try run(x, "patch_drop?", "norm_pre?", "blocks", "norm")
   }
 
   /// Patches of a picture that may have any size; only the one for which the positions were made is known, for others
@@ -83,10 +92,12 @@ extension ForwardCall {
   }
 
   fileprivate func pooled(_ x: Value) throws -> Value {
+    // Earlier releases have no such attribute, and all tokens come to their attention.
+    let isOlder = module.attributes["pool_include_prefix"] == nil
     func patches() throws -> Value {
-      try bool("pool_include_prefix") ? x : slice(x, axis: 1, from: int("num_prefix_tokens"))
+      try !isOlder && bool("pool_include_prefix") ? x : slice(x, axis: 1, from: int("num_prefix_tokens"))
     }
-    if has("attn_pool") { return try self(patches(), "attn_pool") }
+    if has("attn_pool") { return try self(isOlder ? x : patches(), "attn_pool") }
     switch try string("global_pool") {
     case "": return x
     case "token": return try token(x, 0)
@@ -113,25 +124,26 @@ extension ForwardCall {
   // MARK: Attention
 
   /// [batch, tokens, features] as [batch, heads, tokens, features of each].
-  private func headsOf(_ x: Value, _ heads: Int, _ width: Int) throws -> Value {
+  private func headsOf(_ x: Value, _ heads: Int, _ width: Extent) throws -> Value {
     try permute(
-      reshape(x, [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(heads), .fixed(width)]), [0, 2, 1, 3])
+      reshape(x, [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(heads), width]), [0, 2, 1, 3])
   }
 
   /// The way back.
   private func joined(_ x: Value) throws -> Value { try flatten(permute(x, [0, 2, 1, 3]), start: 2) }
 
-  private func headCount() throws -> (Int, Int) {
-    let (heads, width) = try (int("num_heads"), int("head_dim"))
-    guard heads > 0, width > 0 else { throw missing("num_heads") }
-    return (heads, width)
+  private func headCount() throws -> (Int, Extent) {
+    let heads = try int("num_heads")
+    guard heads > 0 else { throw missing("num_heads") }
+    // Before 0.9 the width followed from what is divided.
+    return (heads, try module.attributes["head_dim"] == nil ? .inferred : .fixed(int("head_dim")))
   }
 
   fileprivate func tokenAttention(_ x: Value) throws -> Value {
     let (heads, width) = try headCount()
     let parts = try chunks(self(x, "qkv"), 3, axis: -1).map { try headsOf($0, heads, width) }
-    let attended = try joined(attend(self(parts[0], "q_norm"), self(parts[1], "k_norm"), parts[2]))
-    var y = try chain(attended, ["norm"].filter(has))
+    let attended = try joined(attend(run(parts[0], "q_norm?"), run(parts[1], "k_norm?"), parts[2]))
+    var y = try run(attended, "norm?")
     if has("gate") { y = try multiply(y, sigmoid(self(x, "gate"))) }
     return try self(y, "proj", "proj_drop")
   }
@@ -145,7 +157,7 @@ extension ForwardCall {
     func normalized(_ x: Value, _ norm: String) throws -> Value {
       try permute(
         self(
-          reshape(x, [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(heads), .fixed(width)]), norm),
+          reshape(x, [.of(operand: 0, axis: 0), .of(operand: 0, axis: 1), .fixed(heads), width]), norm),
         [0, 2, 1, 3])
     }
     let attended = try joined(

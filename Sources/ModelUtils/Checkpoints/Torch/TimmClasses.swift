@@ -12,7 +12,7 @@ enum TimmClasses {
     case prelu
   }
 
-  static func kind(of name: ClassName) -> Kind? { name.module.hasPrefix("timm.layers.") ? table[name] : nil }
+  static func kind(of name: ClassName) -> Kind? { name.module.hasPrefix("timm.") ? table[name.inTimm] : nil }
 
   /// Attributes beside those that a `Layer` tells, as the constructors set them unless asked otherwise.
   static func defaults(of name: ClassName) -> OrderedDictionary<String, Attribute> {
