@@ -93,6 +93,45 @@ import Testing
     }
   }
 
+  // MARK: Modules of several parents
+
+  private func sequential(_ children: Module...) -> Module {
+    Module(
+      ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
+      children: OrderedDictionary(uniqueKeysWithValues: children.enumerated().map { ("\($0)", $1) }))
+  }
+
+  private func norm() throws -> Module {
+    var norm = Module(
+      ClassName("torch.nn.modules.batchnorm", "BatchNorm2d"), layer: .batchNorm(BatchNorm(rank: 2, features: 1)))
+    for name in ["weight", "bias"] { norm.parameters[name] = Parameter(try Tensor([1])) }
+    for name in ["running_mean", "running_var"] { norm.buffers[name] = try Tensor([1]) }
+    return norm
+  }
+
+  private func convolution() throws -> Module {
+    var conv = Module(
+      ClassName("torch.nn.modules.conv", "Conv2d"),
+      layer: .convolution(Convolution(inChannels: 1, outChannels: 1, kernelSize: [1, 1])))
+    conv.parameters["weight"] = Parameter(try Tensor([3], [1, 1, 1, 1]))
+    return conv
+  }
+
+  @Test func aNormInAnotherModule() throws {
+    var module = sequential(sequential(try convolution()), try norm())
+    #expect(try module.fuse().fused.map(\.conv) == ["0.0"])
+    #expect(module["1"]?.layer == .identity)
+    // In one graph the same convolution comes before two norms, in two graphs before one each.
+    let shared = sequential(try convolution())
+    let (a, b) = (sequential(shared, try norm()), sequential(shared, try norm()))
+    for className in [ClassName("torch.nn.modules.container", "Sequential"), ClassName("my.nets", "Net")] {
+      var module = Module(
+        className, layer: className.isTorchModule ? .sequential : .opaque, children: ["a": a, "b": b])
+      let report = try module.fuse()
+      #expect(report.fused.isEmpty && report.refused.count == 2)
+    }
+  }
+
   // MARK: timm
 
   private func block(_ convolution: String, drop: Module? = nil, act: Module?) throws -> Module {

@@ -17,7 +17,7 @@ extension Module {
     report.parametersBefore = parameterCount
     // All that can fail, reading the small tensors, comes before anything is changed.
     var foldings = try self.foldings(plan)
-    let positions = Dictionary(uniqueKeysWithValues: plan.steps.enumerated().map { ($1.conv, $0) })
+    let positions = Dictionary(plan.steps.enumerated().map { ($1.conv, $0) }, uniquingKeysWith: { first, _ in first })
     func forEachConvolution(_ body: (inout Module, Int) -> Void) {
       updateModules { _, module in
         if let position = positions[module.identity] { body(&module, position) }

@@ -18,6 +18,8 @@ struct FusionPlan {
   /// In how many places each module stands as a child, counted over distinct parents.
   private var uses: [Identity: Int] = [:]
   private var parameterUses: [Tensor.Identity: Int] = [:]
+  /// In how many graphs each module runs.
+  private var appearances: [Identity: Int] = [:]
   private var planned: Set<Identity> = []
   private var reasons: [Identity: String] = [:]
 
@@ -33,7 +35,11 @@ struct FusionPlan {
       }
     }
     root.forEachModule { exempt($1) }
-    for graph in Graph.known(in: root) { plan(graph, root, places) }
+    let graphs = Graph.known(in: root)
+    for graph in graphs {
+      for module in Set(graph.scopes.compactMap(\.module)) { appearances[module, default: 0] += 1 }
+    }
+    for graph in graphs { plan(graph, root, places) }
     root.forEachModule { path, module in explain(module, path) }
     if case .batchNorm = root.layer {
       report.refused.append(.init(conv: "", bn: "", reason: "the model is a single batch norm"))
@@ -63,11 +69,14 @@ struct FusionPlan {
         reasons[module] = graph.reasonAgainst(batchNorm: index, users: users)
         continue
       }
+      let isBlock = convPlace.parent.identity == bnPlace.parent.identity
       if let reason = reasons[layer] ?? refusal(conv, bn) {
         reasons[module] = reason
+      } else if !isBlock, [layer, module].contains(where: { appearances[$0, default: 0] > 1 }) {
+        // What one graph says of two modules does not hold where one of them runs in another graph too.
+        reasons[module] = "the convolution stands in another module, which is used in several places"
       } else {
         planned.insert(module)
-        let isBlock = convPlace.parent.identity == bnPlace.parent.identity
         steps.append(
           Step(
             conv: layer, bn: module, parent: bnPlace.parent.identity, name: bnPlace.name,
