@@ -109,6 +109,22 @@ import Testing
     #expect(refusal(gamma("torch.nn.functional.strange"))?.contains("strange") == true)
   }
 
+  @Test func earlierReleases() throws {
+    let drop = Make.module("timm.models.layers.drop.DropPath", attributes: ["drop_prob": .double(0.5)])
+    #expect(try Graph(drop).nodes.isEmpty)
+    // Its dropout is no module, and its rate an attribute.
+    var head = Make.module(
+      "timm.models.layers.classifier.ClassifierHead", attributes: ["drop_rate": .double(0.25)],
+      [
+        "global_pool": Make.averagePool(), "fc": Make.conv(2, 3),
+        "flatten": Make.layer("torch.nn.modules.flatten.Flatten", .flatten(Flatten())),
+      ])
+    #expect(try Graph(head).outputShapes(of: [1, 2, 4, 4]) == [[1, 3]])
+    #expect(try Graph(head, mode: .training).nodes.map(\.operation).contains(.dropout(Dropout(probability: 0.25))))
+    head.attributes = [:]
+    #expect(refusal(head)?.contains("drop_rate") == true)
+  }
+
   @Test func stochasticDepth() throws {
     func drop(_ probability: Double, scales: Bool = true) -> Module {
       Make.module(
