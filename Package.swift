@@ -130,7 +130,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
-  .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelCheckpoints"]),
+  .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
   .executableTarget(

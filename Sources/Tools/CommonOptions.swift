@@ -41,7 +41,9 @@ struct ModelArguments: ParsableArguments {
     guard let architecture = try architecture() else {
       return try Checkpoint(contentsOf: FilePath(model ?? ""), key: key)
     }
-    guard key == nil else { throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name) }
+    guard key == nil else {
+      throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name)
+    }
     return Checkpoint(try architecture.module(), name: architecture.name)
   }
 
@@ -69,7 +71,8 @@ struct WritingOptions: ParsableArguments {
   static func check(_ path: FilePath, force: Bool, isSharded: Bool = false) throws {
     let format = try Checkpoint.OutputFormat(of: path)
     guard !isSharded || format == .safetensors else {
-      throw ModelError(.invalid, "shards are written as safetensors only", file: path.string, advice: "use .safetensors")
+      throw ModelError(
+        .invalid, "shards are written as safetensors only", file: path.string, advice: "use .safetensors")
     }
     if force { return }
     for path in isSharded ? [path, SafeTensors.indexPath(for: path)] : [path]

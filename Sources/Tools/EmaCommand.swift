@@ -84,13 +84,16 @@ struct Ema: ParsableCommand {
   private func start(_ file: inout Checkpoint) throws -> EmaState {
     var resumed = resume == nil ? [:] : Self.state(in: file)
     if resume != nil, let (average, count) = AveragedModel.state(in: file.preferred) {
-      guard count > 0 else { throw ModelError(.invalid, "its n_averaged is 0, so it is no average yet", file: file.name) }
+      guard count > 0 else {
+        throw ModelError(.invalid, "its n_averaged is 0, so it is no average yet", file: file.name)
+      }
       resumed.merge(["variant": EmaVariant.swa.rawValue, "updates": String(count - 1)]) { old, _ in old }
       file = Checkpoint(average, name: file.name)
     }
     let known = resumed["variant"].flatMap { EmaVariant(rawValue: $0) }
     if let known, let variant, known != variant {
-      throw ModelError(.mismatch, "holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
+      throw ModelError(
+        .mismatch, "holds an average of the variant \(known.rawValue), not \(variant.rawValue)", file: file.name)
     }
     let variant = variant ?? known ?? .yolo
     try options.check(for: variant)

@@ -62,7 +62,8 @@ struct Fuse: ParsableCommand {
 
   private func fuse(_ module: inout Module) throws -> Results {
     guard pair.isEmpty, eps == nil else {
-      throw ModelError(.unsupported, "holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
+      throw ModelError(
+        .unsupported, "holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
     }
     let before = module.parameterCount
     let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()

@@ -50,7 +50,8 @@ enum ScaleInput {
       return [try single(inputs.first, output, force: force)]
     }
     guard let output else {
-      throw ModelError(.invalid, "\(inputs.count) pictures need a place to go", advice: "give a folder with -o, or --batch")
+      throw ModelError(
+        .invalid, "\(inputs.count) pictures need a place to go", advice: "give a folder with -o, or --batch")
     }
     let folder = FilePath(output)
     do {
@@ -66,7 +67,8 @@ enum ScaleInput {
         throw ModelError(.invalid, "would be written for \(other) and for \(input)", file: path.string)
       }
       guard ImageFile.Format(of: path) != nil else {
-        throw ModelError(.unsupported, "has no extension of a picture, so it is not known how to write it", file: input.string)
+        throw ModelError(
+          .unsupported, "has no extension of a picture, so it is not known how to write it", file: input.string)
       }
       try check(path, force: force)
       return job(input, path)

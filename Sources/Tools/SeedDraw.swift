@@ -139,7 +139,8 @@ struct SeedDraw {
   }
 
   private var missing: ModelError {
-    ModelError(.invalid, "the \(generator.rawValue) generator has no \(distribution.rawValue)", advice: "use --generator torch")
+    ModelError(
+      .invalid, "the \(generator.rawValue) generator has no \(distribution.rawValue)", advice: "use --generator torch")
   }
 
   private func doubles(_ next: (Double, Double) -> Double) throws -> Tensor {

@@ -67,7 +67,9 @@ enum Terminal {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let data: Data
-    do { data = try encoder.encode(value) } catch { throw ModelError(.system, "the result cannot be written as JSON: \(error)") }
+    do { data = try encoder.encode(value) } catch {
+      throw ModelError(.system, "the result cannot be written as JSON: \(error)")
+    }
     return String(decoding: data, as: UTF8.self)
   }
 

@@ -123,15 +123,16 @@ def operations(gflops):
     return round(gflops * 1e9)
 
 
-def check_flops(model, size, path, channels=3, twin=None, ultralytics=True):
+def check_flops(model, size, path, channels=3, twin=None, ultralytics=True, pairs=provable_pairs):
     """Saves a model that is on the meta device and compares `info` with every judge, to the last operation.
 
-    `twin` stands in where the model cannot be traced; `ultralytics` is false for classes that only this process knows.
+    `twin` stands in where the model cannot be traced; `ultralytics` is false for classes that only this process knows;
+    `pairs` traces a model for the convolutions whose bias takes the place of a batch norm.
     """
     model.eval()
     torch.save(hollow(copy.deepcopy(model)), path)
     answer = ultralytics_thop.ask(str(path), size, channels) if ultralytics else None
-    folded = {conv for conv, _ in provable_pairs(twin or model)}
+    folded = {conv for conv, _ in pairs(twin or model)}
     expected = judged(model, size, channels, folded)
     lengths = "x".join(map(str, size))
     shape = ("--image-size", lengths) if len(size) == 2 else ("--input-shape", f"1x{channels}x{lengths}")

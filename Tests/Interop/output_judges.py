@@ -23,6 +23,9 @@ def quiet(model):
             module.p = 0.0
         if hasattr(module, "drop_rate"):
             module.drop_rate = 0.0
+        for rate in ("drop_prob", "prob"):  # of timm's DropPath, DropBlock2d, PatchDropout
+            if hasattr(module, rate):
+                setattr(module, rate, 0.0)
         if isinstance(module, nn.MultiheadAttention):
             module.dropout = 0.0
     return model

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nets
 import pytest
+import timm_nets
 import torch
 import torchvision
 import ultralytics
@@ -11,6 +12,16 @@ from helpers import fails, report
 from torch import nn
 
 YAMLS = Path(nets.import_yolov5().__file__).parent / "models"
+
+
+
+class OwnConv(nn.Conv2d):
+    pass
+
+
+class OwnTransposed(nn.ConvTranspose1d):
+    pass
+
 
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
@@ -21,6 +32,8 @@ MODELS = {
     "yolov8n-seg": lambda: ultralytics.YOLO("yolov8n-seg.yaml", verbose=False).model,
     "yolo11n": lambda: ultralytics.YOLO("yolo11n.yaml", verbose=False).model,
     "yolov5n": lambda: nets.import_yolov5().models.yolo.DetectionModel(YAMLS / "yolov5n.yaml"),
+    **{f"timm {name}": timm_nets.NETS[name] for name in ("bit same", "tf efficientnet", "mixnet", "byobnet", "vit", "sync")},
+    "own convolutions": lambda: nn.Sequential(OwnConv(1, 1, 1), OwnTransposed(1, 1, 1)),
     "layers": lambda: nn.ModuleList(
         [nn.ReLU6(), nn.ZeroPad2d(1), nn.UpsamplingNearest2d(2), nn.Dropout2d(), nn.LSTM(2, 2), nn.InstanceNorm1d(2)]
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nets
 import pytest
+import timm_nets
 import torch
 import torchvision
 from helpers import FIXTURES, fails, load, mutils, report, same_bits, succeeds
@@ -90,6 +91,12 @@ def check(model, tmp_path, prune, *arguments, **saving):
     for (name, p), (_, q) in zip(model.named_parameters(), ours.named_parameters(), strict=True):
         assert p.requires_grad == q.requires_grad, name
     return result
+
+
+@pytest.mark.parametrize("name", ["bit same", "tf efficientnet", "nfnet"])
+def test_convolutions_of_timm(name, tmp_path):
+    """Classes derived from Conv2d, whatever they do with their weights when they run."""
+    check(timm_nets.build(name).eval(), tmp_path, l1(0.3), "--amount", "0.3")
 
 
 # --- amounts ----------------------------------------------------------------------------------------------------

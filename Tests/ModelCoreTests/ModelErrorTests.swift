@@ -6,7 +6,8 @@ import Testing
   @Test func partsStandInOrder() {
     #expect(ModelError(.invalid, "is empty").description == "is empty")
     #expect(
-      ModelError(.invalid, "is cut", file: "a.pt", offset: 17, subject: "conv.weight", advice: "download it again").description
+      ModelError(.invalid, "is cut", file: "a.pt", offset: 17, subject: "conv.weight", advice: "download it again")
+        .description
         == "a.pt: byte 17: conv.weight: is cut; download it again")
     #expect(ModelError(.invalid, "r", subject: "s").description == "s: r")
   }

@@ -11,7 +11,8 @@ import Testing
     #expect(try tensor.reshaped([4, -1]).shape == [4, 6])
     #expect(try tensor.reshaped([-1]).floats() == tensor.floats())
     #expect(try tensor.reshaped([4, 6]).identity != tensor.identity)
-    #expect(try tensor.permuted([2, 0, 1]).reshaped([2, 12])[0].floats() == [0, 4, 8, 12, 16, 20, 1, 5, 9, 13, 17, 21])
+    #expect(
+      try tensor.permuted([2, 0, 1]).reshaped([2, 12])[0].floats() == [0, 4, 8, 12, 16, 20, 1, 5, 9, 13, 17, 21])
     #expect(try tensor.flattened(from: 1).shape == [2, 12])
     #expect(try tensor.flattened(from: 0, to: 1).shape == [6, 4])
     #expect(try Tensor([3], []).flattened().shape == [1])

@@ -29,6 +29,30 @@ import Testing
     #expect(names("Nothing").isEmpty)
   }
 
+  @Test func derivedClassesOfTimm() {
+    let net = Module(
+      ClassName("my.nets", "Net"),
+      children: [
+        "norm": Module(ClassName("timm.layers.norm_act", "BatchNormAct2d")),
+        "conv": Module(ClassName("timm.layers.std_conv", "ScaledStdConv2d")),
+        "stem": Module(ClassName("timm.models.byobnet", "Stem")),
+      ])
+    func names(_ type: String) -> [String] { net.findModules(type: Glob(type)).map(\.name) }
+    #expect(names("BatchNorm2d") == ["norm"] && names("_NormBase") == ["norm"])
+    #expect(names("Conv2d") == ["conv"] && names("Sequential") == ["stem"])
+  }
+
+  @Test func aConvolutionOfAnyClass() {
+    let layer = Layer.convolution(Convolution(inChannels: 1, outChannels: 1, kernelSize: [1, 1]))
+    let net = Module(
+      ClassName("my.nets", "Net"),
+      children: [
+        "a": Module(ClassName("my.nets", "MyConv"), layer: layer), "b": Module(ClassName("my.nets", "MyConv")),
+      ])
+    #expect(net.findModules(type: Glob("Conv2d")).map(\.name) == ["a"])
+    #expect(net.findModules(type: Glob("MyConv")).map(\.name) == ["a", "b"])
+  }
+
   @Test func byPattern() {
     #expect(names("*Conv") == ["0 ", "1 a"])
     #expect(names(nil, "a*") == ["1 a", "2 a.conv"])

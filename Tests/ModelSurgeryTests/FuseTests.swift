@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
 import ModelSurgery
@@ -90,6 +91,95 @@ import Testing
       let block = try #require(module[String(pair.bn.dropLast(".bn".count))])
       #expect(block.children["bn"] == nil && block.attributes["forward"] == .boundMethod("forward_fuse"))
     }
+  }
+
+  // MARK: Modules of several parents
+
+  private func sequential(_ children: Module...) -> Module {
+    Module(
+      ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
+      children: OrderedDictionary(uniqueKeysWithValues: children.enumerated().map { ("\($0)", $1) }))
+  }
+
+  private func norm() throws -> Module {
+    var norm = Module(
+      ClassName("torch.nn.modules.batchnorm", "BatchNorm2d"), layer: .batchNorm(BatchNorm(rank: 2, features: 1)))
+    for name in ["weight", "bias"] { norm.parameters[name] = Parameter(try Tensor([1])) }
+    for name in ["running_mean", "running_var"] { norm.buffers[name] = try Tensor([1]) }
+    return norm
+  }
+
+  private func convolution() throws -> Module {
+    var conv = Module(
+      ClassName("torch.nn.modules.conv", "Conv2d"),
+      layer: .convolution(Convolution(inChannels: 1, outChannels: 1, kernelSize: [1, 1])))
+    conv.parameters["weight"] = Parameter(try Tensor([3], [1, 1, 1, 1]))
+    return conv
+  }
+
+  @Test func aNormInAnotherModule() throws {
+    var module = sequential(sequential(try convolution()), try norm())
+    #expect(try module.fuse().fused.map(\.conv) == ["0.0"])
+    #expect(module["1"]?.layer == .identity)
+    // In one graph the same convolution comes before two norms, in two graphs before one each.
+    let shared = sequential(try convolution())
+    let (a, b) = (sequential(shared, try norm()), sequential(shared, try norm()))
+    for className in [ClassName("torch.nn.modules.container", "Sequential"), ClassName("my.nets", "Net")] {
+      var module = Module(
+        className, layer: className.isTorchModule ? .sequential : .opaque, children: ["a": a, "b": b])
+      let report = try module.fuse()
+      #expect(report.fused.isEmpty && report.refused.count == 2)
+    }
+  }
+
+  // MARK: timm
+
+  private func block(_ convolution: String, drop: Module? = nil, act: Module?) throws -> Module {
+    var conv = Module(
+      ClassName("timm.layers.\(convolution)", convolution == "std_conv" ? "StdConv2d" : "Conv2dSame"),
+      layer: .convolution(Convolution(inChannels: 1, outChannels: 1, kernelSize: [1, 1])))
+    conv.attributes["eps"] = .double(1e-6)
+    conv.parameters["weight"] = Parameter(try Tensor([3], [1, 1, 1, 1]))
+    var bn = Module(
+      ClassName("timm.layers.norm_act", "BatchNormAct2d"), layer: .batchNorm(BatchNorm(rank: 2, features: 1, eps: 0)))
+    for (name, value) in ["weight": 4, "bias": 1] as [String: Float] {
+      bn.parameters[name] = Parameter(try Tensor([value]))
+    }
+    for (name, value) in ["running_mean": 6, "running_var": 4] as [String: Float] {
+      bn.buffers[name] = try Tensor([value])
+    }
+    bn.children["drop"] = drop ?? Module(ClassName("torch.nn.modules.linear", "Identity"), layer: .identity)
+    bn.children["act"] = act ?? Module(ClassName("torch.nn.modules.linear", "Identity"), layer: .identity)
+    return Module(ClassName("timm.layers.conv_bn_act", "ConvNormAct"), children: ["conv": conv, "bn": bn])
+  }
+
+  @Test func whatANormRunsBehindItselfStays() throws {
+    let relu = Module(ClassName("torch.nn.modules.activation", "ReLU"), layer: .activation(Activation(.relu)))
+    let dropout = Module(ClassName("torch.nn.modules.dropout", "Dropout"), layer: .dropout)
+    for (drop, act, name) in [
+      (nil, nil, "Identity"), (nil, relu, "ReLU"), (dropout, nil, "Dropout"), (dropout, relu, "Sequential"),
+    ] {
+      var module = try block("conv2d_same", drop: drop, act: act)
+      let expected = try Graph(module).reference([Tensor([-1, 5], [1, 1, 1, 2])])[0].doubles()
+      #expect(try module.fuse().fused.map(\.bn) == ["bn"])
+      #expect(module["bn"]?.className.name == name)
+      #expect(try module["conv"]?.parameters["weight"]?.tensor.doubles() == [6])
+      #expect(try module["conv"]?.parameters["bias"]?.tensor.doubles() == [-11])
+      #expect(try Graph(module).reference([Tensor([-1, 5], [1, 1, 1, 2])])[0].doubles() == expected)
+      #expect(try module.fuse().fused.isEmpty)
+    }
+  }
+
+  @Test func normalisedWeightsAreLeft() throws {
+    var module = try block("std_conv", act: nil)
+    let report = try module.fuse()
+    #expect(report.fused.isEmpty)
+    #expect(
+      report.refused.map(\.reason) == [
+        "the weights of a StdConv2d are normalised when it runs, so a factor would be lost"
+      ])
+    let (conv, bn) = try (#require(module["conv"]), #require(module["bn"]))
+    #expect(throws: ModelError.self) { try fuseConvAndBN(conv, bn) }
   }
 
   /// float32, little-endian.

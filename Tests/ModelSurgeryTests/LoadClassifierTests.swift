@@ -86,7 +86,8 @@ import Testing
     defer { remove(path) }
     let classifier = try loadClassifier("resnet18", classes: 11, weights: .file(path))
     #expect(
-      classifier.head == "fc" && classifier.features == 512 && classifier.weights == path && classifier.notes.isEmpty)
+      classifier.head == "fc" && classifier.features == 512 && classifier.weights == path.string
+        && classifier.notes.isEmpty)
     #expect(classifier.parameters == 11_176_512 + 11 * 513)
     let state = classifier.module.stateDict()
     for (name, tensor) in tensors {

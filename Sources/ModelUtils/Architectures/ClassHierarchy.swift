@@ -1,12 +1,12 @@
 import ModelCore
 
-/// Which classes PyTorch's, torchvision's and YOLO's classes are derived from. What is not here is known to be derived
+/// Which classes PyTorch's, torchvision's, timm's and YOLO's classes are derived from. What is not here is known to be derived
 /// from itself alone.
 package enum ClassHierarchy {
   /// The names of a class and of all its bases, its own first.
   package static func names(of className: ClassName) -> [String] {
     var names = [className.name]
-    var place = className.isTorchModule ? "torch" : Substring(className.description)
+    var place = className.isTorchModule ? "torch" : Substring(className.inTimm.description)
     // The longest known end of the module's path decides: models.common for yolov5.models.common.
     if !className.isTorchModule {
       place = place.dropLast(className.name.count + 1)
@@ -23,7 +23,9 @@ package enum ClassHierarchy {
   }
 
   /// By the module's path (all of torch.nn.modules is one): class to base.
-  private static let bases: [String: [String: String]] = [
+  private static let bases = known.merging(timm) { first, _ in first }
+
+  private static let known: [String: [String: String]] = [
     "torch": table(
       ("_ConvNd", "Conv1d Conv2d Conv3d _ConvTransposeNd"),
       ("_ConvTransposeNd", "ConvTranspose1d ConvTranspose2d ConvTranspose3d"),
@@ -77,7 +79,7 @@ package enum ClassHierarchy {
       ("ModuleList", "Ensemble"), ("YOLOEModel", "YOLOESegModel")),
   ]
 
-  private static func table(_ rows: (base: String, classes: String)...) -> [String: String] {
+  static func table(_ rows: (base: String, classes: String)...) -> [String: String] {
     rows.reduce(into: [:]) { table, row in
       for name in row.classes.split(separator: " ") { table[String(name)] = row.base }
     }

@@ -136,7 +136,8 @@ struct AveragedWeights: Sendable {
   private func job(_ name: String, _ slot: Int, _ source: Tensor, _ rule: Rule) throws -> AverageJob? {
     let average = slots[slot]
     guard source.shape == average.shape else {
-      throw ModelError(.mismatch, "has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
+      throw ModelError(
+        .mismatch, "has shape \(source.shape) in the model and \(average.shape) in the average", subject: name)
     }
     switch rule {
     case .keep: return nil

@@ -54,7 +54,9 @@ public struct Checkpoint: Sendable {
     name = file.name
     guard file.count > 0 else { throw ModelError(.malformed, "is empty") }
     if SafeTensors.recognizesIndex(file) {
-      guard let path else { throw ModelError(.invalid, "an index of shards in memory does not say where the shards are") }
+      guard let path else {
+        throw ModelError(.invalid, "an index of shards in memory does not say where the shards are")
+      }
       let state = try SafeTensors.readSharded(index: file, path: path) { shard in
         let file = try FileBytes(mapping: shard)
         guard !SafeTensors.recognizesIndex(file) else {

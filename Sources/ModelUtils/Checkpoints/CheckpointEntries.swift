@@ -29,7 +29,8 @@ extension Checkpoint {
   public mutating func setEntry(_ key: String, to value: Attribute) throws {
     if let text = value.opaquePart {
       if value == entry(key) { return }
-      throw ModelError(.unsupported, "what was not understood when it was read (\(text)) cannot be an entry", subject: key)
+      throw ModelError(
+        .unsupported, "what was not understood when it was read (\(text)) cannot be an entry", subject: key)
     }
     set(key, to: value)
   }

@@ -16,7 +16,10 @@ package enum CFormat {
     var template = format[...]
     while let percent = template.firstIndex(of: "%") {
       result += template[..<percent]
-      guard let end = template[percent...].firstIndex(where: { $0 == "s" || $0 == "g" || $0 == "f" || $0 == "e" || $0 == "d" })
+      guard
+        let end = template[percent...].firstIndex(where: {
+          $0 == "s" || $0 == "g" || $0 == "f" || $0 == "e" || $0 == "d"
+        })
       else { break }
       let specification = String(template[percent...end])
       switch rest.popFirst() {

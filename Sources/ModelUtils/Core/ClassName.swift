@@ -16,6 +16,15 @@ public struct ClassName: Hashable, Sendable, CustomStringConvertible {
     return path == suffix || path.hasSuffix("." + suffix)
   }
 
+  /// The class under the path that timm 1.0 gives it; itself where it is none of timm's.
+  package var inTimm: ClassName {
+    guard module.hasPrefix("timm.models.") else { return self }
+    for (old, new) in [
+      ("timm.models.layers.", "timm.layers."), ("timm.models.efficientnet_", "timm.models._efficientnet_"),
+    ] where module.hasPrefix(old) { return ClassName(new + module.dropFirst(old.count), name) }
+    return self
+  }
+
   /// Whether it is one of PyTorch's own modules, whose meaning is known exactly.
   public var isTorchModule: Bool { module.hasPrefix("torch.nn.modules.") }
 }

@@ -32,7 +32,8 @@ public struct MersenneTwister: Sendable, Equatable {
       throw ModelError(.malformed, "a Mersenne Twister has \(Self.wordCount) words, not \(words.count)")
     }
     guard (0...Self.wordCount).contains(position) else {
-      throw ModelError(.malformed, "the position \(position) in a Mersenne Twister's words is not 0 to \(Self.wordCount)")
+      throw ModelError(
+        .malformed, "the position \(position) in a Mersenne Twister's words is not 0 to \(Self.wordCount)")
     }
     self.words = words
     self.position = position

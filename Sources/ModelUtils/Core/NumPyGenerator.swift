@@ -85,7 +85,9 @@ public struct NumPyGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` for another type than an integer's or bool, an empty range, or one beyond the type.
   public mutating func integers(_ count: Int, dtype: DType = .int64, from low: Int = 0, below high: Int) throws -> [Int]
   {
-    guard !dtype.isFloatingPoint else { throw ModelError(.invalid, "NumPy's generator draws no \(dtype.rawValue) integers") }
+    guard !dtype.isFloatingPoint else {
+      throw ModelError(.invalid, "NumPy's generator draws no \(dtype.rawValue) integers")
+    }
     try dtype.checkIntegers(from: low, below: high)
     guard count > 0 else { return [] }
     let span = UInt64(bitPattern: Int64(high - 1)) &- UInt64(bitPattern: Int64(low))

@@ -32,7 +32,8 @@ public struct PythonGenerator: Sendable, Equatable {
   /// - Throws: `ModelError` for another version, or unless there are 624 words and a position from 0 to 624.
   public init(state: State) throws {
     guard state.version == 3, let position = state.internalState.last else {
-      throw ModelError(.malformed, "a state of version \(state.version) is none of Python's generator, whose version is 3")
+      throw ModelError(
+        .malformed, "a state of version \(state.version) is none of Python's generator, whose version is 3")
     }
     twister = try MersenneTwister(words: state.internalState.dropLast(), position: Int(position))
     nextNormal = state.gaussNext

@@ -134,7 +134,9 @@ public final class Storage: @unchecked Sendable {
 
   /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.
   func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) throws -> R {
-    guard case .owned(let memory) = backing else { throw ModelError(.unsupported, "memory of others cannot be changed") }
+    guard case .owned(let memory) = backing else {
+      throw ModelError(.unsupported, "memory of others cannot be changed")
+    }
     return try body(UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
   }
 }

@@ -93,7 +93,8 @@ extension Tensor {
   }
 
   /// Whether the bytes are aligned, and values of the type: a Bool is 0 or 1.
-  private static func isReadable<Element: TensorElement>(_ bytes: UnsafeRawBufferPointer, as type: Element.Type) -> Bool {
+  private static func isReadable<Element: TensorElement>(_ bytes: UnsafeRawBufferPointer, as type: Element.Type) -> Bool
+  {
     guard Int(bitPattern: bytes.baseAddress) % MemoryLayout<Element>.alignment == 0 else { return false }
     return type != Bool.self || bytes.allSatisfy { $0 < 2 }
   }

@@ -240,8 +240,10 @@ extension Tensor {
         let bytes = tensor.byteCount / rows
         try tensor.withContiguousBytes { source in
           for row in 0..<rows {
-            UnsafeMutableRawBufferPointer(rebasing: destination[row * rowBytes + start..<row * rowBytes + start + bytes])
-              .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[row * bytes..<(row + 1) * bytes]))
+            UnsafeMutableRawBufferPointer(
+              rebasing: destination[row * rowBytes + start..<row * rowBytes + start + bytes]
+            )
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[row * bytes..<(row + 1) * bytes]))
           }
         }
         start += bytes

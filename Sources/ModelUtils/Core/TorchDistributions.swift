@@ -148,7 +148,9 @@ extension TorchGenerator {
   }
 
   static func checkNormal(_ standardDeviation: Double) throws {
-    guard standardDeviation >= 0 else { throw ModelError(.invalid, "the standard deviation \(standardDeviation) is negative") }
+    guard standardDeviation >= 0 else {
+      throw ModelError(.invalid, "the standard deviation \(standardDeviation) is negative")
+    }
   }
 
   /// - Throws: `ModelError` when the memory does not hold the drawn integers, their doubles and the result.

@@ -66,7 +66,8 @@ extension TorchGenerator {
     for index in 0..<count {
       let start = Self.wordsStart + 8 * index
       guard let word = UInt32(exactly: get(UInt64.self, at: start)) else {
-        throw ModelError(.malformed, "the state of torch's CPU generator is invalid: a word has more than 32 bits", offset: start)
+        throw ModelError(
+          .malformed, "the state of torch's CPU generator is invalid: a word has more than 32 bits", offset: start)
       }
       words.append(word)
     }

@@ -123,7 +123,9 @@ extension Module: WeightContainer {
       }
       for index in module.buffers.values.indices {
         let (name, buffer) = module.buffers.elements[index]
-        guard isChosen(NamedWeight(name: full(name), tensor: buffer, role: .buffer, isConv2dWeight: false)) else { continue }
+        guard isChosen(NamedWeight(name: full(name), tensor: buffer, role: .buffer, isConv2dWeight: false)) else {
+          continue
+        }
         places[module.identity, default: ([], [])].buffers.append((index, position(of: full(name), buffer)))
       }
       for place in places[module.identity]?.parameters ?? [] {
@@ -232,7 +234,8 @@ extension Graph: WeightContainer {
   private func conv2dWeights() -> Set<String> {
     var names: Set<String> = []
     for node in nodes {
-      guard case .convolution(let convolution) = node.operation, convolution.stride.count == 2, !convolution.isTransposed,
+      guard case .convolution(let convolution) = node.operation, convolution.stride.count == 2,
+        !convolution.isTransposed,
         node.operands.count > 1, case .weight(let name) = definitions[node.operands[1].index]
       else { continue }
       names.insert(name)

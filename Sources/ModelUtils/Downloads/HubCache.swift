@@ -58,7 +58,8 @@ public enum HubCache {
   private static func expanded(_ path: String) throws -> FilePath {
     guard path == "~" || path.hasPrefix("~/") else { return FilePath(path) }
     guard let home = variable("HOME") ?? getpwuid(getuid()).map({ String(cString: $0.pointee.pw_dir) }) else {
-      throw ModelError(.missing, "there is no home folder, so there is no cache of pretrained weights", advice: "set TORCH_HOME")
+      throw ModelError(
+        .missing, "there is no home folder, so there is no cache of pretrained weights", advice: "set TORCH_HOME")
     }
     return FilePath(home).appending(String(path.dropFirst(2)))
   }

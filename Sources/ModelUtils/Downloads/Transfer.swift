@@ -137,7 +137,8 @@ final class Transfer {
 
   private func checkEncoding() throws {
     guard let encoding = answer["content-encoding"], encoding.lowercased() != "identity" else { return }
-    throw ModelError(.system, "the server sends it encoded as '\(encoding)', which was not asked for", file: address.shown)
+    throw ModelError(
+      .system, "the server sends it encoded as '\(encoding)', which was not asked for", file: address.shown)
   }
 
   private func tooLarge() -> ModelError {

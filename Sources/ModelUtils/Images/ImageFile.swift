@@ -96,7 +96,8 @@ public struct ImageFile: Sendable {
   public init(planes: Tensor, bitDepth: Int = 8) throws {
     let shape = planes.shape.count == 4 && planes.shape[0] == 1 ? Array(planes.shape.dropFirst()) : planes.shape
     guard shape.count == 3, shape[0] == 3, planes.count > 0, [8, 16].contains(bitDepth) else {
-      throw ModelError(.mismatch, "a picture of 8 or 16 bits is made of the shape [3, height, width], not \(planes.shape)")
+      throw ModelError(
+        .mismatch, "a picture of 8 or 16 bits is made of the shape [3, height, width], not \(planes.shape)")
     }
     let count = shape[1] * shape[2]
     let isWide = bitDepth == 16
@@ -146,7 +147,8 @@ public struct ImageFile: Sendable {
   public func write(to location: some FileLocation, quality: Int = 90, compression: Int = 3) throws {
     let path = try location.filePath
     guard let format = Format(of: path) else {
-      throw ModelError(.unsupported, "has no extension of a picture", file: path.string, advice: "name it .png, .jpg or .jpeg")
+      throw ModelError(
+        .unsupported, "has no extension of a picture", file: path.string, advice: "name it .png, .jpg or .jpeg")
     }
     do {
       try withEncoded(as: format, quality: quality, compression: compression) { bytes in
@@ -162,8 +164,12 @@ public struct ImageFile: Sendable {
   private func withEncoded<R>(
     as format: Format, quality: Int, compression: Int, _ body: (UnsafeRawBufferPointer) throws -> R
   ) throws -> R {
-    guard (1...100).contains(quality) else { throw ModelError(.invalid, "\(quality) is no quality: it must be 1 to 100") }
-    guard (0...9).contains(compression) else { throw ModelError(.invalid, "\(compression) is no level: it must be 0 to 9") }
+    guard (1...100).contains(quality) else {
+      throw ModelError(.invalid, "\(quality) is no quality: it must be 1 to 100")
+    }
+    guard (0...9).contains(compression) else {
+      throw ModelError(.invalid, "\(compression) is no level: it must be 0 to 9")
+    }
     let pixels = format == .jpeg ? try bytes() : pixels
     var result = mc_bytes()
     var error = mc_error()

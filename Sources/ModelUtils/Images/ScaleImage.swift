@@ -67,7 +67,9 @@ public struct ScaledSize: Sendable, Hashable {
         .limit,
         "a picture of \(height)x\(width) cannot be scaled: sides are 1 to \(ScaledSize.sideLimit) pixels")
     }
-    guard ratio > 0, ratio.isFinite else { throw ModelError(.invalid, "\(ratio) is no ratio: it must be positive and finite") }
+    guard ratio > 0, ratio.isFinite else {
+      throw ModelError(.invalid, "\(ratio) is no ratio: it must be positive and finite")
+    }
     guard (1...ScaledSize.sideLimit).contains(gridSize) else {
       throw ModelError(.invalid, "\(gridSize) is no grid: it must be 1 to \(ScaledSize.sideLimit) pixels")
     }

@@ -25,7 +25,8 @@ struct OperationCount {
   init(_ operation: Operation, operands: [[Int]], output: [Int], addsBias: Bool, isOfLayer: Bool) {
     macs = operation.products(operands, output)
     if addsBias { biases = Self.count(output) }
-    // thop sees modules alone; ultralytics-thop products outside of them as well.
+    // thop sees modules alone; ultralytics-thop products outside of them as well, but no convolutions.
+    if case .convolution = operation { return }
     if !isOfLayer { ultralytics = macs }
   }
 
@@ -57,8 +58,9 @@ extension Operation {
         * Double((operands[0].last ?? 0) + (operands[2].last ?? 0))
     case .recurrence(let recurrence): return recurrence.products(operands)
     case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
-      .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .gridSample, .pixelShuffle, .concatenate,
-      .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .coordinates, .shape, .other:
+      .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .samePad, .gridSample, .pixelShuffle,
+      .concatenate, .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .coordinates, .shape,
+      .other:
       return 0
     }
   }

@@ -77,7 +77,9 @@ public struct Rank: Sendable, Hashable, Codable {
       throw ModelError(.invalid, "\(names.sizes[0]) is \(size), but \(names.rank) is not set")
     }
     guard let size else { throw ModelError(.invalid, "\(names.rank) is \(rank), but \(names.sizes[0]) is not set") }
-    guard size > rank else { throw ModelError(.invalid, "\(names.rank) is \(rank), but the size of the world is \(size)") }
+    guard size > rank else {
+      throw ModelError(.invalid, "\(names.rank) is \(rank), but the size of the world is \(size)")
+    }
     var local = try number(names.localRank, variable)
     if let known = local, known < 0 { local = nil }
     if let known = local, known > rank {

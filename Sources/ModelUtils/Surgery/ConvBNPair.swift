@@ -42,6 +42,9 @@ enum ConvBNPair {
       return "\(other.dtype.rawValue) tensors cannot be fused"
     }
     guard conv.children.isEmpty else { return "the convolution is parametrised" }
+    if conv.className.inTimm.module == "timm.layers.std_conv" {
+      return "the weights of a \(conv.className.name) are normalised when it runs, so a factor would be lost"
+    }
     return nil
   }
 

@@ -18,25 +18,45 @@ extension Module {
   /// Where the original counts within a `module_list`, the index here counts all modules.
   /// - Parameters:
   ///   - type: a class's name (`Conv2d`) or its full path, or a pattern with `*` and `?`; classes derived from it are
-  ///     found as well, as far as PyTorch's, torchvision's and YOLO's classes are known. Nil for all.
+  ///     found as well, as far as PyTorch's, torchvision's, timm's and YOLO's classes are known; a convolution is known
+  ///     by its attributes, whatever its class. Nil for all.
   ///   - name: a pattern that the dotted path must match. Nil for all.
   public func findModules(type: Glob? = nil, name: Glob? = nil) -> [FoundModule] {
     var found: [FoundModule] = []
     var index = 0
-    var matches: [ClassName: Bool] = [:]
+    var matches: [Kind: Bool] = [:]
     forEachModule { path, module in
       defer { index += 1 }
       if let name, !name.matches(path) { return }
       if let type {
+        let kind = Kind(module)
         let isMatch =
-          matches[module.className]
-          ?? (type.matches(module.className.description)
-            || ClassHierarchy.names(of: module.className).contains { type.matches($0) })
-        matches[module.className] = isMatch
+          matches[kind] ?? (type.matches(module.className.description) || kind.names.contains { type.matches($0) })
+        matches[kind] = isMatch
         guard isMatch else { return }
       }
       found.append(FoundModule(index: index, name: path, type: module.className.name))
     }
     return found
+  }
+}
+
+/// What tells which classes a module is an instance of.
+private struct Kind: Hashable {
+  let className: ClassName
+  /// PyTorch's own convolution of its rank; nil for all else.
+  let convolution: ClassName?
+
+  init(_ module: Module) {
+    className = module.className
+    guard case .convolution(let layer) = module.layer else {
+      convolution = nil
+      return
+    }
+    convolution = ClassName("torch.nn.modules.conv", "Conv\(layer.isTransposed ? "Transpose" : "")\(layer.rank)d")
+  }
+
+  var names: [String] {
+    ClassHierarchy.names(of: className) + (convolution.map { ClassHierarchy.names(of: $0) } ?? [])
   }
 }

@@ -7,7 +7,7 @@ extension Module {
   ///
   /// Where the class has a method for its fused state (YOLO's `forward_fuse`) the batch norm goes and the method
   /// becomes the forward, as the original's `fuse()` leaves it; anywhere else `torch.nn.Identity` takes its place, so
-  /// that unmodified code still runs.
+  /// that unmodified code still runs, or the activation that timm's batch norms hold.
   ///
   /// When a tensor cannot be read the module stays as it was.
   /// - Returns: what was fused and what was not.
@@ -17,28 +17,11 @@ extension Module {
     var report = plan.report
     report.parametersBefore = parameterCount
     // All that can fail, reading the small tensors, comes before anything is changed.
-    var (convs, norms): ([Identity: [Int]], [Identity: [Int]]) = ([:], [:])
-    for (position, step) in plan.steps.enumerated() {
-      convs[step.conv.parent, default: []].append(position)
-      norms[step.bn.parent, default: []].append(position)
-    }
-    var parents: [Identity: Module] = [:]
-    forEachModule { _, module in
-      if convs[module.identity] != nil || norms[module.identity] != nil { parents[module.identity] = module }
-    }
-    var foldings = try plan.steps.map { step in
-      guard let conv = parents[step.conv.parent]?.children[step.conv.name],
-        let bn = parents[step.bn.parent]?.children[step.bn.name]
-      else { throw ModelError(.missing, "is gone", subject: step.conv.name) }
-      return try ConvBNPair.folding(conv, bn)
-    }
-    parents = [:]
+    var foldings = try self.foldings(plan)
+    let positions = Dictionary(plan.steps.enumerated().map { ($1.conv, $0) }, uniquingKeysWith: { first, _ in first })
     func forEachConvolution(_ body: (inout Module, Int) -> Void) {
       updateModules { _, module in
-        for position in convs[module.identity] ?? [] {
-          let name = plan.steps[position].conv.name
-          if module.children[name] != nil { body(&module.children[name]!, position) }
-        }
+        if let position = positions[module.identity] { body(&module, position) }
       }
     }
     // The weights leave the tree while they are scaled, so that memory of our own is changed in place, and in parallel.
@@ -49,8 +32,9 @@ extension Module {
       throw error
     }
     forEachConvolution { conv, position in foldings[position].finish(&conv) }
+    let norms = Dictionary(grouping: plan.steps) { $0.parent }
     updateModules { _, module in
-      for position in norms[module.identity] ?? [] { module.replaceBatchNorm(plan.steps[position]) }
+      for step in norms[module.identity] ?? [] { module.replaceBatchNorm(step) }
     }
     report.parametersAfter = parameterCount
     return report
@@ -63,16 +47,35 @@ extension Module {
     return copy
   }
 
+  private func foldings(_ plan: FusionPlan) throws -> [BatchNormFolding] {
+    let wanted = Set(plan.steps.flatMap { [$0.conv, $0.bn] })
+    var modules: [Identity: Module] = [:]
+    forEachModule { if wanted.contains($1.identity) { modules[$1.identity] = $1 } }
+    return try plan.steps.map { step in
+      guard let conv = modules[step.conv], let bn = modules[step.bn] else {
+        throw ModelError(.missing, "is gone", subject: step.name)
+      }
+      return try ConvBNPair.folding(conv, bn)
+    }
+  }
+
   private mutating func replaceBatchNorm(_ step: FusionPlan.Step) {
     switch step.replacement {
     case .method(let name):
-      children[step.bn.name] = nil
+      children[step.name] = nil
       attributes["forward"] = .boundMethod(name)
     case .identity:
-      let isTraining = children[step.bn.name]?.isTraining ?? false
-      children[step.bn.name] = Module(
-        ClassName("torch.nn.modules.linear", "Identity"), layer: .identity, isTraining: isTraining)
+      children[step.name] = children[step.name].map { Self.remainder(of: $0) }
     }
+  }
+
+  /// What is left of a batch norm that was fused: the activation that it holds, or nothing to do.
+  private static func remainder(of norm: Module) -> Module {
+    let rest = FusionRules.childrenBehindNorm(norm).filter { $0.value.layer != .identity }
+    if rest.count == 1 { return rest.values[0] }
+    return Module(
+      ClassName("torch.nn.modules.\(rest.isEmpty ? "linear" : "container")", rest.isEmpty ? "Identity" : "Sequential"),
+      layer: rest.isEmpty ? .identity : .sequential, isTraining: norm.isTraining, children: rest)
   }
 
   /// The elements of all distinct parameters.

@@ -71,14 +71,17 @@ struct BatchNormFolding {
     weight: Tensor, bias: Tensor?, isTransposed: Bool, groups: Int, normalization: BatchNormTensors
   ) throws {
     let features = normalization.runningVar.count
-    guard weight.dtype.kernelFormat != nil else { throw ModelError(.unsupported, "\(weight.dtype.rawValue) weights cannot be fused") }
+    guard weight.dtype.kernelFormat != nil else {
+      throw ModelError(.unsupported, "\(weight.dtype.rawValue) weights cannot be fused")
+    }
     guard weight.shape.count >= 2, groups > 0, weight.shape[0] % groups == 0 else {
       throw ModelError(.mismatch, "a weight of shape \(weight.shape) in \(groups) groups is no convolution's")
     }
     let outputs = isTransposed ? weight.shape[1] * groups : weight.shape[0]
     let small = [normalization.weight, normalization.bias, normalization.runningMean, bias].compactMap { $0 }
     guard outputs == features, small.allSatisfy({ $0.count == features }) else {
-      throw ModelError(.mismatch, "channel counts differ: the weight gives \(outputs), the batch norm takes \(features)")
+      throw ModelError(
+        .mismatch, "channel counts differ: the weight gives \(outputs), the batch norm takes \(features)")
     }
     let channels: (scale: [Double], bias: [Double])
     if weight.dtype == .float64 {

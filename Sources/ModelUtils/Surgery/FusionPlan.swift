@@ -4,24 +4,22 @@ import ModelCore
 /// Finds the pairs of a model that are proved to be fusable, and a reason for every batch norm that is not.
 struct FusionPlan {
   struct Step {
-    /// Where a layer stands: the module that holds it, and its name there.
-    struct Place {
-      let parent: Identity
-      let name: String
-    }
-
-    let conv: Place
-    let bn: Place
+    let conv: Identity
+    let bn: Identity
+    /// The module that holds the batch norm, and the batch norm's name in it.
+    let parent: Identity
+    let name: String
     let replacement: FusionReplacement
   }
 
-  /// What to do, in the order of execution.
   private(set) var steps: [Step] = []
   private(set) var report = FusionReport()
 
   /// In how many places each module stands as a child, counted over distinct parents.
   private var uses: [Identity: Int] = [:]
   private var parameterUses: [Tensor.Identity: Int] = [:]
+  /// In how many graphs each module runs.
+  private var appearances: [Identity: Int] = [:]
   private var planned: Set<Identity> = []
   private var reasons: [Identity: String] = [:]
 
@@ -38,6 +36,9 @@ struct FusionPlan {
     }
     root.forEachModule { exempt($1) }
     let known = Graph.known(in: root)
+    for graph in known.graphs {
+      for module in Set(graph.scopes.compactMap(\.module)) { appearances[module, default: 0] += 1 }
+    }
     for graph in known.graphs { plan(graph, root, places, known) }
     root.forEachModule { path, module in
       var caller = module
@@ -75,19 +76,20 @@ struct FusionPlan {
           ?? Self.reason(known, caller: graph.scopes.first?.module.flatMap { Self.caller(of: $0, places) })
         continue
       }
-      if let reason = refusal(conv, bn) {
+      let isBlock = convPlace.parent.identity == bnPlace.parent.identity
+      if let reason = reasons[layer] ?? refusal(conv, bn) {
         reasons[module] = reason
+      } else if !isBlock, [layer, module].contains(where: { appearances[$0, default: 0] > 1 }) {
+        // What one graph says of two modules does not hold where one of them runs in another graph too.
+        reasons[module] = "the convolution stands in another module, which is used in several places"
       } else {
         planned.insert(module)
-        let isOfOne = convPlace.parent.identity == bnPlace.parent.identity
-        let replacement =
-          isOfOne
-          ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
-          : .identity
         steps.append(
           Step(
-            conv: .init(parent: convPlace.parent.identity, name: convPlace.name),
-            bn: .init(parent: bnPlace.parent.identity, name: bnPlace.name), replacement: replacement))
+            conv: layer, bn: module, parent: bnPlace.parent.identity, name: bnPlace.name,
+            replacement: isBlock
+              ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+              : .identity))
         report.fused.append(
           .init(conv: Self.join(convPlace.path, convPlace.name), bn: Self.join(bnPlace.path, bnPlace.name)))
       }
@@ -170,6 +172,9 @@ extension Graph {
     if previous.operation.isLinear {
       if users[source.index].count > 1 { return "the output of the convolution is used by something else as well" }
       if outputs.contains(source) { return "the output of the convolution is an output of the model" }
+      if !hasStoredWeight(previous) {
+        return "the weights of a \(describe(previous)) are normalised when it runs, so a factor would be lost"
+      }
       return "the convolution or the batch norm runs several times, not always together"
     }
     if case .other = previous.operation { return "what \(describe(previous)) computes is not known" }

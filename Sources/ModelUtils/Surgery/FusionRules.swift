@@ -3,7 +3,8 @@ import ModelCore
 
 /// What stands in the place of a batch norm that was fused.
 enum FusionReplacement: Equatable {
-  /// `torch.nn.Identity`, so that the class's unmodified forward still runs.
+  /// `torch.nn.Identity`, so that the class's unmodified forward still runs; or what a norm of timm's runs behind
+  /// itself.
   case identity
   /// Nothing: the class has a method for the fused state, which takes the place of its forward.
   case method(String)
@@ -16,10 +17,21 @@ enum FusionRules {
     "RepConv", "RepConvN", "RepVGGBlock", "RepVGGDW", "Conv2", "QARepVGGBlock", "BottleRep3",
   ]
 
+  private static let branchedInTimm: Set<ClassName> = [
+    ClassName("timm.models.byobnet", "RepVggBlock"), ClassName("timm.models.byobnet", "MobileOneBlock"),
+  ]
+
   /// Why nothing inside a module is fused, pairs or not.
   static func exemption(of module: Module) -> String? {
-    branched.contains(module.className.name)
+    branched.contains(module.className.name) || branchedInTimm.contains(module.className)
       ? "the branches of a \(module.className.name) are merged by re-parameterisation, not one by one" : nil
+  }
+
+  /// The children that a batch norm runs behind itself, in order.
+  static func childrenBehindNorm(_ norm: Module) -> OrderedDictionary<String, Module> {
+    guard norm.className.inTimm.module == "timm.layers.norm_act" else { return [:] }
+    return OrderedDictionary(
+      uniqueKeysWithValues: ["drop", "act"].compactMap { name in norm.children[name].map { (name, $0) } })
   }
 
   /// What takes the place of the batch norm of a pair that stands in `parent`.

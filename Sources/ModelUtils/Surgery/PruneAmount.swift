@@ -10,7 +10,8 @@ public enum PruneAmount: Sendable, Hashable {
   /// - Throws: `ModelError` for anything else, a negative number, or a share above 1.
   public init(_ text: String) throws {
     func invalid(_ reason: String) -> ModelError {
-      ModelError(.invalid, "amount '\(text)' \(reason)", advice: "give a count such as 100 or a share such as 0.3 or 30%")
+      ModelError(
+        .invalid, "amount '\(text)' \(reason)", advice: "give a count such as 100 or a share such as 0.3 or 30%")
     }
     if let count = Int(text) {
       guard count >= 0 else { throw invalid("is negative") }

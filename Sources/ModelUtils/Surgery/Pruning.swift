@@ -195,7 +195,8 @@ struct Pruning {
     let bytes = try weights.map { weight in
       guard let mask = masks[weight.name] else { return [UInt8]?.none }
       guard mask.shape == weight.tensor.shape else {
-        throw ModelError(.mismatch, "the mask has shape \(mask.shape), the weight \(weight.tensor.shape)", subject: weight.name)
+        throw ModelError(
+          .mismatch, "the mask has shape \(mask.shape), the weight \(weight.tensor.shape)", subject: weight.name)
       }
       return try mask.doubles().map { $0 == 0 ? 0 : 1 }
     }
@@ -225,7 +226,9 @@ struct Pruning {
 extension Tensor {
   /// Zeroes the elements whose mask byte is 0; the mask is in row-major order and as long as the tensor.
   fileprivate mutating func apply(_ mask: [UInt8]) throws {
-    guard let format = dtype.kernelFormat, mask.count == count else { throw ModelError(.mismatch, "the mask does not fit") }
+    guard let format = dtype.kernelFormat, mask.count == count else {
+      throw ModelError(.mismatch, "the mask does not fit")
+    }
     try rewrite { destination, source in mk_apply_mask(destination, source, mask, mask.count, format) }
   }
 }

@@ -16,8 +16,8 @@ public struct ReparameterizationReport: Sendable, Codable {
 
 extension Module {
   /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, YOLOv7's, YOLOv9's and
-  /// Ultralytics' RepConv, YOLOv10's RepVGGDW) into one convolution each, as their own `switch_to_deploy`,
-  /// `fuse_repvgg_block`, `fuse_convs` and `fuse` do.
+  /// Ultralytics' RepConv, YOLOv10's RepVGGDW, timm's RepVggBlock and MobileOneBlock) into one convolution each, as their
+  /// own `switch_to_deploy`, `fuse_repvgg_block`, `fuse_convs`, `fuse` and `reparameterize` do.
   ///
   /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an
   /// identity kernel. The sum is taken in float32 and rounded once to the weights' type.
@@ -48,24 +48,43 @@ struct BranchedBlock {
   }
 
   private let branches: [Branch]
-  /// The children that hold the branches.
-  private let branchNames: [String]
+  /// The children that go: those that hold the branches, and what runs only between them.
+  private let removed: [String]
   /// The child that takes their place.
   private let mergedName: String
   /// The method that becomes the forward; nil where the class's forward itself looks for the merged child.
   private let method: String?
 
-  /// The ways in which such blocks name their parts; the first branch has the largest kernel.
-  private static let layouts:
-    [(classes: Set<String>, branches: [String], identity: String?, merged: String, method: String?)] =
-      [
-        (["RepVGGBlock", "RepConv"], ["rbr_dense", "rbr_1x1"], "rbr_identity", "rbr_reparam", nil),
-        (["RepConv", "RepConvN"], ["conv1", "conv2"], "bn", "conv", "forward_fuse"),
-        (["RepVGGDW"], ["conv", "conv1"], nil, "conv", "forward_fuse"),
-      ]
+  /// How such blocks name their parts.
+  private struct Layout {
+    var classes: Set<String>
+    /// The first, or the first in it where it is a list, has the largest kernel.
+    var branches: [String]
+    /// Branches that a block may lack.
+    var optional: [String] = []
+    var merged: String
+    var method: String?
+    /// What does nothing in evaluation and goes with the branches.
+    var idle: [String] = []
+    /// Children that run behind the sum; any other but an Identity is not understood.
+    var behind: Set<String> = ["nonlinearity", "act"]
+  }
 
-  /// Children that run behind the sum; any other but an Identity is not understood.
-  private static let activations: Set<String> = ["nonlinearity", "act"]
+  private static let layouts = [
+    Layout(
+      classes: ["RepVGGBlock", "RepConv"], branches: ["rbr_dense", "rbr_1x1"], optional: ["rbr_identity"],
+      merged: "rbr_reparam"),
+    Layout(
+      classes: ["RepConv", "RepConvN"], branches: ["conv1", "conv2"], optional: ["bn"], merged: "conv",
+      method: "forward_fuse"),
+    Layout(classes: ["RepVGGDW"], branches: ["conv", "conv1"], merged: "conv", method: "forward_fuse"),
+    Layout(
+      classes: ["RepVggBlock"], branches: ["conv_kxk", "conv_1x1"], optional: ["identity"], merged: "reparam_conv",
+      idle: ["drop_path"], behind: ["attn", "act"]),
+    Layout(
+      classes: ["MobileOneBlock"], branches: ["conv_kxk"], optional: ["conv_scale", "identity"], merged: "reparam_conv",
+      idle: ["drop_path"], behind: ["attn", "act"]),
+  ]
 
   /// - Returns: nil for a module that is no such block, or that is merged already.
   /// - Throws: `ModelError` with the reason why a block cannot be merged.
@@ -76,26 +95,51 @@ struct BranchedBlock {
       })
     else { return nil }
     if let forward = module.attributes["forward"], !forward.isEmpty { return nil }
-    let names = layout.branches + (layout.identity.map { [$0] } ?? [])
-    for (name, child) in module.children where !names.contains(name) && !Self.activations.contains(name) {
+    let names = (layout.branches + layout.optional).filter { module.children[$0] != nil }
+    let idle = layout.idle.filter { module.children[$0] != nil }
+    for (name, child) in module.children
+    where !names.contains(name) && !idle.contains(name) && !layout.behind.contains(name) {
       guard child.layer == .identity else {
         throw ModelError(.unsupported, "what its \(name) does between the branches is not known")
       }
     }
-    branchNames = names.filter { module.children[$0] != nil }
-    branches = try branchNames.map { name in try Self.branch(module.children[name], name) }
+    branches = try names.flatMap { name -> [Branch] in
+      guard let child = module.children[name], child.layer == .container else {
+        return [try Self.branch(module.children[name], name)]
+      }
+      return try child.children.map { try Self.branch($0.value, "\(name).\($0.key)") }
+    }
+    removed = names + idle
     (mergedName, method) = (layout.merged, layout.method)
   }
 
   private static func branch(_ module: Module?, _ name: String) throws -> Branch {
     guard let module else { throw ModelError(.unsupported, "has no \(name)") }
-    if case .batchNorm = module.layer { return Branch(conv: nil, bn: module) }
-    if case .convolution = module.layer { return Branch(conv: module, bn: nil) }
+    func requirePlain(_ module: Module) throws {
+      // A class of its own may compute more: normalised weights, another padding, an activation.
+      let rest = FusionRules.childrenBehindNorm(module).filter { $0.key == "act" && $0.value.layer != .identity }
+      guard module.className.isTorchModule || (module.className.inTimm.module == "timm.layers.norm_act" && rest.isEmpty)
+      else {
+        throw ModelError(.unsupported, "its branch \(name) has a \(module.className.name), which computes more")
+      }
+    }
+    if case .batchNorm = module.layer {
+      try requirePlain(module)
+      return Branch(conv: nil, bn: module)
+    }
+    if case .convolution = module.layer {
+      try requirePlain(module)
+      return Branch(conv: module, bn: nil)
+    }
     var (conv, bn): (Module?, Module?)
     for child in module.children.values {
       switch child.layer {
-      case .convolution where conv == nil && bn == nil: conv = child
-      case .batchNorm where bn == nil: bn = child
+      case .convolution where conv == nil && bn == nil:
+        try requirePlain(child)
+        conv = child
+      case .batchNorm where bn == nil:
+        try requirePlain(child)
+        bn = child
       case .identity: break
       default: throw ModelError(.unsupported, "its branch \(name) is no convolution with a batch norm")
       }
@@ -123,7 +167,9 @@ struct BranchedBlock {
       identity: conv.identity)
     conv.parameters["weight"] = Parameter(try Tensor(sum, expected).converted(to: dtype), requiresGrad: false)
     conv.parameters["bias"] = Parameter(try Tensor(bias).converted(to: dtype), requiresGrad: false)
-    for name in branchNames where name != mergedName { module.children[name] = nil }
+    for name in removed where name != mergedName { module.children[name] = nil }
+    // As long as it has an attribute of that name, Python does not see the child.
+    module.attributes[mergedName] = nil
     module.children[mergedName] = conv
     if module.attributes["deploy"] != nil { module.attributes["deploy"] = .bool(true) }
     if let method { module.attributes["forward"] = .boundMethod(method) }
@@ -135,7 +181,9 @@ struct BranchedBlock {
       guard shape.inChannels == shape.outChannels, shape.stride.allSatisfy({ $0 == 1 }) else {
         throw ModelError(.unsupported, "an identity branch cannot change channels or size")
       }
-      guard fits([1, 1], [0, 0], shape) else { throw ModelError(.unsupported, "the paddings of its branches do not fit together") }
+      guard fits([1, 1], [0, 0], shape) else {
+        throw ModelError(.unsupported, "the paddings of its branches do not fit together")
+      }
       let perGroup = shape.inChannels / max(shape.groups, 1)
       var kernel = [Float](repeating: 0, count: shape.outChannels * perGroup)
       for channel in 0..<shape.outChannels { kernel[channel * perGroup + channel % perGroup] = 1 }

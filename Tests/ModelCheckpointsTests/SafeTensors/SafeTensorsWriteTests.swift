@@ -60,9 +60,11 @@ import Testing
   }
 
   @Test func metadataAreSortedAndPadded() throws {
-    let state = StateDict([:], metadata: [
-      "b": "2", "Z": "1", "é": "4", "a\"\u{1f}\u{7f}": "/\u{8}\u{c}\u{b}", "日": "5", "😀": "6",
-    ])
+    let state = StateDict(
+      [:],
+      metadata: [
+        "b": "2", "Z": "1", "é": "4", "a\"\u{1f}\u{7f}": "/\u{8}\u{c}\u{b}", "日": "5", "😀": "6",
+      ])
     let text = try header(state)
     #expect(
       text.hasPrefix(

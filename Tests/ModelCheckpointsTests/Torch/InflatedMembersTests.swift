@@ -40,7 +40,8 @@ import Testing
 
   @Test func storagesAreInflatedWhenTheyAreRead() throws {
     let count = 1000
-    let state = try Checkpoint(archive([try deflated(7, count: count), [0xff, 0xff]], count: count)).preferred.stateDict()
+    let state = try Checkpoint(archive([try deflated(7, count: count), [0xff, 0xff]], count: count)).preferred
+      .stateDict()
     // The damage of one is met when that one is read, again and again.
     for _ in 0..<2 {
       #expect(try state["t0"]?.allBytes() == [UInt8](repeating: 7, count: count))

@@ -80,6 +80,25 @@ import Testing
     ]
   }
 
+  /// timm's layers that keep what PyTorch's keep.
+  private static let timm: [(String, String, Layer)] = [
+    ("norm_act", "BatchNormAct2d", .batchNorm(BatchNorm(rank: 2, features: 3, eps: 1e-3, momentum: nil))),
+    ("norm_act", "SyncBatchNormAct", .batchNorm(BatchNorm(rank: nil, features: 3, isAffine: false))),
+    ("norm_act", "GroupNormAct", .groupNorm(GroupNorm(groups: 2, channels: 4))),
+    ("norm_act", "LayerNormActFp32", .layerNorm(LayerNorm(normalizedShape: [4], isAffine: false))),
+    ("norm_act", "LayerNormAct2d", .layerNorm(LayerNorm(normalizedShape: [4], eps: 1e-6, isChannelsFirst: true))),
+    ("norm", "GroupNorm1", .groupNorm(GroupNorm(groups: 1, channels: 4, isAffine: false))),
+    ("norm", "LayerNorm", .layerNorm(LayerNorm(normalizedShape: [4]))),
+    ("norm", "LayerNorm2d", .layerNorm(LayerNorm(normalizedShape: [4], isChannelsFirst: true))),
+    ("linear", "Linear", .linear(Linear(inFeatures: 3, outFeatures: 2))),
+    ("activations", "PReLU", .activation(Activation(.prelu))),
+    ("conv2d_same", "Conv2dSame", .convolution(Convolution(inChannels: 2, outChannels: 4, kernelSize: [3, 3]))),
+    (
+      "std_conv", "StdConv2d",
+      .convolution(Convolution(inChannels: 2, outChannels: 4, kernelSize: [3, 3], padding: [1, 1], groups: 2))
+    ),
+  ]
+
   private func module(_ file: String, _ name: String, _ layer: Layer) -> Module {
     Module(ClassName("torch.nn.modules.\(file)", name), layer: layer)
   }
@@ -140,6 +159,19 @@ import Testing
     #expect(again.attributes["_all_weights"] == .list([.list(names)]))
     let weights = again.parameters.values.map { Attribute.tensor(.init($0.tensor, requiresGrad: true)) }
     #expect(again.attributes["_flat_weights"] == .list(weights))
+  }
+
+  @Test func timmsLayersComeBack() throws {
+    var file = try checkpoint()
+    let children = Self.timm.enumerated().map { place, entry in
+      ("m\(place)", Module(ClassName("timm.layers.\(entry.0)", entry.1), layer: entry.2))
+    }
+    try file.updateModels { try $1.change { $0.children = OrderedDictionary(uniqueKeysWithValues: children) } }
+    let again = try rewritten(file)
+    #expect(again.children.keys.elementsEqual(children.map(\.0)))
+    for (name, child) in children { #expect(again[name]?.layer == child.layer, "\(child.className)") }
+    #expect(again["m2"]?.attributes["_fast_norm"] == .bool(false) && again["m3"]?.attributes["_fast_norm"] == nil)
+    #expect(again["m9"]?.attributes == ["num_parameters": .int(1), "init": .double(0.25)])
   }
 
   @Test func aChangedLayer() throws {

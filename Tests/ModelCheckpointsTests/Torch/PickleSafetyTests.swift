@@ -49,7 +49,8 @@ import Testing
     try expectTensors(Checkpoint(contentsOf: folder["state.pt"]).preferred.stateDict(), records)
     #expect(try TorchFile(FileBytes(mapping: folder["state.pt"])).graph.text.contains("eval") == false)
     try checkpoint.write(to: folder["state.safetensors"])
-    try expectTensors(Checkpoint(contentsOf: folder["state.safetensors"]).preferred.stateDict(), records, ordered: false)
+    try expectTensors(
+      Checkpoint(contentsOf: folder["state.safetensors"]).preferred.stateDict(), records, ordered: false)
   }
 
   @Test(

@@ -58,7 +58,8 @@ import Testing
       let again = try Checkpoint(contentsOf: folder["edited.pt"])
       for (key, model) in checkpoint.models {
         #expect(try again.models[key]?.text() == model.text(), "\(file) \(key), seed \(seed)")
-        #expect(try sharing(#require(again.models[key]).stateDict()) == sharing(model.stateDict()), "\(file), seed \(seed)")
+        #expect(
+          try sharing(#require(again.models[key]).stateDict()) == sharing(model.stateDict()), "\(file), seed \(seed)")
       }
     }
   }

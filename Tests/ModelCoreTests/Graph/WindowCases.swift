@@ -73,6 +73,10 @@ extension ReferenceTests {
       "pad cut": .pad([Margin(1, -2), Margin(-1, 2)], .constant(0)),
       "pad cut reflect": line(-1, 2, .reflect), "pad cut replicate": line(2, -1, .replicate),
       "pad cut circular": line(2, -1, .circular),
+      "same pad": .samePad(SamePadding(kernelSize: [3, 3], stride: [2, 2])),
+      "same pad dilation": .samePad(
+        SamePadding(kernelSize: [5, 1], stride: [1, 4], dilation: [2, 1], value: -.infinity)),
+      "same pad rows": .samePad(SamePadding(kernelSize: [4], stride: [1])),
       "grid sample": .gridSample(alignsCorners: false), "grid sample aligned": .gridSample(alignsCorners: true),
     ]
   }()

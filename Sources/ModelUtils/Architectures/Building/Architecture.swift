@@ -29,7 +29,8 @@ public struct Architecture: Sendable {
   public init(named name: String) throws {
     guard let found = Self.all.first(where: { $0.name == name }) else {
       let near = Self.names.nearest(to: name)
-      throw ModelError(.missing, "there is no architecture of this name", subject: name, advice: "the nearest are \(near)")
+      throw ModelError(
+        .missing, "there is no architecture of this name", subject: name, advice: "the nearest are \(near)")
     }
     self = found
   }

@@ -87,7 +87,7 @@ extension Forward {
   /// found for `yolov5.models.common.Conv`); a method that stands in for `forward` behind it
   /// (`models.common.Conv.forward_fuse`).
   static func known(_ className: ClassName, method: String? = nil) -> Forward? {
-    var path = Substring(className.description)
+    var path = Substring(className.inTimm.description)
     while true {
       if let forward = all[method.map { "\(path).\($0)" } ?? String(path)] { return forward }
       guard let dot = path.firstIndex(of: ".") else { return nil }
@@ -101,7 +101,7 @@ extension Forward {
   }
 
   private static let all: [String: Forward] =
-    (torchvision + [
+    (torchvision + timm + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
       ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov7Blocks,

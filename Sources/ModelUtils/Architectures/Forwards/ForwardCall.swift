@@ -28,6 +28,28 @@ struct ForwardCall {
     return value
   }
 
+  /// A list of whole numbers, or one.
+  /// - Throws: `ModelError` where the attribute is missing, something else, or too large for products of two.
+  func ints(_ attribute: String) throws -> [Int] {
+    guard let value = module.attributes[attribute], let values = value.intValue.map({ [$0] }) ?? value.intsValue,
+      values.allSatisfy({ (-1 << 30...1 << 30).contains($0) })
+    else { throw missing(attribute) }
+    return values
+  }
+
+  /// A number for both axes of a picture, or one for each.
+  func pair(_ attribute: String) throws -> [Int] {
+    let values = try ints(attribute)
+    guard values.count == 1 || values.count == 2 else { throw missing(attribute) }
+    return values.count == 1 ? [values[0], values[0]] : values
+  }
+
+  /// - Throws: `ModelError` where the attribute is missing or no text.
+  func string(_ attribute: String) throws -> String {
+    guard let value = module.attributes[attribute]?.stringValue else { throw missing(attribute) }
+    return value
+  }
+
   /// - Throws: `ModelError` where the attribute is missing or neither true nor false.
   func bool(_ attribute: String) throws -> Bool {
     guard let value = module.attributes[attribute]?.boolValue else { throw missing(attribute) }

@@ -171,7 +171,9 @@ final class ForwardTracer {
   /// - Throws: `ModelError` naming the child.
   func checkThatAllIsCalled(_ root: Module) throws {
     try root.forEachModule { path, module in
-      guard homes[module.identity] != nil, let forward = forward(of: module), !forward.isLayer else { return }
+      guard homes[module.identity] != nil, let forward = forward(of: module),
+        !(forward.isLayer && module.className.isTorchModule)
+      else { return }
       let idle = mode == .inference ? forward.forward.idleChildren : forward.forward.idleInTraining
       for (name, child) in module.children where !idle.contains(name) {
         guard let uncalled = uncalled(child, name) else { continue }

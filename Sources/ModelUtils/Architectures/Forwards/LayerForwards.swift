@@ -194,7 +194,9 @@ extension ForwardCall {
     case .relu: function = .relu
     case .relu6: function = .clip(minimum: 0, maximum: 6)
     case .rrelu:
-      if isTraining { throw ModelError(.unsupported, "RReLU draws its slopes in training, which is not known", subject: path) }
+      if isTraining {
+        throw ModelError(.unsupported, "RReLU draws its slopes in training, which is not known", subject: path)
+      }
       function = .leakyReLU(slope: (number("lower", 1.0 / 8) + number("upper", 1.0 / 3)) / 2)
     case .selu: function = .selu
     case .sigmoid: function = .sigmoid

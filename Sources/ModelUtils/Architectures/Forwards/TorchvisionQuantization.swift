@@ -109,7 +109,8 @@ extension ForwardCall {
   fileprivate func joined(_ x: Value, _ child: String) throws -> Value {
     let observer = "\(child).activation_post_process"
     guard module[observer]?.layer == .identity else {
-      throw ModelError(.unsupported, "its activations are watched or quantized, which is not known", subject: path(of: child))
+      throw ModelError(
+        .unsupported, "its activations are watched or quantized, which is not known", subject: path(of: child))
     }
     return try self(x, observer)
   }

@@ -51,7 +51,7 @@ extension ForwardCall {
   }
 
   /// Height and width of a window, from an attribute.
-  private func pair(_ attribute: String) throws -> [Int] {
+  private func lengths(_ attribute: String) throws -> [Int] {
     guard let values = module.attributes[attribute]?.intsValue, values.count == 2,
       values.allSatisfy({ (0...1 << 12).contains($0) })
     else { throw missing(attribute) }
@@ -59,20 +59,20 @@ extension ForwardCall {
   }
 
   fileprivate func windowLength() throws -> Int {
-    let length = try pair("window_size").reduce(1, *)
+    let length = try lengths("window_size").reduce(1, *)
     guard length > 0 else { throw missing("window_size") }
     return length
   }
 
   /// The windows' attention over [batch, height, width, channels].
   fileprivate func windows(_ input: Value, bias: Value, logitScale: Value? = nil) throws -> Value {
-    let (shape, window, heads) = (try shape(of: input), try pair("window_size"), try int("num_heads"))
+    let (shape, window, heads) = (try shape(of: input), try lengths("window_size"), try int("num_heads"))
     guard shape.count == 4 else { throw ModelError(.mismatch, "takes 4 axes, but \(shape) comes to it", subject: path) }
     guard heads > 0, shape[3] % heads == 0, shape[3] > 0 else { throw missing("num_heads") }
     let counts = (0..<2).map { (shape[$0 + 1] + window[$0] - 1) / window[$0] }
     let size = (0..<2).map { counts[$0] * window[$0] }
     // A picture of one window is not shifted.
-    let shift = try (0..<2).map { window[$0] >= size[$0] ? 0 : try pair("shift_size")[$0] }
+    let shift = try (0..<2).map { window[$0] >= size[$0] ? 0 : try lengths("shift_size")[$0] }
     guard (0..<2).allSatisfy({ shift[$0] <= window[$0] }) else { throw missing("shift_size") }
     var x = input
     if size != Array(shape[1...2]) {

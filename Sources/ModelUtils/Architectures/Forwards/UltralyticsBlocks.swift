@@ -93,7 +93,9 @@ extension Forward {
         return try block.concatenate([block(parts[0], "cv1"), block(pooled, "cv2")])
       },
       "CBLinear": .lists { block, inputs in
-        guard inputs.count == 1 else { throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: block.path) }
+        guard inputs.count == 1 else {
+          throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: block.path)
+        }
         guard let sizes = block.module.attributes["c2s"]?.intsValue else { throw block.missing("c2s") }
         return try block.split(block(inputs[0], "conv"), sizes)
       },

@@ -62,7 +62,8 @@ extension Forward {
   ) -> Forward {
     Forward.lists { head, inputs in
       if head.has("lrpc") {
-        throw ModelError(.unsupported, "which positions a head without prompts keeps depends on the picture", subject: head.path)
+        throw ModelError(
+          .unsupported, "which positions a head without prompts keeps depends on the picture", subject: head.path)
       }
       var inputs = inputs
       let texts = takesTexts ? inputs.popLast() : nil

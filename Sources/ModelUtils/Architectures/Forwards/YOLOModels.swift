@@ -44,7 +44,8 @@ extension ForwardCall {
           guard source != -1 else { return current }
           let index = source < 0 ? outputs.count + source : source
           guard outputs.indices.contains(index) else {
-            throw ModelError(.malformed, "takes the output of layer \(source), which is none before it", subject: path(of: name))
+            throw ModelError(
+              .malformed, "takes the output of layer \(source), which is none before it", subject: path(of: name))
           }
           guard let picks, place < sources.count - 1 else { return outputs[index] }
           guard picks.indices.contains(place), outputs[index].indices.contains(picks[place]) else {

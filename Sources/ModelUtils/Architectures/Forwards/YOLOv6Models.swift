@@ -22,7 +22,9 @@ extension Forward {
   /// A stem and stages, whose outputs are given from the third on, or from the second where a neck fuses that too.
   private static func stages(_ stages: ClosedRange<Int>) -> Forward {
     .lists { net, inputs in
-      guard inputs.count == 1 else { throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: net.path) }
+      guard inputs.count == 1 else {
+        throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: net.path)
+      }
       let names = stages.map { "ERBlock_\($0)" }
       let outputs = try net.successive(names, from: [net(inputs[0], "stem")])
       return Array(outputs.dropFirst(net.isTrue("fuse_P2") ? 1 : 2))

@@ -35,7 +35,8 @@ extension SafeTensors {
       ranked.reserveCapacity(state.count)
       for (name, tensor) in state.tensors where aliases[name] == nil {
         guard name != metadataName else {
-          throw ModelError(.unsupported, "a tensor cannot bear this name in safetensors", subject: name, advice: "rename it")
+          throw ModelError(
+            .unsupported, "a tensor cannot bear this name in safetensors", subject: name, advice: "rename it")
         }
         guard let rank = tensor.dtype.safeTensorsRank else {
           throw ModelError(

@@ -1,15 +1,15 @@
 import ModelCore
 
-/// What objects of PyTorch's own classes always have, so that modules that no file held can be loaded and run.
+/// What objects of PyTorch's own classes, and of timm's that derive from them, always have, so that modules that no file held can be loaded and run.
 enum ClassDefaults {
   /// Attributes beside those that a `Layer` tells, as the constructors set them unless asked otherwise.
   static func attributes(of name: ClassName) -> OrderedDictionary<String, Attribute> {
-    guard name.isTorchModule else { return [:] }
+    guard name.isTorchModule else { return TimmClasses.defaults(of: name) }
     if name.module == "torch.nn.modules.dropout" { return ["p": .double(0.5), "inplace": .bool(false)] }
     return table[name.name] ?? [:]
   }
 
-  private static let table: [String: OrderedDictionary<String, Attribute>] = [
+  static let table: [String: OrderedDictionary<String, Attribute>] = [
     "SyncBatchNorm": ["process_group": .none],
     "MultiheadAttention": ["dropout": .double(0), "bias_k": .none, "bias_v": .none, "add_zero_attn": .bool(false)],
     "MaxPool1d": ["return_indices": .bool(false)], "MaxPool2d": ["return_indices": .bool(false)],
@@ -76,7 +76,7 @@ extension Module {
     for (name, value) in ClassDefaults.attributes(of: className) where attributes[name] == nil {
       attributes[name] = value
     }
-    if className.name == "PReLU", className.isTorchModule, let weight = parameters["weight"]?.tensor {
+    if className.name == "PReLU", layer == .activation(Activation(.prelu)), let weight = parameters["weight"]?.tensor {
       attributes["num_parameters"] = .int(weight.count)
     }
   }

@@ -12,7 +12,17 @@ enum LayerRecognition {
     if name.description == "torchvision.models.convnext.LayerNorm2d" {
       return layerNorm(module, isChannelsFirst: true) ?? .opaque
     }
-    return .opaque
+    return TimmClasses.kind(of: name).flatMap { timmLayer(module, $0) } ?? .opaque
+  }
+
+  private static func timmLayer(_ module: Module, _ kind: TimmClasses.Kind) -> Layer? {
+    switch kind {
+    case .batchNorm(let rank): batchNorm(module, rank: rank).map { .batchNorm($0) }
+    case .groupNorm: groupNorm(module)
+    case .layerNorm(let isChannelsFirst): layerNorm(module, isChannelsFirst: isChannelsFirst)
+    case .linear: linear(module)
+    case .prelu: .activation(Activation(.prelu))
+    }
   }
 
   private static func torchLayer(_ module: Module) -> Layer? {
@@ -21,21 +31,13 @@ enum LayerRecognition {
     case "Sequential": return .sequential
     case "ModuleList", "ModuleDict": return .container
     case "Identity": return .identity
-    case "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm":
-      return batchNorm(module).map { .batchNorm($0) }
-    case "Linear":
-      guard let inputs = module.attributes["in_features"]?.intValue,
-        let outputs = module.attributes["out_features"]?.intValue
-      else { return nil }
-      return .linear(Linear(inFeatures: inputs, outFeatures: outputs))
+    case "BatchNorm1d": return batchNorm(module, rank: 1).map { .batchNorm($0) }
+    case "BatchNorm2d": return batchNorm(module, rank: 2).map { .batchNorm($0) }
+    case "BatchNorm3d": return batchNorm(module, rank: 3).map { .batchNorm($0) }
+    case "SyncBatchNorm": return batchNorm(module, rank: nil).map { .batchNorm($0) }
+    case "Linear": return linear(module)
     case "LayerNorm": return layerNorm(module, isChannelsFirst: false)
-    case "GroupNorm":
-      guard let groups = module.attributes["num_groups"]?.intValue,
-        let channels = module.attributes["num_channels"]?.intValue, let eps = module.attributes["eps"]?.doubleValue
-      else { return nil }
-      return .groupNorm(
-        GroupNorm(
-          groups: groups, channels: channels, eps: eps, isAffine: module.attributes["affine"]?.boolValue ?? true))
+    case "GroupNorm": return groupNorm(module)
     case "Flatten":
       guard let start = module.attributes["start_dim"]?.intValue, let end = module.attributes["end_dim"]?.intValue
       else { return nil }
@@ -83,18 +85,33 @@ enum LayerRecognition {
     return convolution
   }
 
+  private static func linear(_ module: Module) -> Layer? {
+    guard let inputs = module.attributes["in_features"]?.intValue,
+      let outputs = module.attributes["out_features"]?.intValue
+    else { return nil }
+    return .linear(Linear(inFeatures: inputs, outFeatures: outputs))
+  }
+
   // MARK: Normalisation
 
-  private static func batchNorm(_ module: Module) -> BatchNorm? {
+  private static func batchNorm(_ module: Module, rank: Int?) -> BatchNorm? {
     let attributes = module.attributes
     guard let features = attributes["num_features"]?.intValue, let eps = attributes["eps"]?.doubleValue else {
       return nil
     }
-    let ranks = ["BatchNorm1d": 1, "BatchNorm2d": 2, "BatchNorm3d": 3]
     return BatchNorm(
-      rank: ranks[module.className.name], features: features, eps: eps,
+      rank: rank, features: features, eps: eps,
       momentum: attributes["momentum"]?.doubleValue, isAffine: attributes["affine"]?.boolValue ?? true,
       tracksRunningStatistics: attributes["track_running_stats"]?.boolValue ?? true)
+  }
+
+  private static func groupNorm(_ module: Module) -> Layer? {
+    let attributes = module.attributes
+    guard let groups = attributes["num_groups"]?.intValue, let channels = attributes["num_channels"]?.intValue,
+      let eps = attributes["eps"]?.doubleValue
+    else { return nil }
+    return .groupNorm(
+      GroupNorm(groups: groups, channels: channels, eps: eps, isAffine: attributes["affine"]?.boolValue ?? true))
   }
 
   private static func layerNorm(_ module: Module, isChannelsFirst: Bool) -> Layer? {

@@ -67,7 +67,9 @@ struct ModuleReader {
     func dictionary(_ name: String) throws -> OrderedDictionary<String, PickleGraph.Reference> {
       let entries = state[name].flatMap { graph.dictionary($0) } ?? [:]
       entryBudget -= entries.count
-      guard entryBudget >= 0 else { throw ModelError(.limit, "shared dicts of modules hold too many entries", subject: path) }
+      guard entryBudget >= 0 else {
+        throw ModelError(.limit, "shared dicts of modules hold too many entries", subject: path)
+      }
       return entries
     }
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)

@@ -81,7 +81,8 @@ struct ModuleUpdate {
   ) throws {
     guard let original, module.className != original.className else { return }
     guard graph.setClass(module.className, of: reference) else {
-      throw ModelError(.unsupported, "the file makes a \(original.className) in a way that leaves no room for \(module.className)")
+      throw ModelError(
+        .unsupported, "the file makes a \(original.className) in a way that leaves no room for \(module.className)")
     }
   }
 

@@ -27,7 +27,8 @@ struct TorchStorages {
       let location = graph.text(parts[3]), let count = graph.int(parts[4])
     else { throw ModelError(.malformed, "the pickle describes a storage in an unknown way") }
     guard parts.count == 5 || graph.isNone(parts[5]) else {
-      throw ModelError(.unsupported, "is a view of another storage, as PyTorch before 0.4 wrote it", subject: "storage \(key)")
+      throw ModelError(
+        .unsupported, "is a view of another storage, as PyTorch before 0.4 wrote it", subject: "storage \(key)")
     }
     guard let dtype = TorchTypes.dtype(ofStorage: className) else {
       throw ModelError(.unsupported, "storages of class \(className) are not known", subject: "storage \(key)")

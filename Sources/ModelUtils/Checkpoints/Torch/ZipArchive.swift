@@ -35,7 +35,8 @@ package struct ZipArchive {
     for _ in 0..<directory.count {
       let member = try Self.readMember(&reader, file, directoryOffset: directory.offset)
       guard members.updateValue(member, forKey: member.name) == nil else {
-        throw ModelError(.malformed, "the archive holds two members of this name", file: file.name, subject: member.name)
+        throw ModelError(
+          .malformed, "the archive holds two members of this name", file: file.name, subject: member.name)
       }
     }
     guard reader.offset == reader.end else {

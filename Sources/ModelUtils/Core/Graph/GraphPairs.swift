@@ -20,7 +20,8 @@ extension Graph {
       guard let module = ownModule(of: node) else { continue }
       runs[module, default: 0] += 1
       guard node.operation.isBatchNorm, let source = node.operands.first, let place = producer(of: source),
-        nodes[place].operation.isLinear, let layer = ownModule(of: nodes[place]), users[source.index] == [index],
+        nodes[place].operation.isLinear, hasStoredWeight(nodes[place]), let layer = ownModule(of: nodes[place]),
+        users[source.index] == [index],
         !results.contains(source), partners[module, default: layer] == layer, partners[layer, default: module] == module
       else { continue }
       (partners[module], partners[layer]) = (layer, module)
@@ -33,6 +34,12 @@ extension Graph {
         ownModule(of: nodes[place]).map { runs[$0] == pairedRuns[$0] } ?? false
       }
     }
+  }
+
+  /// Whether a layer's weight is a weight as it is stored, and not computed when it runs.
+  package func hasStoredWeight(_ node: Node) -> Bool {
+    guard node.operands.count > 1, case .weight = definitions[node.operands[1].index] else { return false }
+    return true
   }
 
   /// The module whose own convolution, product or batch norm a node is; nil for what prepares its input, and for

@@ -130,7 +130,9 @@ enum Inference {
       return [TensorType(.promoted(Array(operands.dropFirst())), try Shape.broadcast(operands.map(\.shape)))]
     case .convert(let dtype): return [TensorType(dtype, first.shape)]
     case .dropout(let dropout):
-      guard (0...1).contains(dropout.probability) else { throw ModelError(.mismatch, "cannot drop \(dropout.probability)") }
+      guard (0...1).contains(dropout.probability) else {
+        throw ModelError(.mismatch, "cannot drop \(dropout.probability)")
+      }
       return [first]
     case .reduce(let reduction, let axes, let keepsAxes):
       if reduction == .mean || reduction == .norm { try requireFloating(first) }
@@ -148,6 +150,8 @@ enum Inference {
       return same(try pool.outputShape(of: first.shape))
     case .resize(let resize): return same(try resize.outputShape(of: operands.map(\.shape)))
     case .pad(let margins, let mode): return same(try padded(first.shape, margins, mode))
+    case .samePad(let padding):
+      return same(try padded(first.shape, padding.margins(of: first.shape), .constant(padding.value)))
     case .gridSample: return same(try gridSample(operands.map(\.shape)))
     case .pixelShuffle(let shuffle): return same(try shuffle.outputShape(of: first.shape))
     case .concatenate(let axis):
@@ -169,7 +173,9 @@ enum Inference {
 
   /// - Throws: `ModelError` for whole numbers, whose fractions would be lost.
   static func requireFloating(_ type: TensorType) throws {
-    if type.dtype.isInteger { throw ModelError(.mismatch, "takes numbers with fractions, but \(type.dtype.rawValue) comes to it") }
+    if type.dtype.isInteger {
+      throw ModelError(.mismatch, "takes numbers with fractions, but \(type.dtype.rawValue) comes to it")
+    }
   }
 
   static func pair(_ operands: [TensorType]) throws -> [TensorType] {

@@ -32,7 +32,8 @@ extension Inference {
     let axis = try Shape.axis(axis, output.count)
     for input in inputs.dropFirst() {
       guard input.count == output.count, input.indices.allSatisfy({ $0 == axis || input[$0] == output[$0] }) else {
-        throw ModelError(.mismatch, "cannot join shapes \(inputs.map(\.description).joined(separator: ", ")) along axis \(axis)")
+        throw ModelError(
+          .mismatch, "cannot join shapes \(inputs.map(\.description).joined(separator: ", ")) along axis \(axis)")
       }
       output[axis] += input[axis]
     }
@@ -41,7 +42,9 @@ extension Inference {
 
   static func stacked(_ inputs: [[Int]], _ axis: Int) throws -> [Int] {
     var output = inputs[0]
-    guard inputs.allSatisfy({ $0 == output }) else { throw ModelError(.mismatch, "cannot stack tensors of different shapes") }
+    guard inputs.allSatisfy({ $0 == output }) else {
+      throw ModelError(.mismatch, "cannot stack tensors of different shapes")
+    }
     output.insert(inputs.count, at: try Shape.axis(axis, output.count + 1))
     return output
   }
@@ -56,7 +59,9 @@ extension Inference {
     case .equal(let count):
       let part = (input[axis] + count - 1) / count
       sizes = (0..<count).map { min(part, input[axis] - part * $0) }
-      guard sizes.allSatisfy({ $0 > 0 }) else { throw ModelError(.mismatch, "cannot make \(count) parts of \(input[axis])") }
+      guard sizes.allSatisfy({ $0 > 0 }) else {
+        throw ModelError(.mismatch, "cannot make \(count) parts of \(input[axis])")
+      }
     case .extents(let extents): sizes = try extents.map { try extent($0, shapes, known) }
     }
     guard sizes.allSatisfy({ (0...Shape.limit).contains($0) }), sizes.reduce(0, +) == input[axis] else {
@@ -98,7 +103,9 @@ extension Inference {
 
   static func permuted(_ input: [Int], _ axes: [Int]) throws -> [Int] {
     let axes = axes.map { $0 < 0 ? $0 &+ input.count : $0 }
-    guard axes.sorted() == Array(input.indices) else { throw ModelError(.mismatch, "cannot permute \(input) as \(axes)") }
+    guard axes.sorted() == Array(input.indices) else {
+      throw ModelError(.mismatch, "cannot permute \(input) as \(axes)")
+    }
     return axes.map { input[$0] }
   }
 
@@ -236,7 +243,9 @@ extension PixelShuffle {
     guard input.count >= 3, (1...1024).contains(factor) else { throw ModelError(.mismatch, "cannot shuffle \(input)") }
     let (channels, height, width) = (input[input.count - 3], input[input.count - 2], input[input.count - 1])
     if isInverse {
-      guard height % factor == 0, width % factor == 0 else { throw ModelError(.mismatch, "cannot divide \(input) by \(factor)") }
+      guard height % factor == 0, width % factor == 0 else {
+        throw ModelError(.mismatch, "cannot divide \(input) by \(factor)")
+      }
       return input.dropLast(3) + [channels * factor * factor, height / factor, width / factor]
     }
     guard channels % (factor * factor) == 0 else { throw ModelError(.mismatch, "cannot divide \(input) by \(factor)") }

@@ -3,9 +3,13 @@ extension Inference {
   /// [batch, channels, spatial…] to the same.
   static func convolution(_ geometry: ConvolutionGeometry, _ operands: [TensorType]) throws -> TensorType {
     let rank = geometry.stride.count
-    guard operands.count == 2 || operands.count == 3 else { throw ModelError(.mismatch, "takes an input, a weight and a bias") }
+    guard operands.count == 2 || operands.count == 3 else {
+      throw ModelError(.mismatch, "takes an input, a weight and a bias")
+    }
     let (input, weight) = (operands[0].shape, operands[1].shape)
-    guard input.count == rank + 2 else { throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it") }
+    guard input.count == rank + 2 else {
+      throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
+    }
     guard (1...3).contains(rank), weight.count == rank + 2, geometry.padding.count == rank,
       geometry.dilation.count == rank, geometry.outputPadding.count == rank, (1...Shape.limit).contains(geometry.groups)
     else { throw ModelError(.malformed, "its configuration is no valid one") }
@@ -52,7 +56,9 @@ extension Inference {
     }
     let (input, weight) = (operands[0].shape, operands[1].shape)
     guard let features = input.last else { throw ModelError(.mismatch, "axis -1 is none of 0") }
-    guard features == weight[1] else { throw ModelError(.mismatch, "takes \(weight[1]) channels, but \(features) come to it") }
+    guard features == weight[1] else {
+      throw ModelError(.mismatch, "takes \(weight[1]) channels, but \(features) come to it")
+    }
     guard operands.count < 3 || operands[2].shape == [weight[0]] else {
       throw ModelError(.malformed, "its configuration is no valid one")
     }

@@ -33,7 +33,9 @@ extension Layer {
   func check(_ inputs: [TensorType]) throws {
     guard let input = inputs.first else { return }
     func requireAxes(_ count: Int) throws {
-      guard input.shape.count == count else { throw ModelError(.mismatch, "takes \(count) axes, but \(input.shape) comes to it") }
+      guard input.shape.count == count else {
+        throw ModelError(.mismatch, "takes \(count) axes, but \(input.shape) comes to it")
+      }
     }
     switch self {
     case .instanceNorm(let norm): try requireAxes(norm.rank + 2)
@@ -48,7 +50,9 @@ extension Layer {
       }
     case .powerPool(let pool): try requireAxes(pool.kernelSize.count + 2)
     case .localResponseNorm:
-      guard input.shape.count >= 3 else { throw ModelError(.mismatch, "takes 3 axes or more, but \(input.shape) comes to it") }
+      guard input.shape.count >= 3 else {
+        throw ModelError(.mismatch, "takes 3 axes or more, but \(input.shape) comes to it")
+      }
     case .embedding(let embedding):
       guard input.dtype.isInteger else {
         throw ModelError(.mismatch, "takes places, which are whole numbers, but \(input.dtype.rawValue) comes to it")

@@ -67,6 +67,8 @@ public enum Operation: Sendable, Hashable {
   /// The spatial axes of [batch, channels, spatial…] in another size.
   case resize(Resize)
   case pad([Margin], PadMode)
+  /// Pads for the windows of a convolution or pool behind it, by the size that comes.
+  case samePad(SamePadding)
   /// A picture [batch, channels, height, width] between its pixels, at places [batch, rows, columns, 2] from -1 to 1
   /// (x, y), zero outside.
   case gridSample(alignsCorners: Bool)

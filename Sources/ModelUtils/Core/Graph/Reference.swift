@@ -39,6 +39,7 @@ public enum Reference {
     case .adaptivePool(let pool): results = [try adaptivePool(pool, first, type)]
     case .resize(let resize): results = [try self.resize(resize, first, type)]
     case .pad(let margins, let mode): results = [pad(first, margins, mode)]
+    case .samePad(let padding): results = [pad(first, try padding.margins(of: first.shape), .constant(padding.value))]
     case .gridSample(let alignsCorners): results = [gridSample(operands, alignsCorners: alignsCorners)]
     case .pixelShuffle(let shuffle): results = [pixelShuffle(first, shuffle)]
     case .concatenate(let axis): results = [try concatenate(operands, axis)]

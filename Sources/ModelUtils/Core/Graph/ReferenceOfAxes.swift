@@ -23,7 +23,9 @@ extension Reference {
 
   static func argmax(_ input: ReferenceArray, _ axis: Int) throws -> [Double] {
     let view = try AxisView(input.shape, counting: axis)
-    guard view.length > 0 || view.outer * view.inner == 0 else { throw ModelError(.mismatch, "no elements have no largest") }
+    guard view.length > 0 || view.outer * view.inner == 0 else {
+      throw ModelError(.mismatch, "no elements have no largest")
+    }
     return view.lines.map { Double(largest(input.elements(at: Array($0)), count: 1)[0]) }
   }
 

@@ -7,7 +7,8 @@ extension Reference {
   /// Divides by the batch's biased variance, while the running variance moves to the unbiased one: as PyTorch.
   static func batchNormInTraining(momentum: Double?, eps: Double, _ operands: [ReferenceArray]) throws -> [[Double]] {
     guard let momentum = momentum ?? operands.dropFirst(5).first.map({ 1 / ((($0.values.first) ?? 0) + 1) }) else {
-      throw ModelError(.missing, "a batch norm whose momentum is None needs num_batches_tracked, which the graph does not have")
+      throw ModelError(
+        .missing, "a batch norm whose momentum is None needs num_batches_tracked, which the graph does not have")
     }
     let input = operands[0]
     let view = AxisView(input.shape, axis: 1)

@@ -4,7 +4,9 @@ extension Reference {
   static func resize(_ resize: Resize, _ input: ReferenceArray, _ type: TensorType) throws -> [Double] {
     var (shape, values) = (input.shape, input.values)
     for axis in shape.indices.dropFirst(2) {
-      guard shape[axis] > 0 || type.shape[axis] == 0 else { throw ModelError(.mismatch, "no elements have no other size") }
+      guard shape[axis] > 0 || type.shape[axis] == 0 else {
+        throw ModelError(.mismatch, "no elements have no other size")
+      }
       var factor: Double?
       if case .scale(let factors) = resize.target { factor = factors[factors.count == 1 ? 0 : axis - 2] }
       let taps = (0..<type.shape[axis]).map {

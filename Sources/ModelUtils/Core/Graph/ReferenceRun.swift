@@ -60,7 +60,9 @@ private struct ReferenceRun {
       case .constant(let tensor): tensor
       case .result: nil
       }
-    guard let tensor else { throw ModelError(.mismatch, "is asked for before it is computed", subject: "value \(value.index)") }
+    guard let tensor else {
+      throw ModelError(.mismatch, "is asked for before it is computed", subject: "value \(value.index)")
+    }
     try take(types[value])
     let array = try ReferenceArray(tensor)
     arrays[value.index] = array

@@ -29,7 +29,8 @@ enum Shape {
     for shape in shapes {
       for (axis, size) in zip((rank - shape.count)..., shape) where size != 1 {
         guard result[axis] == 1 || result[axis] == size else {
-          throw ModelError(.mismatch, "shapes \(shapes.map(\.description).joined(separator: " and ")) do not go together")
+          throw ModelError(
+            .mismatch, "shapes \(shapes.map(\.description).joined(separator: " and ")) do not go together")
         }
         result[axis] = size
       }

@@ -206,6 +206,12 @@ call("pad cut", lambda x: F.pad(x, (-1, 2, 1, -2)), numbers(3, 4))
 call("pad cut reflect", lambda x: F.pad(x, (-1, 2), mode="reflect"), numbers(1, 1, 5))
 call("pad cut replicate", lambda x: F.pad(x, (2, -1), mode="replicate"), numbers(1, 1, 5))
 call("pad cut circular", lambda x: F.pad(x, (2, -1), mode="circular"), numbers(1, 1, 5))
+# 7 and 6 elements in steps of 2: 4 and 3 windows of 3 need 9 and 7.
+ramp = torch.arange(42.0).double()
+call("same pad", lambda x: F.pad(x, (0, 1, 1, 1)), ramp.reshape(1, 1, 7, 6))
+# 6 windows of 5 in steps of 1, reaching over 9, need 14; 2 windows of 1 in steps of 4 need 5 of 7.
+call("same pad dilation", lambda x: F.pad(x, (0, 0, 4, 4), value=-torch.inf), ramp.reshape(1, 6, 7))
+call("same pad rows", lambda x: F.pad(x, (1, 2)), ramp.reshape(2, 3, 7))
 for aligns in (False, True):
     call(f"grid sample{' aligned' if aligns else ''}", lambda x, g: F.grid_sample(x, g, align_corners=aligns), numbers(2, 2, 3, 4), numbers(2, 2, 5, 2, low=-1.25, high=1.25))
 

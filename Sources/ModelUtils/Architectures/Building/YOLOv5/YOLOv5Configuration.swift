@@ -71,7 +71,9 @@ extension YOLOv5Configuration {
   /// - Throws: `ModelError` that names the line.
   init(yaml bytes: some Collection<UInt8>) throws {
     let root = try YAMLDocument(bytes).root
-    guard let entries = root.entries else { throw ModelError(.malformed, "is no mapping of names to values", subject: "line 1") }
+    guard let entries = root.entries else {
+      throw ModelError(.malformed, "is no mapping of names to values", subject: "line 1")
+    }
     func required(_ key: String) throws -> YAMLNode {
       guard let node = entries[key] else { throw ModelError(.malformed, "has no '\(key)'") }
       return node
