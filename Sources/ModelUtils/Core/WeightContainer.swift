@@ -54,7 +54,7 @@ public protocol WeightContainer: Sendable {
   /// they are out, memory that nobody else holds can be changed in place.
   /// - Parameter change: keeps the number and order of the tensors. When it throws, all are put back as they were.
   mutating func updateWeights(
-    where isChosen: (NamedWeight) -> Bool, _ change: (inout [NamedTensor]) throws -> Void
+    where isChosen: (NamedWeight) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws
 
   /// Replaces tensors by the names of `stateDict()`, in every place where they stand; nil leaves one as it is.
@@ -99,7 +99,7 @@ extension Module: WeightContainer {
   }
 
   public mutating func updateWeights(
-    where isChosen: (NamedWeight) -> Bool, _ change: (inout [NamedTensor]) throws -> Void
+    where isChosen: (NamedWeight) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws {
     var taken: [NamedTensor] = []
     var positions: [Tensor.Identity: Int] = [:]
@@ -186,7 +186,7 @@ extension StateDict: WeightContainer {
   }
 
   public mutating func updateWeights(
-    where isChosen: (NamedWeight) -> Bool, _ change: (inout [NamedTensor]) throws -> Void
+    where isChosen: (NamedWeight) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws {
     var taken: [NamedTensor] = []
     var positions: [Tensor.Identity: Int] = [:]
@@ -255,7 +255,7 @@ extension Graph: WeightContainer {
   }
 
   public mutating func updateWeights(
-    where isChosen: (NamedWeight) -> Bool, _ change: (inout [NamedTensor]) throws -> Void
+    where isChosen: (NamedWeight) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws {
     let convolutions = conv2dWeights()
     var state = StateDict(
@@ -265,7 +265,7 @@ extension Graph: WeightContainer {
     defer {
       for (name, tensor) in state.tensors { weights[name]?.tensor = tensor }
     }
-    try state.updateWeights(where: { _ in true }, change)
+    try state.updateWeights(where: { _ in true }, change: change)
   }
 
   public mutating func setTensors(_ new: (String) -> Tensor?) {
@@ -295,11 +295,11 @@ extension Model: WeightContainer {
   public func batchNormEps() -> [(path: String, eps: Double)] { module?.batchNormEps() ?? [] }
 
   public mutating func updateWeights(
-    where isChosen: (NamedWeight) -> Bool, _ change: (inout [NamedTensor]) throws -> Void
+    where isChosen: (NamedWeight) -> Bool, change: (inout [NamedTensor]) throws -> Void
   ) throws {
     try update(
-      module: { try $0.updateWeights(where: isChosen, change) },
-      stateDict: { try $0.updateWeights(where: isChosen, change) })
+      module: { try $0.updateWeights(where: isChosen, change: change) },
+      stateDict: { try $0.updateWeights(where: isChosen, change: change) })
   }
 
   public mutating func setTensors(_ new: (String) -> Tensor?) {

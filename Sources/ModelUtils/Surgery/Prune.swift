@@ -41,9 +41,9 @@ extension WeightContainer {
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
     var layers: [PruneReport.Layer] = []
-    try updateWeights(where: { $0.isConv2dWeight && options.isChosen($0.name) }) {
-      layers = try Pruning(options).run(&$0)
-    }
+    try updateWeights(
+      where: { $0.isConv2dWeight && options.isChosen($0.name) },
+      change: { layers = try Pruning(options).run(&$0) })
     return PruneReport(layers: layers)
   }
 
