@@ -18,7 +18,7 @@ import Testing
     #expect(try Tensor([3], []).flattened().shape == [1])
     #expect(try Tensor(.float32, [0, 3]).reshaped([3, 0]).shape == [3, 0])
     #expect(message { _ = try tensor.reshaped([5, -1]) } == "24 elements do not fill shape [5, -1]")
-    #expect(message { _ = try tensor.reshaped([-1, -1]) } == "24 elements do not fill shape [1, -1]")
+    #expect(message { _ = try tensor.reshaped([-1, -1]) } == "24 elements do not fill shape [-1, -1]")
     #expect(message { _ = try tensor.reshaped([Int.max, 2]) } == "24 elements do not fill shape [\(Int.max), 2]")
     #expect(message { _ = try tensor.reshaped([0, -1]) } == "24 elements do not fill shape [0, -1]")
     #expect(message { _ = try tensor.flattened(from: 2, to: 1) } == "axis 2 stands behind axis 1")
@@ -91,7 +91,7 @@ import Testing
   @Test func elementsSmallerThanAByte() throws {
     let small = try ModelCoreTests.tensor(.float4E2M1, [2, 2], [1, 2])
     #expect(try small.reshaped([4]).shape == [4])
-    #expect(message { _ = try small[0] } == "elements of float4_e2m1fn are smaller than a byte and have no views")
+    #expect(message { _ = try small[1] } == "elements of float4_e2m1fn are smaller than a byte and have no views")
     #expect(message { _ = try Tensor.concatenated([small]) } != nil)
   }
 
@@ -104,7 +104,7 @@ import Testing
     #expect(try Tensor([UInt8(3)]).isEqual(to: Tensor([UInt8(3)])))
     #expect(try a.isClose(to: a, nanIsEqual: true))
     #expect(try !a.isClose(to: a))
-    #expect(try Tensor([1.00001]).isClose(to: Tensor([1])))
+    #expect(try Tensor([1.000009]).isClose(to: Tensor([1])))
     #expect(try !Tensor([1.0001]).isClose(to: Tensor([1])))
     #expect(try Tensor([.infinity]).isClose(to: Tensor([.infinity])))
     #expect(try !Tensor([.infinity]).isClose(to: Tensor([1e30])))

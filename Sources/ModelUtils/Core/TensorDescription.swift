@@ -119,7 +119,8 @@ private enum DecimalText {
   static func words<Number: BinaryFloatingPoint & CustomStringConvertible>(
     _ numbers: [Number], isScalar: Bool
   ) -> [String] {
-    if isScalar { return numbers.map { $0.isNaN ? "nan" : $0.description } }
+    // NumPy prints a scalar as Python's float.
+    if isScalar { return numbers.map { $0.isNaN ? "nan" : Double($0).description } }
     let magnitudes = numbers.lazy.filter { $0.isFinite && $0 != 0 }.map(\.magnitude)
     let (least, most) = (magnitudes.min() ?? 1, magnitudes.max() ?? 1)
     let isScientific = Double(most) >= 1e8 || least < 0.0001 || Double(most / least) > 1000
@@ -138,11 +139,14 @@ private enum DecimalText {
       }
       let parts = Digits(number, isScientific: isScientific, precision: precision)
       let missing = behind - parts.fraction.utf8.count
-      let text = padding(left - parts.whole.utf8.count) + parts.whole + "." + parts.fraction
-      guard isScientific else { return text + padding(missing) }
-      let zeros = String(repeating: "0", count: missing)
+      let whole = padding(left - parts.whole.utf8.count) + parts.whole + "."
+      guard isScientific else { return whole + parts.fraction + padding(missing) }
+      // What the shortest digits lack are the number's own, not zeros.
+      let fraction =
+        missing > 0
+        ? String(CFormat.string("%.\(behind)e", Double(number.magnitude)).dropFirst(2).prefix(behind)) : parts.fraction
       let width = String(repeating: "0", count: exponent - parts.exponent.utf8.count)
-      return text + zeros + "e" + parts.exponentSign + width + parts.exponent
+      return whole + fraction + "e" + parts.exponentSign + width + parts.exponent
     }
   }
 
@@ -189,7 +193,14 @@ private enum DecimalText {
     private static func shortest<Number: BinaryFloatingPoint & CustomStringConvertible>(
       _ number: Number
     ) -> (String, Int) {
-      parts(number.magnitude.description)
+      // Swift writes out all digits of a whole Float16.
+      if Number.significandBitCount == 10 {
+        for digits in 0..<5 {
+          let text = CFormat.string("%.\(digits)e", Double(number.magnitude))
+          if let value = Double(text), Number(value) == number.magnitude { return parts(text) }
+        }
+      }
+      return parts(number.magnitude.description)
     }
 
     /// The significant digits of a number in words, and the power of ten for a point before the first.
