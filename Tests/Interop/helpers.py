@@ -62,6 +62,14 @@ def report(*arguments, **options):
     return json.loads(succeeds(*arguments, "--json", **options).out)
 
 
+def is_error(line, as_json):
+    """Whether a line is the one that says why something could not be done: with --json an object."""
+    if not as_json:
+        return line.startswith("mutils: error: ")
+    error = json.loads(line)["error"]
+    return {"kind", "reason"} <= set(error) <= {"kind", "reason", "file", "offset", "subject", "advice"}
+
+
 def fails(*arguments, naming=None, **options):
     """Runs the command, which must exit 1 with exactly one line on stderr and nothing on stdout."""
     result = mutils(*arguments, **options)
@@ -70,7 +78,7 @@ def fails(*arguments, naming=None, **options):
     assert result.code == 1, where
     assert result.out == "", where
     lines = result.err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("mutils: error: "), where
+    assert len(lines) == 1 and is_error(lines[0], "--json" in arguments), where
     if naming:
         assert str(naming) in lines[0], where
     return result

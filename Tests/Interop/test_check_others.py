@@ -6,7 +6,7 @@ import json
 import pytest
 from fickling.analysis import Severity, check_safety
 from fickling.fickle import Pickled
-from helpers import mutils
+from helpers import is_error, mutils
 from hostile_archives import archive
 from hostile_pickles import PROTO, STOP, bad_pickles, call, malicious_pickles, name, odd_pickles, state, tensor, text, tuple_of
 from picklescan.scanner import scan_pickle_bytes
@@ -66,7 +66,7 @@ def verdict(path):
     result = mutils("check", path, "--json")
     if result.out:
         return json.loads(result.out)["verdict"]
-    assert result.code == 1 and result.err.startswith("mutils: error: "), result.err
+    assert result.code == 1 and is_error(result.err, True), result.err
     return None
 
 
