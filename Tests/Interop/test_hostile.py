@@ -12,7 +12,7 @@ import pytest
 import safetensors
 import safetensors_cases
 import torch
-from helpers import fails, FIXTURES, is_error, mutils
+from helpers import FIXTURES, fails, is_error, mutils
 from torch import nn
 
 MEMORY = 500 << 20  # bytes resident

@@ -6,15 +6,13 @@ enum Consumer {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
     var checkpoint =
-      try arguments.first.map { try Checkpoint(contentsOf: .init($0)) }
+      try arguments.first.map { try Checkpoint(contentsOf: $0) }
       ?? Checkpoint(Architecture(named: "yolov5n").module(), name: "yolov5n")
     print(checkpoint.preferred.modelInfo())
 
     try checkpoint.updateModels { key, model in
-      guard case .module(var module) = model else { return }
-      print(key, try module.fuse())
-      print(key, try module.prune(amount: 0.3))
-      model = .module(module)
+      print(key, try model.fuse())
+      print(key, try model.prune(amount: 0.3))
     }
     let sparsity = try checkpoint.preferred.sparsity().sparsity
     guard sparsity > 0.25, sparsity < 0.31 else { throw ModelError(.invalid, "the sparsity is \(sparsity)") }
@@ -26,6 +24,26 @@ enum Consumer {
     let fused = try fuseConvAndBN(weight: try Tensor([10, 20, 30, 40], [2, 2, 1, 1]), normalization: statistics)
     guard try fused.weight.floats() == [10, 20, 30, 40], try fused.bias.floats() == [0, 0] else {
       throw ModelError(.invalid, "the fused layer is wrong")
+    }
+
+    // A network built by hand, validated, and computed by its graph.
+    var generator = TorchGenerator(seed: 0)
+    let net = try Module.sequential([
+      .conv2d(3, 4, kernelSize: 3, padding: 1, bias: false, using: &generator), .batchNorm2d(4), .relu(),
+      .adaptiveAvgPool2d(1), .flatten(), .linear(4, 2, using: &generator),
+    ])
+    try net.validate()
+    let picture = try Tensor((0..<48).map { Float($0) / 48 }, [1, 3, 4, 4])
+    let outputs = try Graph(net).reference([picture])
+    let fusedOutputs = try Graph(net.fused()).reference([picture])
+    guard outputs[0].shape == [1, 2], try outputs[0].isClose(to: fusedOutputs[0], relative: 1e-3) else {
+      throw ModelError(.mismatch, "fusing changed what the network computes")
+    }
+    print(outputs[0])
+
+    // Pictures by any kind of path, in one call.
+    if let photo = arguments.dropFirst().first {
+      print(try imageBatch(contentsOf: [photo], size: [320, 320]).tensor[0, 0, ..<2, ..<4])
     }
     print("done")
   }
