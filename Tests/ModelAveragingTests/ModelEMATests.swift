@@ -115,4 +115,20 @@ import Testing
     #expect(ema.updateAttributes(from: model, include: ["nc", "_hidden"]) == ["nc"])
     #expect(ema.average.module?.attributes["nc"] == .int(3))
   }
+
+  /// A tensor that cannot be read, or has no values to average, comes after others that could: all stays as it was.
+  @Test func anUpdateThatThrowsChangesNothing() throws {
+    var average = StateDict()
+    for name in ["a", "b", "c"] { average[name] = try Tensor([1, 2]) }
+    var ema = try ModelEMA(average)
+    let held = try ema.stateDict().map { try bytes($0.tensor) }
+    var model = average
+    model["a"] = try Tensor([5, 6])
+    model["c"] = try Tensor(computed: .float32, [2]) { _ in throw ModelError(.system, "cannot be computed") }
+    #expect(throws: ModelError(.system, "cannot be computed", subject: "c")) { try ema.update(model) }
+    #expect(try ema.stateDict().map { try bytes($0.tensor) } == held && ema.updates == 0)
+    model["c"] = try Tensor(.complex64, [2])
+    #expect(throws: ModelError.self) { try ema.update(model) }
+    #expect(try ema.stateDict().map { try bytes($0.tensor) } == held && ema.updates == 0)
+  }
 }

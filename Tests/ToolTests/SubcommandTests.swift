@@ -20,6 +20,18 @@ import Testing
     #expect(missing.status == 1 && missing.error.contains("there is no key 'nothing'; the file has"))
   }
 
+  @Test func errorsAsJSON() throws {
+    let result = try Tool.run("info", "/nowhere.pt", "--json")
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(
+      result.error
+        == #"{"error":{"file":"/nowhere.pt","kind":"missing","reason":"cannot be opened: No such file or directory"}}"#
+        + "\n")
+    let unknown = try Tool.run("strip", "resnet0", "--json")
+    #expect(
+      unknown.status == 1 && unknown.error.hasPrefix(#"{"error":{"#) && unknown.error.contains(#""kind":"missing""#))
+  }
+
   @Test func infoExtrapolates() throws {
     func gflops(_ arguments: String...) throws -> [String: Double] {
       try #require(try Tool.run(["info", "--json"] + arguments).json["gflops"] as? [String: Double])
