@@ -6,7 +6,8 @@ struct Fuse: ParsableCommand {
     abstract: "Fuses batch norms into the convolutions before them.",
     discussion: """
       Only pairs that are proved are fused: by the known forward of a class, or by the order inside a Sequential. The others are listed with \
-      a reason. A bare state dict proves nothing: name its pairs with --pair and give the eps of their batch norms.
+      a reason. A bare state dict proves nothing: name its pairs with --pair and give the eps of their batch norms. In whole modules of classes \
+      that are not known --pair names them too; eps is theirs.
 
       Examples:
         mutils fuse yolov5s.pt -o fused.pt
@@ -20,7 +21,7 @@ struct Fuse: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A convolution and its batch norm in a bare state dict; wildcards of both sides stand for the same text.",
+      "A convolution and its batch norm, by name; wildcards of both sides stand for the same text.",
       valueName: "CONV=BN"))
   var pair: [String] = []
 
@@ -43,6 +44,9 @@ struct Fuse: ParsableCommand {
         do { reports.append(try fuse(&model)) } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let result = reports.first else { return }
+      if result.fusion.isOrderGiven {
+        report.note("that each batch norm takes its convolution's output alone is your word")
+      }
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
         try output.writing.write(checkpoint, to: destination)
@@ -61,13 +65,12 @@ struct Fuse: ParsableCommand {
   }
 
   private func fuse(_ module: inout Module) throws -> Results {
-    guard pair.isEmpty, eps == nil else {
-      throw ModelError(
-        .unsupported, "holds whole modules, which say themselves what is fused", advice: "leave out --pair and --eps")
+    guard eps == nil else {
+      throw ModelError(.invalid, "holds whole modules, which know their eps", advice: "leave out --eps")
     }
     let before = module.parameterCount
     let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()
-    var fusion = try module.fuse()
+    var fusion = try pair.isEmpty ? module.fuse() : module.fuse(try pair.map(PairPattern.init))
     fusion.parametersBefore = before
     return Results(fusion: fusion, merging: merging)
   }

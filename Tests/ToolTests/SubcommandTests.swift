@@ -92,7 +92,7 @@ import Testing
     #expect(fused["fused"] as? [[String: String]] == [["conv": "conv", "bn": "bn"]])
     let whole = try Tool.run(
       "fuse", Tool.fixture("conv_bn_small.pt"), "-o", folder.path("x.pt"), "--pair", pair, "--eps", "1")
-    #expect(whole.status == 1 && whole.error.contains("holds whole modules, which say themselves what is fused"))
+    #expect(whole.status == 1 && whole.error.contains("holds whole modules, which know their eps"))
   }
 
   @Test func pruneAndSparsity() throws {

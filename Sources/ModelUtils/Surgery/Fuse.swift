@@ -12,8 +12,22 @@ extension Module {
   /// When a tensor cannot be read the module stays as it was.
   /// - Returns: what was fused and what was not.
   @discardableResult
-  public mutating func fuse() throws -> FusionReport {
-    let plan = FusionPlan(self)
+  public mutating func fuse() throws -> FusionReport { try fuse(FusionPlan(self)) }
+
+  /// Fuses the pairs that the caller vouches for, in modules of classes whose forward is not known: that the batch norm
+  /// takes the convolution's output, and nothing else does, is the caller's word, and the report says so.
+  ///
+  /// The rest is checked as in `fuse()`: shapes, statistics, hooks, what is shared; eps is the module's.
+  /// `torch.nn.Identity` takes the batch norm's place.
+  /// - Parameter patterns: of the modules' dotted paths; each must name at least one pair.
+  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, a pair that cannot be fused, or a
+  ///   tensor that cannot be read; the module is then as it was.
+  @discardableResult
+  public mutating func fuse(_ patterns: [PairPattern]) throws -> FusionReport {
+    try fuse(FusionPlan(self, patterns: patterns))
+  }
+
+  private mutating func fuse(_ plan: FusionPlan) throws -> FusionReport {
     var report = plan.report
     report.parametersBefore = parameterCount
     // All that can fail, reading the small tensors, comes before anything is changed.

@@ -15,6 +15,35 @@ public struct PairPattern: Sendable, Hashable {
     }
     (conv, bn) = (Glob(sides[0]), Glob(sides[1]))
   }
+
+  /// The pairs that patterns name, in order.
+  /// - Throws: `ModelError` for a pattern that names none, and a layer in two pairs.
+  static func pairs(_ patterns: [PairPattern], convs: [String], norms: [String]) throws -> [FusionReport.Pair] {
+    let pairs = try patterns.flatMap { try $0.pairs(convs: convs, norms: norms) }
+    for names in [pairs.map(\.conv), pairs.map(\.bn)] {
+      var seen: Set<String> = []
+      if let twice = names.first(where: { !seen.insert($0).inserted }) {
+        throw ModelError(.invalid, "is named in two pairs", subject: twice)
+      }
+    }
+    return pairs
+  }
+
+  private func pairs(convs: [String], norms: [String]) throws -> [FusionReport.Pair] {
+    let convs = convs.compactMap { name in conv.captures(name).map { (name, $0) } }
+    let norms = Dictionary(
+      norms.compactMap { name in bn.captures(name).map { ($0, name) } }, uniquingKeysWith: { first, _ in first })
+    let pairs = convs.compactMap { conv, captures in norms[captures].map { FusionReport.Pair(conv: conv, bn: $0) } }
+    guard !pairs.isEmpty else {
+      throw ModelError(
+        .missing,
+        convs.isEmpty
+          ? "names no convolution"
+          : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
+        subject: "--pair \(conv.pattern)=\(bn.pattern)")
+    }
+    return pairs
+  }
 }
 
 extension StateDict {
@@ -31,14 +60,9 @@ extension StateDict {
   @discardableResult
   public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
-    let pairs = try patterns.flatMap(pairs)
-    for names in [pairs.map(\.conv), pairs.map(\.bn)] {
-      var seen: Set<String> = []
-      if let twice = names.first(where: { !seen.insert($0).inserted }) {
-        throw ModelError(.invalid, "is named in two pairs", subject: twice)
-      }
-    }
+    let pairs = try PairPattern.pairs(patterns, convs: convolutionNames, norms: batchNormNames)
     var report = FusionReport()
+    report.isOrderGiven = true
     report.parametersBefore = parameterCount
     report.fused = pairs
     let named = Set(pairs.map(\.bn))
@@ -60,25 +84,10 @@ extension StateDict {
     return report
   }
 
-  private func pairs(_ pattern: PairPattern) throws -> [FusionReport.Pair] {
-    let convs = names.compactMap { name -> (String, [String])? in
-      guard name.hasSuffix(".weight"), tensors[name].map({ $0.shape.count >= 2 }) == true else { return nil }
-      let module = String(name.dropLast(".weight".count))
-      return pattern.conv.captures(module).map { (module, $0) }
-    }
-    let norms = Dictionary(
-      batchNormNames.compactMap { name in pattern.bn.captures(name).map { ($0, name) } },
-      uniquingKeysWith: { first, _ in first })
-    let pairs = convs.compactMap { conv, captures in norms[captures].map { FusionReport.Pair(conv: conv, bn: $0) } }
-    guard !pairs.isEmpty else {
-      throw ModelError(
-        .missing,
-        convs.isEmpty
-          ? "names no convolution"
-          : norms.isEmpty ? "names no batch norm" : "its wildcards agree for no convolution and batch norm",
-        subject: "--pair \(pattern.conv.pattern)=\(pattern.bn.pattern)")
-    }
-    return pairs
+  /// The modules that have a weight of two axes or more.
+  private var convolutionNames: [String] {
+    names.filter { $0.hasSuffix(".weight") && tensors[$0].map { $0.shape.count >= 2 } == true }
+      .map { String($0.dropLast(".weight".count)) }
   }
 
   /// The modules that have running statistics.

@@ -23,17 +23,10 @@ struct FusionPlan {
   private var planned: Set<Identity> = []
   private var reasons: [Identity: String] = [:]
 
+  private typealias Places = [Identity: (parent: Module, path: String, name: String)]
+
   init(_ root: Module) {
-    var places: [Identity: (parent: Module, path: String, name: String)] = [:]
-    root.forEachModule { path, module in
-      for (name, child) in module.children {
-        uses[child.identity, default: 0] += 1
-        if places[child.identity] == nil { places[child.identity] = (module, path, name) }
-      }
-      for parameter in module.parameters.values where parameter.tensor.count > 0 {
-        parameterUses[parameter.tensor.identity, default: 0] += 1
-      }
-    }
+    let places = takePlaces(in: root)
     root.forEachModule { exempt($1) }
     let known = Graph.known(in: root)
     for graph in known.graphs {
@@ -48,6 +41,47 @@ struct FusionPlan {
     if case .batchNorm = root.layer {
       report.refused.append(.init(conv: "", bn: "", reason: "the model is a single batch norm"))
     }
+  }
+
+  /// The pairs that a caller vouches for.
+  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, and a pair that cannot be fused.
+  init(_ root: Module, patterns: [PairPattern]) throws {
+    let places = takePlaces(in: root)
+    var modules: OrderedDictionary<String, Module> = [:]
+    root.forEachModule { path, module in modules[path] = module }
+    let norms = modules.filter { if case .batchNorm = $0.value.layer { true } else { false } }.keys
+    let convs = modules.filter { Self.features($0.value) != nil }.keys
+    report.fused = try PairPattern.pairs(patterns, convs: Array(convs), norms: Array(norms))
+    report.isOrderGiven = true
+    for pair in report.fused {
+      guard let conv = modules[pair.conv], let bn = modules[pair.bn], let place = places[bn.identity],
+        places[conv.identity] != nil
+      else { throw ModelError(.mismatch, "is the whole model", subject: pair.bn) }
+      if let reason = refusal(conv, bn) {
+        throw ModelError(.mismatch, "cannot be fused: \(reason)", subject: "\(pair.conv) and \(pair.bn)")
+      }
+      planned.insert(bn.identity)
+      steps.append(
+        Step(
+          conv: conv.identity, bn: bn.identity, parent: place.parent.identity, name: place.name, replacement: .identity)
+      )
+    }
+    for path in norms { if let norm = modules[path] { reasons[norm.identity] = "no --pair names it" } }
+    root.forEachModule { path, module in explain(module, path, module) }
+  }
+
+  private mutating func takePlaces(in root: Module) -> Places {
+    var places: Places = [:]
+    root.forEachModule { path, module in
+      for (name, child) in module.children {
+        uses[child.identity, default: 0] += 1
+        if places[child.identity] == nil { places[child.identity] = (module, path, name) }
+      }
+      for parameter in module.parameters.values where parameter.tensor.count > 0 {
+        parameterUses[parameter.tensor.identity, default: 0] += 1
+      }
+    }
+    return places
   }
 
   // MARK: Proof

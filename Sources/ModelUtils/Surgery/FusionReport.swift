@@ -15,6 +15,8 @@ public struct FusionReport: Sendable, Codable, CustomStringConvertible {
 
   public internal(set) var fused: [Pair] = []
   public internal(set) var refused: [Refusal] = []
+  /// Whether it is the caller's word, and not proved, that each batch norm takes the output of its convolution alone.
+  public internal(set) var isOrderGiven = false
   /// Elements of all parameters, shared ones once.
   public package(set) var parametersBefore = 0
   public internal(set) var parametersAfter = 0

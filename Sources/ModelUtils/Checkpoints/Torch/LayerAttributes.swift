@@ -40,7 +40,20 @@ enum LayerAttributes {
   private static func isDefault(_ name: String, _ module: Module) -> Bool { module.attributes[name] == nil }
 
   /// Equal, NaN included.
-  static func isSame<T: Equatable>(_ a: T, _ b: T) -> Bool { a == b || String(reflecting: a) == String(reflecting: b) }
+  static func isSame(_ a: Layer, _ b: Layer) -> Bool { a == b || String(reflecting: a) == String(reflecting: b) }
+
+  /// Equal, NaN included; tensors are when they are the same view of the same memory.
+  static func isSame(_ a: Attribute, _ b: Attribute) -> Bool {
+    if a == b { return true }
+    switch (a, b) {
+    case (.double(let a), .double(let b)): return a.isNaN && b.isNaN
+    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
+      return a.count == b.count && zip(a, b).allSatisfy { isSame($0, $1) }
+    case (.dict(let a), .dict(let b)):
+      return a.count == b.count && zip(a, b).allSatisfy { isSame($0.key, $1.key) && isSame($0.value, $1.value) }
+    default: return false
+    }
+  }
 
   private static func describe(_ layer: Layer) -> String { "\(layer)".replacingModulePrefixes().printable(limit: 120) }
 
