@@ -17,7 +17,7 @@ import Testing
     _ path: String, _ weight: [Float], _ layer: Convolution, _ attributes: OrderedDictionary<String, Attribute> = [:]
   ) throws -> Module {
     var conv = Make.layer("timm.layers.\(path)", .convolution(layer))
-    conv.parameters["weight"] = Parameter(try Tensor(weight, try #require(layer.weightShape)))
+    conv.parameters["weight"] = Parameter(try Tensor(weight, layer.weightShape))
     conv.attributes = attributes
     return conv
   }

@@ -89,7 +89,7 @@ import Testing
     }
     #expect(try Graph(block(.bool(true))).functions == [.binary(.add)])
     #expect(try Graph(block(.bool(false))).functions.isEmpty)
-    for wrong in [nil, Attribute.string("yes"), .none] {
+    for wrong in [nil, Attribute.string("yes"), Attribute.none] {
       #expect(refusal(block(wrong))?.contains("has no usable attribute '\(attribute)'") ?? false)
     }
   }

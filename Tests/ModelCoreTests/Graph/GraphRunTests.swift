@@ -9,7 +9,7 @@ import Testing
     var graph = Graph()
     let input = graph.addInput("x")
     let weight = Graph.Weight(tensor: try Tensor([1, -1, 2, 0.5], [2, 2]), requiresGrad: true, isBuffer: false)
-    let value = graph.weight("fc.weight", weight)
+    let value = graph.addWeight("fc.weight", weight)
     let root = try graph.enter("", parent: nil, inputs: [input])
     let layer = try graph.enter("fc", parent: root, inputs: [input])
     let hidden = try graph.append(.linear, [input, value], scope: layer)[0]

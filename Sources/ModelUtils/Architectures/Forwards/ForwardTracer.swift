@@ -111,11 +111,11 @@ final class ForwardTracer {
     if let parameter = module.parameters[name] {
       let first = parameterPaths[parameter.identity] ?? full
       parameterPaths[parameter.identity] = first
-      return graph.weight(
+      return graph.addWeight(
         first, Graph.Weight(tensor: parameter.tensor, requiresGrad: parameter.requiresGrad, isBuffer: false))
     }
     return module.buffers[name].map { buffer in
-      graph.weight(full, Graph.Weight(tensor: buffer, requiresGrad: false, isBuffer: true))
+      graph.addWeight(full, Graph.Weight(tensor: buffer, requiresGrad: false, isBuffer: true))
     }
   }
 

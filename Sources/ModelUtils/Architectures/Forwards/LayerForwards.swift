@@ -4,7 +4,7 @@ import ModelCore
 extension ForwardCall {
   /// What a layer computes, with the module's weights and the numbers among its attributes.
   /// - Throws: `ModelError` for what the layer needs and the module lacks, and for containers and unknown classes.
-  func compute(_ layer: Layer, _ inputs: [Value]) throws -> [Value] {
+  public func compute(_ layer: Layer, _ inputs: [Value]) throws -> [Value] {
     switch layer {
     case .multiheadAttention(let attention): return [try self.attention(attention, inputs)]
     case .recurrent(let recurrent): return try self.recurrent(recurrent, inputs)

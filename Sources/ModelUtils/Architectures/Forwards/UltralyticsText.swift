@@ -129,7 +129,7 @@ extension ForwardCall {
     case .tensor(let held) where held.tensor.shape.count == 3:
       texts =
         held.tensor.dtype == .float32
-        ? tracer.graph.constant(held.tensor) : try constant(held.tensor.doubles(), held.tensor.shape)
+        ? tracer.graph.addConstant(held.tensor) : try constant(held.tensor.doubles(), held.tensor.shape)
     case nil:
       guard let shape else { throw missing(attribute) }
       texts = try expand(constant([0]), shape.map { .fixed($0) })

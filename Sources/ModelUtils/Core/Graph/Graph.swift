@@ -18,6 +18,9 @@ public struct Graph: Sendable {
     case result(node: Int, position: Int)
   }
 
+  /// Also a name for it where Foundation's `Operation` is imported.
+  public typealias Operation = ModelCore.Operation
+
   public struct Node: Sendable {
     public let operation: Operation
     public let operands: [Value]
@@ -47,23 +50,24 @@ public struct Graph: Sendable {
     /// Whether it is no parameter, such as a running mean.
     public let isBuffer: Bool
 
-    package init(tensor: Tensor, requiresGrad: Bool, isBuffer: Bool) {
+    public init(tensor: Tensor, requiresGrad: Bool = true, isBuffer: Bool = false) {
       self.tensor = tensor
       self.requiresGrad = requiresGrad
       self.isBuffer = isBuffer
     }
   }
 
-  public private(set) var definitions: [Definition] = []
-  public private(set) var nodes: [Node] = []
-  public private(set) var inputs: [Value] = []
-  public package(set) var outputs: [Value] = []
+  public internal(set) var definitions: [Definition] = []
+  public internal(set) var nodes: [Node] = []
+  public internal(set) var inputs: [Value] = []
+  /// What the graph gives: any of its own values.
+  public var outputs: [Value] = []
   /// Every call of a module, parents before their children.
-  public private(set) var scopes: [Scope] = []
+  public internal(set) var scopes: [Scope] = []
   /// By dotted path; one that stands in several places has the first place's.
   public var weights: OrderedDictionary<String, Weight> = [:]
   /// What weights become in one run in training: running statistics, by their paths.
-  public private(set) var updates: OrderedDictionary<String, Value> = [:]
+  public internal(set) var updates: OrderedDictionary<String, Value> = [:]
 
   /// A part of a model that is not in the graph.
   public struct Omission: Sendable, Hashable, Codable {
@@ -74,79 +78,23 @@ public struct Graph: Sendable {
   }
 
   /// What the model does besides, such as suppressing boxes that overlap.
-  public private(set) var omissions: [Omission] = []
+  public internal(set) var omissions: [Omission] = []
   /// The shapes of the inputs for which alone it holds; nil where it holds for all.
   public package(set) var inputShapes: [[Int]]?
 
-  private var weightValues: [String: Value] = [:]
-  private var takenOperands = 0
+  var weightValues: [String: Value] = [:]
+  var takenOperands = 0
 
   /// Beyond any model; shared modules that call each other again and again are stopped here.
   package static let nodeLimit = 1 << 20
   /// Dense connections grow with the square of the layers.
   package static let operandLimit = 1 << 22
 
-  package init() {}
+  /// The calls that a caller's own operations stand in, the innermost last.
+  var openScopes: [Int] = []
 
-  private mutating func define(_ definition: Definition) -> Value {
-    definitions.append(definition)
-    return Value(index: definitions.count - 1)
-  }
-
-  package mutating func addInput(_ name: String) -> Value {
-    let value = define(.input(name: name))
-    inputs.append(value)
-    return value
-  }
-
-  /// The value of a weight, the same each time it is asked for.
-  package mutating func weight(_ path: String, _ weight: @autoclosure () -> Weight) -> Value {
-    if let value = weightValues[path] { return value }
-    let value = define(.weight(path))
-    weightValues[path] = value
-    weights[path] = weight()
-    return value
-  }
-
-  package mutating func constant(_ tensor: Tensor) -> Value { define(.constant(tensor)) }
-
-  /// Notes a module that the graph leaves out.
-  package mutating func omit(_ path: String, className: ClassName, reason: String) {
-    omissions.append(Omission(path: path, className: className.description, reason: reason))
-  }
-
-  /// Notes what a weight becomes in a run.
-  package mutating func update(_ path: String, to value: Value) { updates[path] = value }
-
-  /// - Throws: `ModelError` when the graph becomes larger than any model's.
-  package mutating func append(_ operation: Operation, _ operands: [Value], scope: Int) throws -> [Value] {
-    guard nodes.count < Self.nodeLimit else { throw ModelError(.limit, "runs more than \(Self.nodeLimit) operations") }
-    takenOperands += operands.count
-    guard takenOperands <= Self.operandLimit, definitions.count < 2 * Self.operandLimit else {
-      throw ModelError(.limit, "its operations take more than \(Self.operandLimit) inputs", subject: scopes[scope].path)
-    }
-    let count = operation.resultCount
-    guard (1...1 << 16).contains(count) else {
-      throw ModelError(.mismatch, "cannot make \(count) parts", subject: scopes[scope].path)
-    }
-    let results = (0..<count).map { define(.result(node: nodes.count, position: $0)) }
-    nodes.append(Node(operation: operation, operands: operands, results: results, scope: scope))
-    return results
-  }
-
-  /// Notes a call of a module; its outputs follow when it is left.
-  /// - Throws: `ModelError` when there are more calls than any model's.
-  package mutating func enter(
-    _ path: String, className: ClassName? = nil, module: Identity? = nil, layer: Layer? = nil, parent: Int?,
-    inputs: [Value]
-  ) throws -> Int {
-    guard scopes.count < Self.nodeLimit else { throw ModelError(.limit, "calls more than \(Self.nodeLimit) modules") }
-    scopes.append(
-      Scope(path: path, className: className, module: module, layer: layer, parent: parent, inputs: inputs))
-    return scopes.count - 1
-  }
-
-  package mutating func leave(_ scope: Int, outputs: [Value]) { scopes[scope].outputs = outputs }
+  /// An empty graph, to be built by hand: `addInput`, `addWeight`, `emit`.
+  public init() {}
 
   // MARK: Reading
 

@@ -2,7 +2,7 @@
 extension Inference {
   static func padded(_ input: [Int], _ margins: [Margin], _ mode: PadMode) throws -> [Int] {
     guard margins.count == input.count,
-      margins.allSatisfy({ abs($0.before) <= Shape.limit && abs($0.after) <= Shape.limit })
+      margins.allSatisfy({ $0.before.magnitude <= Shape.limit && $0.after.magnitude <= Shape.limit })
     else { throw ModelError(.mismatch, "cannot pad \(input)") }
     for (size, margin) in zip(input, margins) {
       let largest = max(margin.before, margin.after)
@@ -84,7 +84,7 @@ extension Inference {
   static func sliced(_ input: [Int], _ axis: Int, _ start: Int, _ end: Int?, _ step: Int) throws -> [Int] {
     var output = input
     let axis = try Shape.axis(axis, input.count)
-    guard (1...Shape.limit).contains(step), abs(start) <= 1 << 40, abs(end ?? 0) <= 1 << 40 else {
+    guard (1...Shape.limit).contains(step), start.magnitude <= 1 << 40, (end ?? 0).magnitude <= 1 << 40 else {
       throw ModelError(.mismatch, "cannot step by \(step)")
     }
     output[axis] = (bounds(input[axis], start, end).count + step - 1) / step

@@ -10,6 +10,8 @@ public enum Reference {
     _ operation: Operation, _ operands: [ReferenceArray], _ types: [TensorType]
   ) throws -> [ReferenceArray] {
     guard let first = operands.first, let type = types.first else { throw ModelError(.mismatch, "has no input") }
+    // Axes beside an empty one may be of any length.
+    guard types.contains(where: { Shape.count($0.shape) > 0 }) else { return types.map { ReferenceArray($0, []) } }
     let results: [[Double]]
     switch operation {
     case .convolution(let geometry): results = [convolution(geometry, operands, type)]

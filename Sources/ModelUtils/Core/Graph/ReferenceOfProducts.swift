@@ -70,6 +70,8 @@ extension Reference {
         strides: array.strides(broadcastTo: batch + array.shape.suffix(2)).dropLast(2))
     }
     let columns = [right[right.endIndex - 1], right[right.startIndex]]
+    let count = Shape.count(type.shape)
+    guard count > 0, columns[1] > 0 else { return [Double](repeating: 0, count: count) }
     var result: [Double] = []
     result.reserveCapacity(Shape.count(type.shape))
     for (first, second) in zip(matrices(operands[0]), matrices(operands[1])) {

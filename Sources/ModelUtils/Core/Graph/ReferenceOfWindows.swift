@@ -7,6 +7,7 @@ extension Reference {
       guard !overflow, elements <= 1 << 28 else { throw ModelError(.limit, "its windows are too large") }
     }
     let windows = Windows(pool, input: input.shape.suffix(rank), output: type.shape.suffix(rank))
+    try requireElements(windows)
     return overWindows(windows, input.values) { position, elements in
       switch pool.kind {
       case .max: elements.reduce(-.infinity) { Binary.maximum($0, $1) }
@@ -22,15 +23,17 @@ extension Reference {
   static func adaptivePool(_ pool: AdaptivePool, _ input: ReferenceArray, _ type: TensorType) throws -> [Double] {
     let rank = pool.outputSize.count
     let windows = Windows(sharing: input.shape.suffix(rank), among: type.shape.suffix(rank))
-    guard windows.count == 0 || Shape.count(input.shape.suffix(rank)) > 0 else {
-      throw ModelError(.mismatch, "no elements have no pool")
-    }
+    try requireElements(windows)
     return overWindows(windows, input.values) { _, elements in
       switch pool.kind {
       case .max: elements.reduce(-.infinity) { Binary.maximum($0, $1) }
       case .average: elements.reduce(0, +) / Double(elements.count)
       }
     }
+  }
+
+  private static func requireElements(_ windows: Windows) throws {
+    guard windows.count == 0 || windows.planeSize > 0 else { throw ModelError(.mismatch, "no elements have no pool") }
   }
 
   /// Planes of values, each window's elements made one.

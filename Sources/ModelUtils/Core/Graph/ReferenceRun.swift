@@ -14,6 +14,7 @@ extension Graph {
 
   /// The same for any of its values, such as the `updates` of training or the outputs of a scope.
   public func reference(_ inputs: [Tensor], of chosen: [Value], memoryLimit: Int = 8 << 30) throws -> [Tensor] {
+    try checkAreOwn(chosen)
     let types = try self.types(of: inputs.map { TensorType($0.dtype, $0.shape) })
     var run = ReferenceRun(self, types, inputs, of: chosen, memoryLimit: memoryLimit)
     for node in nodes.indices where run.isNeeded[node] { try run.compute(node) }
