@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The documentation as one archive, of the release build that is there: docs.sh [OUTPUT].
 #
-# The symbols of all modules are taken as the umbrella module re-exports them. A
-# link that leads nowhere, or any other warning of docc's, is a failure.
+# The symbols of all modules are taken as the umbrella module re-exports them. A public declaration without a doc comment, a
+# link that leads nowhere and any other warning of docc's is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -32,6 +32,7 @@ mkdir -p "$symbols"
 $run swift-symbolgraph-extract -module-name ModelUtils -experimental-allowed-reexported-modules="$modules" \
   -minimum-access-level public -skip-synthesized-members -target "$target" ${sdk[@]+"${sdk[@]}"} \
   -I "$build/Modules" "${includes[@]}" -output-dir "$symbols"
+python3 Tests/Documentation/undocumented.py "$symbols"
 $run docc convert Sources/ModelUtils/ModelUtils.docc --additional-symbol-graph-dir "$symbols" \
   --fallback-display-name ModelUtils --fallback-bundle-identifier ModelUtils --warnings-as-errors \
   --output-path "$output/ModelUtils.doccarchive"
