@@ -1,5 +1,6 @@
 # make run       build in release and show info, fuse and prune on the embedded default
 # make test      the same, then all tests that need no Python
+# make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make interop   the originals judge the command's output (needs PYTHON)
@@ -14,7 +15,7 @@ MUTILS := .build/release/mutils
 STATIC := .build-static
 WITH_MPI := .build-mpi
 
-.PHONY: run build test lint interop mpi bench install uninstall clean deps
+.PHONY: run build test lint docs interop mpi bench install uninstall clean deps
 
 run: build
 	$(MUTILS) info
@@ -30,6 +31,9 @@ test: run
 
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+docs: build
+	SWIFT="$(SWIFT)" Tests/Documentation/docs.sh
 
 interop: build
 	$(SWIFT) build -c release --product interpret

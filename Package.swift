@@ -133,6 +133,10 @@ let tests: [Target] = [
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  // What the articles of the documentation show, compiled and run.
+  .target(name: "OtherFramework", path: "Tests/Examples/OtherFramework"),
+  .testTarget(
+    name: "Examples", dependencies: ["ModelUtils", "OtherFramework"], exclude: ["OtherFramework"]),
   .executableTarget(
     name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Interop/Interpreter"),

@@ -3,7 +3,9 @@ import ModelCore
 /// A bare state dict whose architecture is known: with it come the classes, the order of the layers, and the eps of the
 /// batch norms.
 public struct RecognizedModel: Sendable {
+  /// The built-in architecture whose names and shapes these are.
   public let architecture: Architecture
+  /// How many classes the state dict is for, by its shapes.
   public let classes: Int
   /// The wrappers' prefix that every name in the state dict bears.
   public let prefix: String

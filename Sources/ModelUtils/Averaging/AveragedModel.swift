@@ -6,12 +6,18 @@ import ModelCore
 /// The first is copied; then e = e + (m - e) / (n + 1). Buffers are copied from the last model, or averaged with
 /// `useBuffers`.
 public struct AveragedModel: ModelAverage {
+  /// Whether buffers are averaged as parameters are; else the last model's are copied.
   public var useBuffers: Bool
   /// The original's `n_averaged`.
   public private(set) var updates: Int
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average to be updated.
+  /// - Parameters:
+  ///   - model: what has the average's tensors; the first update copies over it. To resume, the average itself.
+  ///   - updates: how many models are in it.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public init(_ model: some Averageable, useBuffers: Bool = false, updates: Int = 0) throws {
     weights = try AveragedWeights(model.averageable)
     (self.useBuffers, self.updates) = (useBuffers, updates)

@@ -14,15 +14,20 @@ import ModelCore
 /// a = lerp(a, m, momentum(s)) on floats. Buffers are copied at every update, or with `updateBuffers` averaged like
 /// parameters (the published class copies them no more after step 0, for it has used up the generator that lists them).
 public struct ExpMomentumEMA: ModelAverage {
+  /// The share of the model in the long run, above 0 and below 1.
   public var momentum: Double
+  /// How slowly the momentum falls: the steps in which its distance from the long run's falls to 37 %.
   public var gamma: Double
+  /// Parameters are averaged every so many steps.
   public var interval: Int
+  /// Whether buffers are averaged as parameters are.
   public var updateBuffers: Bool
   /// How many models it has been given, the copied ones included.
   public private(set) var steps: Int
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average to be updated; to resume, give the average itself with the `steps` that it has had.
   /// - Throws: `ModelError` unless gamma is above 0, the interval at least 1 and the momentum between 0 and 1.
   public init(
     _ model: some Averageable, momentum: Double = 0.0002, gamma: Double = 2000, interval: Int = 1,
@@ -41,6 +46,7 @@ public struct ExpMomentumEMA: ModelAverage {
   public var average: Model { weights.model }
   public var updates: Int { steps }
 
+  /// The share of the model at a step, counted from 0.
   public func momentum(at step: Int) -> Double {
     (1 - momentum) * exp(-Double(1 + step) / gamma) + momentum
   }

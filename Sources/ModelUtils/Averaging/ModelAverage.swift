@@ -2,6 +2,7 @@ import ModelCore
 
 /// What can be averaged: a `Module`, a `StateDict`, or the `Model` of a checkpoint, which is either.
 public protocol Averageable: Sendable {
+  /// The model as an average takes it.
   var averageable: Model { get }
 }
 

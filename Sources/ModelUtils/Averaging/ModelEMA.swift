@@ -14,6 +14,7 @@ import ModelCore
 /// d = decay · (1 - exp(-updates / tau)); v = v · d, then v += (1 - d) · m. Integers keep their first value.
 /// Names match with or without the prefixes of wrappers (`module.`, `_orig_mod.`, …) on either side.
 public struct ModelEMA: ModelAverage {
+  /// What the decay grows toward.
   public var decay: Double
   /// How fast the decay grows: it reaches 63 % after so many updates. YOLOv6's is fixed at 2000.
   public var tau: Double
@@ -21,9 +22,11 @@ public struct ModelEMA: ModelAverage {
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average that has the model's tensors until it is updated.
   /// - Parameters:
   ///   - model: what the average starts from; to resume, the average itself.
   ///   - updates: how many updates it has had.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public init(_ model: some Averageable, decay: Double = 0.9999, tau: Double = 2000, updates: Int = 0) throws {
     weights = try AveragedWeights(model.averageable)
     (self.decay, self.tau, self.updates) = (decay, tau, updates)

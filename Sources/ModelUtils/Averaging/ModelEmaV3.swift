@@ -12,12 +12,17 @@ import ModelCore
 ///
 /// bfloat16 is averaged in float32 and rounded to nearest, where the original rounds stochastically.
 public struct ModelEmaV3: ModelAverage {
+  /// The share of the old average in the new one, once warmed up.
   public var decay: Double
+  /// The least that warm-up gives.
   public var minDecay: Double
   /// Up to this step the model is copied.
   public var updateAfterStep: Int
+  /// Whether the decay grows from 0: 1 - (1 + steps / `warmupGamma`)^-`warmupPower`.
   public var useWarmup: Bool
+  /// How many steps the warm-up's unit is.
   public var warmupGamma: Double
+  /// How fast the warm-up goes: 2/3 for a million steps or more, 3/4 for fewer.
   public var warmupPower: Double
   /// Buffers are copied rather than averaged. In a bare state dict the running statistics count as buffers.
   public var excludeBuffers: Bool
@@ -25,6 +30,8 @@ public struct ModelEmaV3: ModelAverage {
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average that starts from a model; to resume, from the average itself, with the `updates` that it has had.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public init(
     _ model: some Averageable, decay: Double = 0.9999, minDecay: Double = 0, updateAfterStep: Int = 0,
     useWarmup: Bool = false, warmupGamma: Double = 1, warmupPower: Double = 2.0 / 3, excludeBuffers: Bool = false,

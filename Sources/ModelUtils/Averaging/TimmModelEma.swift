@@ -6,11 +6,14 @@ import ModelCore
 /// The prefixes of wrappers may stand on either side (the original handles `module.` on the model's). To resume, make
 /// one from the tensors under `state_dict_ema`.
 public struct ModelEma: ModelAverage {
+  /// The share of the old average in the new one.
   public var decay: Double
   public private(set) var updates: Int
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average that starts from a model; to resume, from the average itself, with the `updates` that it has had.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public init(_ model: some Averageable, decay: Double = 0.9999, updates: Int = 0) throws {
     weights = try AveragedWeights(model.averageable)
     (self.decay, self.updates) = (decay, updates)
@@ -34,11 +37,14 @@ public struct ModelEma: ModelAverage {
 /// timm's `ModelEmaV2`: the same, matched by order. Counts and shapes must agree (the original stops at the shorter);
 /// where both sides have the same names, in whatever order a file has them, those count.
 public struct ModelEmaV2: ModelAverage {
+  /// The share of the old average in the new one.
   public var decay: Double
   public private(set) var updates: Int
   public var skipsNonFinite = false
   private var weights: AveragedWeights
 
+  /// An average that starts from a model; to resume, from the average itself, with the `updates` that it has had.
+  /// - Throws: `ModelError` when a tensor cannot be read.
   public init(_ model: some Averageable, decay: Double = 0.9999, updates: Int = 0) throws {
     weights = try AveragedWeights(model.averageable)
     (self.decay, self.updates) = (decay, updates)

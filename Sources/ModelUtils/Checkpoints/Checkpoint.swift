@@ -8,12 +8,15 @@ import SystemPackage
 ///     try checkpoint.updateModels { key, model in … }
 ///     try checkpoint.write(to: "fused.pt")
 public struct Checkpoint: Sendable {
+  /// What kind of file it is, by its content.
   public enum Format: String, Sendable, Codable {
+    /// PyTorch's zip archive (`torch`) or older file (`torchLegacy`), TorchScript, safetensors, or an index of shards.
     case torch, torchLegacy, torchScript, safetensors, sharded
   }
 
   /// The file's name as it was given.
   public let name: String
+  /// What kind of file it is; `torch` where no file holds it yet.
   public let format: Format
   /// The models in the file by their key (`ema`, `model`, …; empty where the file is the model), the preferred one
   /// first.

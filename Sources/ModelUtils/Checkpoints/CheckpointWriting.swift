@@ -4,6 +4,7 @@ import SystemPackage
 extension Checkpoint {
   /// The formats that can be written; the extension of a path picks one.
   public enum OutputFormat: String, Sendable, Codable {
+    /// PyTorch's zip archive, or safetensors.
     case torch, safetensors
 
     /// The format of `.pt`, `.pth`, `.bin`, `.ckpt` and `.safetensors`.

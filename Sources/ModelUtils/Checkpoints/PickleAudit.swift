@@ -8,10 +8,13 @@ import SystemPackage
 /// something in it is known to run commands or code, suspicious when it names code that is not known here. A method
 /// looked up on an object of the file itself, as YOLO's fused models hold `forward_fuse`, is neither.
 public struct PickleAudit: Sendable, Codable {
+  /// One thing that a pickle does or names.
   public struct Finding: Sendable, Codable, Hashable {
+    /// How much harm it can do.
     public let verdict: PickleVerdict
     /// The member of the archive, or empty.
     public let place: String
+    /// What it is, in words.
     public let what: String
   }
 
@@ -27,6 +30,7 @@ public struct PickleAudit: Sendable, Codable {
   /// - Throws: `ModelError` when it cannot be opened, or is a zip archive that is inconsistent.
   public init(contentsOf location: some FileLocation) throws { try self.init(try FileBytes(mapping: location)) }
 
+  /// Audits bytes that are in memory or mapped.
   public init(_ file: FileBytes) throws {
     if SafeTensors.recognizesIndex(file) || SafeTensors.recognizes(file) { return }
     if ZipArchive.recognizes(file) {

@@ -143,6 +143,8 @@ public final class AtomicFile {
     #endif
   }
 
+  /// Appends bytes.
+  /// - Throws: `ModelError` when they cannot be written.
   public func write(_ bytes: some Collection<UInt8>) throws {
     if try bytes.withContiguousStorageIfAvailable({ try write(UnsafeRawBufferPointer($0)) }) == nil {
       try Array(bytes).withUnsafeBytes { try write($0) }

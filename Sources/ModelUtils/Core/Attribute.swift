@@ -1,13 +1,21 @@
 /// A plain attribute of a pickled object, as far as it is understood. What is not, is `opaque` here and kept as it was
 /// in the file.
 public indirect enum Attribute: Sendable, Hashable {
+  /// Python's None.
   case none
+  /// A bool.
   case bool(Bool)
+  /// A whole number that fits into 64 bits.
   case int(Int)
+  /// A float.
   case double(Double)
+  /// Text.
   case string(String)
+  /// A list.
   case list([Attribute])
+  /// A tuple.
   case tuple([Attribute])
+  /// A dict, in its order.
   case dict([Entry])
   /// A tensor that is neither a parameter nor a buffer, such as a detector's strides.
   case tensor(Held)
@@ -16,10 +24,14 @@ public indirect enum Attribute: Sendable, Hashable {
   /// Anything else; the text names it for a person.
   case opaque(String)
 
+  /// A key of a dict and what stands there.
   public struct Entry: Sendable, Hashable {
+    /// The key, which may be of any kind.
     public let key: Attribute
+    /// What stands there.
     public let value: Attribute
 
+    /// An entry of a dict.
     public init(key: Attribute, value: Attribute) {
       self.key = key
       self.value = value
@@ -28,10 +40,12 @@ public indirect enum Attribute: Sendable, Hashable {
 
   /// A tensor as an attribute: equal to another that is the same view of the same memory.
   public struct Held: Sendable, Hashable {
+    /// The tensor.
     public var tensor: Tensor
     /// Whether it is a `torch.nn.Parameter`, and then whether it is trained; nil for a plain tensor.
     public var requiresGrad: Bool?
 
+    /// A tensor as an attribute: a plain one unless `requiresGrad` is given.
     public init(_ tensor: Tensor, requiresGrad: Bool? = nil) {
       self.tensor = tensor
       self.requiresGrad = requiresGrad
@@ -47,9 +61,13 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
+  /// The number of an int; nil for anything else.
   public var intValue: Int? { if case .int(let value) = self { value } else { nil } }
+  /// The value of a bool; nil for anything else.
   public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+  /// The text of a string; nil for anything else.
   public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  /// The tensor; nil for anything else.
   public var tensorValue: Tensor? { if case .tensor(let held) = self { held.tensor } else { nil } }
 
   /// A number, an int included.

@@ -1,8 +1,11 @@
 /// The Python class of a pickled object: `torch.nn.modules.conv` and `Conv2d`.
 public struct ClassName: Hashable, Sendable, CustomStringConvertible {
+  /// The module's dotted path, such as `torch.nn.modules.conv`; empty where there is none.
   public let module: String
+  /// The class's own name, such as `Conv2d`.
   public let name: String
 
+  /// A class by its module's path and its own name.
   public init(_ module: String, _ name: String) {
     self.module = module
     self.name = name

@@ -2,20 +2,32 @@ import CKernels
 
 /// The type of a tensor's elements, named as PyTorch names it.
 public enum DType: String, Sendable, Hashable, Codable, CaseIterable {
+  /// IEEE 754's binary formats of 64, 32 and 16 bits, and the first 16 bits of binary32.
   case float64, float32, float16, bfloat16
+  /// 4 bits of exponent, 3 of mantissa; no infinities.
   case float8E4M3FN = "float8_e4m3fn"
+  /// 5 bits of exponent, 2 of mantissa, with infinities.
   case float8E5M2 = "float8_e5m2"
+  /// As `float8E4M3FN` with one zero, one NaN and another bias; carried, not computed with.
   case float8E4M3FNUZ = "float8_e4m3fnuz"
+  /// As `float8E5M2` with one zero, one NaN and no infinities; carried, not computed with.
   case float8E5M2FNUZ = "float8_e5m2fnuz"
+  /// A power of two, unsigned; carried, not computed with.
   case float8E8M0FNU = "float8_e8m0fnu"
+  /// Six bits: 2 of exponent, 3 of mantissa; carried, not computed with.
   case float6E2M3 = "float6_e2m3"
+  /// Six bits: 3 of exponent, 2 of mantissa; carried, not computed with.
   case float6E3M2 = "float6_e3m2"
   /// Two elements a byte. In PyTorch one element of `float4_e2m1fn_x2` is a whole byte, so its last axis is half as
   /// long.
   case float4E2M1 = "float4_e2m1fn"
+  /// Whole numbers with a sign.
   case int64, int32, int16, int8
+  /// Whole numbers without a sign.
   case uint64, uint32, uint16, uint8
+  /// A byte: 0 is false, anything else is true.
   case bool
+  /// A real and an imaginary part of half the bits each; carried, not computed with.
   case complex128, complex64, complex32
 
   /// Bits per element: a multiple of 8 but for the 4- and 6-bit floats.

@@ -16,6 +16,7 @@ public final class FileBytes: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   private let release: (UnsafeRawBufferPointer) -> Void
 
+  /// How many bytes there are.
   public var count: Int { bytes.count }
 
   /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in

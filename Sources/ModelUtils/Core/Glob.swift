@@ -1,6 +1,7 @@
 /// A shell pattern over names: `*` any run of characters (dots included), `?` one character, `[a-z]` a set, `[!a]` its
 /// complement. Everything else stands for itself.
 public struct Glob: Sendable, Hashable {
+  /// The pattern as it was written.
   public let pattern: String
   private let tokens: [Token]
 
@@ -11,6 +12,7 @@ public struct Glob: Sendable, Hashable {
     case set([ClosedRange<Character>], negated: Bool)
   }
 
+  /// Reads a pattern; a `[` that nothing closes stands for itself.
   public init(_ pattern: String) {
     self.pattern = pattern
     var tokens: [Token] = []
@@ -50,6 +52,7 @@ public struct Glob: Sendable, Hashable {
     return nil
   }
 
+  /// Whether a whole name is one that the pattern stands for.
   public func matches(_ name: String) -> Bool { captures(name) != nil }
 
   /// What each `*`, `?` and set stood for, in order, every star taking as little as it can; nil where the name does not

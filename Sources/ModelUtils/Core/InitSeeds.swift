@@ -1,7 +1,10 @@
 /// The generators of one seed, and what torch would have been set to.
 public struct Seeds: Sendable {
+  /// As `torch.manual_seed`.
   public var torch: TorchGenerator
+  /// As `np.random.seed`.
   public var numpy: NumPyGenerator
+  /// As `random.seed`.
   public var python: PythonGenerator
   /// `torch.backends.cudnn.deterministic`.
   public let isCUDNNDeterministic: Bool

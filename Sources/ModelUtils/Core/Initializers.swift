@@ -10,12 +10,19 @@ public enum FanMode: String, Sendable, Hashable, Codable, CaseIterable {
 
 /// What follows a layer, for the gain of its initial weights.
 public enum Nonlinearity: String, Sendable, Hashable, Codable, CaseIterable {
+  /// A linear layer or convolution: a gain of 1.
   case linear, conv1d, conv2d, conv3d
+  /// A transposed convolution: a gain of 1.
   case convTranspose1d = "conv_transpose1d"
+  /// A transposed convolution: a gain of 1.
   case convTranspose2d = "conv_transpose2d"
+  /// A transposed convolution: a gain of 1.
   case convTranspose3d = "conv_transpose3d"
+  /// Gains of 1, 5/3 and √2.
   case sigmoid, tanh, relu
+  /// A gain of √(2 / (1 + slope²)).
   case leakyReLU = "leaky_relu"
+  /// A gain of 3/4.
   case selu
 }
 

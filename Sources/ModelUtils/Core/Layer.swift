@@ -4,11 +4,15 @@ public enum Layer: Sendable, Hashable {
   case convolution(Convolution)
   /// BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm and FrozenBatchNorm2d.
   case batchNorm(BatchNorm)
+  /// Linear: input […, in].
   case linear(Linear)
+  /// LayerNorm and torchvision's LayerNorm2d.
   case layerNorm(LayerNorm)
+  /// GroupNorm: input [batch, channels, …].
   case groupNorm(GroupNorm)
   /// ReLU, SiLU, … : a function of each element alone.
   case activation(Activation)
+  /// Softmax, LogSoftmax, Softmin and Softmax2d.
   case softmax(Softmax)
   /// Takes queries, keys and values; gives the attended values.
   case multiheadAttention(MultiheadAttention)
@@ -22,10 +26,15 @@ public enum Layer: Sendable, Hashable {
   case upsample(Upsample)
   /// ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad.
   case pad(Padding)
+  /// Flatten.
   case flatten(Flatten)
+  /// PixelShuffle and PixelUnshuffle.
   case pixelShuffle(PixelShuffle)
+  /// InstanceNorm in one to three dimensions.
   case instanceNorm(InstanceNorm)
+  /// RMSNorm.
   case rmsNorm(RMSNorm)
+  /// LocalResponseNorm.
   case localResponseNorm(LocalResponseNorm)
   /// The first half of an axis times the sigmoid of the second.
   case glu(axis: Int)
@@ -33,7 +42,9 @@ public enum Layer: Sendable, Hashable {
   case recurrent(Recurrent)
   /// LPPool in one to three dimensions.
   case powerPool(PowerPool)
+  /// Unflatten.
   case unflatten(Unflatten)
+  /// ChannelShuffle: the channels of the groups in turns.
   case channelShuffle(groups: Int)
   /// Unfold and Fold.
   case unfold(Unfold)
@@ -41,6 +52,7 @@ public enum Layer: Sendable, Hashable {
   case embedding(Embedding)
   /// Takes two tensors.
   case bilinear(Bilinear)
+  /// Identity: gives what it is given.
   case identity
   /// Runs its children in order.
   case sequential
@@ -54,19 +66,29 @@ public enum Layer: Sendable, Hashable {
 public struct Convolution: Sendable, Hashable {
   /// The number of spatial axes: 1, 2 or 3.
   public var rank: Int { kernelSize.count }
+  /// Whether it is a ConvTranspose.
   public var isTransposed: Bool
+  /// The channels of its input.
   public var inChannels: Int
+  /// The channels of its output.
   public var outChannels: Int
+  /// The window, one entry for each spatial axis, as in all lists here.
   public var kernelSize: [Int]
+  /// How far the window moves.
   public var stride: [Int]
   /// Nil for the textual padding `same`, which keeps the input's size.
   public var padding: [Int]?
+  /// How far neighbouring elements of the kernel stand apart.
   public var dilation: [Int]
+  /// Into how many groups channels are divided that do not mix.
   public var groups: Int
+  /// What the padding is: zeros, reflect, replicate or circular.
   public var paddingMode: String
   /// What a transposed convolution adds to one side of its output; zeros otherwise.
   public var outputPadding: [Int]
 
+  /// A configuration of as many spatial axes as `kernelSize` has entries. Where they are nil strides and dilations are
+  /// 1, paddings 0; the textual padding `same` is set afterwards.
   public init(
     isTransposed: Bool = false, inChannels: Int, outChannels: Int, kernelSize: [Int],
     stride: [Int]? = nil, padding: [Int]? = nil, dilation: [Int]? = nil, groups: Int = 1,
@@ -95,9 +117,12 @@ public struct Convolution: Sendable, Hashable {
 
 /// The configuration of a fully connected layer; its weight is [outFeatures, inFeatures].
 public struct Linear: Sendable, Hashable {
+  /// How many numbers it takes.
   public var inFeatures: Int
+  /// How many numbers it gives.
   public var outFeatures: Int
 
+  /// A fully connected layer of the given sizes.
   public init(inFeatures: Int, outFeatures: Int) {
     self.inFeatures = inFeatures
     self.outFeatures = outFeatures

@@ -3,6 +3,7 @@ import CKernels
 /// The Mersenne Twister MT19937, under torch's, NumPy's and Python's generators alike: 624 words, and the place of the
 /// next among them.
 public struct MersenneTwister: Sendable, Equatable {
+  /// How many words the state has: 624.
   public static let wordCount = Int(MK_TWISTER_WORDS)
 
   /// The words, before tempering.

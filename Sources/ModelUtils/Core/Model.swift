@@ -1,8 +1,11 @@
 /// What a checkpoint holds of a model: the whole module, or its tensors alone.
 public enum Model: Sendable {
+  /// A whole module, its classes and attributes included.
   case module(Module)
+  /// Names and tensors.
   case stateDict(StateDict)
 
+  /// The module; nil where there is a state dict alone.
   public var module: Module? {
     if case .module(let module) = self { module } else { nil }
   }

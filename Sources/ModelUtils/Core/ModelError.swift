@@ -22,6 +22,7 @@ public struct ModelError: Error, Sendable, Hashable, Codable, CustomStringConver
     case system
   }
 
+  /// What kind of thing went wrong.
   public var kind: Kind
   /// The file, as its user named it.
   public var file: String?
@@ -34,6 +35,7 @@ public struct ModelError: Error, Sendable, Hashable, Codable, CustomStringConver
   /// What to do about it.
   public var advice: String?
 
+  /// An error of a kind, with its reason as the rest of a sentence about the file or subject: `has no weight`.
   public init(
     _ kind: Kind, _ reason: String, file: String? = nil, offset: Int? = nil, subject: String? = nil,
     advice: String? = nil

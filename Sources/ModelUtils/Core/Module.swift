@@ -13,11 +13,14 @@ public struct Identity: Hashable, Sendable {
 
 /// A tensor that is trained.
 public struct Parameter: Sendable {
+  /// The values.
   public var tensor: Tensor
+  /// Whether it is trained.
   public var requiresGrad: Bool
   /// The same in two modules that share the parameter.
   public let identity: Identity
 
+  /// A parameter; give an identity to make it the same as another.
   public init(_ tensor: Tensor, requiresGrad: Bool = true, identity: Identity = Identity()) {
     self.tensor = tensor
     self.requiresGrad = requiresGrad
@@ -30,18 +33,26 @@ public struct Parameter: Sendable {
 /// A value: changing a copy leaves the original as it was. A module that stands in several places of the tree is the
 /// same module there (`identity`), and `updateModules` changes it in all of them.
 public struct Module: Sendable {
+  /// The same in two places where one module stands, and in copies.
   public let identity: Identity
+  /// The class that Python would make it an object of.
   public var className: ClassName
+  /// What it computes by itself, where that is understood; `opaque` where only a forward could tell.
   public var layer: Layer
+  /// PyTorch's `training`.
   public var isTraining: Bool
+  /// Its own parameters by name, its children's not included.
   public var parameters: OrderedDictionary<String, Parameter>
+  /// Its own buffers by name, such as running statistics.
   public var buffers: OrderedDictionary<String, Tensor>
   /// Buffers that a state dict leaves out.
   public var nonPersistentBuffers: Set<String>
+  /// The modules directly in it by name, in the order in which PyTorch has them.
   public var children: OrderedDictionary<String, Module>
   /// The other attributes, as far as they are understood.
   public var attributes: OrderedDictionary<String, Attribute>
 
+  /// A module of a class. Nothing is checked here: `validate()` does that.
   public init(
     _ className: ClassName, layer: Layer = .opaque, isTraining: Bool = false,
     parameters: OrderedDictionary<String, Parameter> = [:],

@@ -15,16 +15,22 @@ public struct NumPyGenerator: Sendable, Equatable {
 
   /// What `RandomState.get_state()` gives, in its order and words.
   public struct State: Sendable, Equatable, Codable {
+    /// The 624 words.
     public var key: [UInt32]
+    /// How many of them have been used, 0 to 624.
     public var pos: Int
+    /// Whether a normal number is kept for the next draw.
     public var hasGauss: Bool
+    /// That number; 0 where there is none.
     public var cachedGaussian: Double
 
+    /// A state of its parts; it is checked when a generator takes it.
     public init(key: [UInt32], pos: Int, hasGauss: Bool, cachedGaussian: Double) {
       (self.key, self.pos, self.hasGauss, self.cachedGaussian) = (key, pos, hasGauss, cachedGaussian)
     }
   }
 
+  /// Where the generator stands: `get_state()`.
   public var state: State {
     State(
       key: twister.words, pos: twister.position, hasGauss: nextNormal != nil, cachedGaussian: nextNormal ?? 0)

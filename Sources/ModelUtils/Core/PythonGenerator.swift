@@ -15,15 +15,20 @@ public struct PythonGenerator: Sendable, Equatable {
 
   /// What `random.getstate()` gives: version 3, the 624 words and the position, and the kept normal number.
   public struct State: Sendable, Equatable, Codable {
+    /// 3, as Python's is.
     public var version = 3
+    /// The 624 words, and how many of them have been used.
     public var internalState: [UInt32]
+    /// The normal number that is kept for the next `gauss`; nil where there is none.
     public var gaussNext: Double?
 
+    /// A state of its parts; it is checked when a generator takes it.
     public init(internalState: [UInt32], gaussNext: Double?) {
       (self.internalState, self.gaussNext) = (internalState, gaussNext)
     }
   }
 
+  /// Where the generator stands: `random.getstate()`.
   public var state: State {
     State(internalState: twister.words + [UInt32(twister.position)], gaussNext: nextNormal)
   }

@@ -2,9 +2,13 @@
 public struct Recurrent: Sendable, Hashable {
   /// Named as PyTorch's attribute `mode`.
   public enum Kind: String, Sendable, Hashable, CaseIterable {
+    /// RNN with tanh.
     case rnnTanh = "RNN_TANH"
+    /// RNN with ReLU.
     case rnnReLU = "RNN_RELU"
+    /// LSTM.
     case lstm = "LSTM"
+    /// GRU.
     case gru = "GRU"
 
     /// How many rows of its weights belong to one element of the state.
@@ -17,20 +21,26 @@ public struct Recurrent: Sendable, Hashable {
     }
   }
 
+  /// Which of them it is.
   public var kind: Kind
+  /// The features of its input.
   public var inputSize: Int
+  /// The features of its state: `hidden_size`.
   public var hiddenSize: Int
   /// Layers on top of each other: `num_layers`.
   public var layers: Int
+  /// Whether each layer has its two biases.
   public var hasBias: Bool
   /// Whether tensors are [batch, length, features] instead of [length, batch, features].
   public var isBatchFirst: Bool
   /// What is dropped between the layers in training.
   public var dropout: Double
+  /// Whether each layer also runs from the end, which doubles the features that it gives.
   public var isBidirectional: Bool
   /// The features to which an LSTM's states are projected; 0 for no projection.
   public var projectionSize: Int
 
+  /// PyTorch's defaults, unless said otherwise.
   public init(
     _ kind: Kind, inputSize: Int, hiddenSize: Int, layers: Int = 1, hasBias: Bool = true, isBatchFirst: Bool = false,
     dropout: Double = 0, isBidirectional: Bool = false, projectionSize: Int = 0

@@ -2,6 +2,7 @@
 
 /// Named tensors in order: what PyTorch's `state_dict()` gives and what safetensors files hold.
 public struct StateDict: Sendable {
+  /// The tensors by name, in order.
   public var tensors: OrderedDictionary<String, Tensor>
   /// Text beside the tensors, as safetensors files carry it (`__metadata__`), sorted by key when written; nil where
   /// there is none, which such a file tells from an empty one.
@@ -10,16 +11,19 @@ public struct StateDict: Sendable {
   /// No tensors.
   public init() { self.init([:]) }
 
+  /// Named tensors and the text beside them.
   public init(_ tensors: OrderedDictionary<String, Tensor>, metadata: [String: String]? = nil) {
     self.tensors = tensors
     self.metadata = metadata
   }
 
+  /// The tensor of a name; nil where there is none. Setting nil takes an entry out, a new name goes to the end.
   public subscript(name: String) -> Tensor? {
     get { tensors[name] }
     set { tensors[name] = newValue }
   }
 
+  /// All names, in order.
   public var names: OrderedSet<String> { tensors.keys }
 }
 

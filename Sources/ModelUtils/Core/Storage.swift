@@ -17,6 +17,7 @@ public final class Storage: @unchecked Sendable {
     case deferred(@Sendable () throws -> FileBytes)
   }
 
+  /// How many bytes there are.
   public let byteCount: Int
   private let backing: Backing
 

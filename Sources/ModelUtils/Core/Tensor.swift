@@ -5,6 +5,7 @@ import CKernels
 /// Copies share their storage until one is changed. A tensor read from a file stays there until its elements are asked
 /// for.
 public struct Tensor: Sendable {
+  /// The type of the elements.
   public let dtype: DType
   /// The length of each axis; empty for a scalar.
   public let shape: [Int]
@@ -12,6 +13,7 @@ public struct Tensor: Sendable {
   public let strides: [Int]
   /// Where the first element stands in the storage, in bytes.
   public let byteOffset: Int
+  /// The memory that it views.
   public private(set) var storage: Storage
 
   /// The product of the shape.
@@ -146,6 +148,7 @@ public struct Tensor: Sendable {
     let dtype: DType
   }
 
+  /// What it has in common with those that are the same view of the same memory.
   public var identity: Identity {
     Identity(
       storage: ObjectIdentifier(storage), byteOffset: byteOffset, shape: shape, strides: strides,

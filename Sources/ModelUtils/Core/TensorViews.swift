@@ -159,6 +159,7 @@ public protocol AxisIndex: Sendable {
 
 /// A part of an axis.
 public struct AxisSelection: Sendable, Hashable {
+  /// The places that are selected, from 0.
   public let places: Range<Int>
   /// Whether the axis stays, with as many places; else there is one place, and the axis goes.
   public let keepsAxis: Bool

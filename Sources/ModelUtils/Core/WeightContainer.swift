@@ -1,8 +1,11 @@
 /// A tensor of a model with its dotted name, taken out of the model to be changed.
 public struct NamedTensor: Sendable {
+  /// Its first dotted name.
   public let name: String
+  /// The tensor, to be changed.
   public var tensor: Tensor
 
+  /// A tensor and its name.
   public init(name: String, tensor: Tensor) {
     self.name = name
     self.tensor = tensor
@@ -11,6 +14,7 @@ public struct NamedTensor: Sendable {
 
 /// A tensor of a model and what it is there.
 public struct NamedWeight: Sendable {
+  /// What a tensor is in its model.
   public enum Role: Sendable, Hashable {
     /// Trained; with whether it requires a gradient.
     case parameter(requiresGrad: Bool)
@@ -20,13 +24,17 @@ public struct NamedWeight: Sendable {
 
   /// Its first dotted name.
   public let name: String
+  /// The tensor.
   public let tensor: Tensor
+  /// What it is there.
   public let role: Role
   /// Whether it is the weight of a Conv2d, or in a bare state dict of what looks like one: what pruning takes.
   public let isConv2dWeight: Bool
 
+  /// Whether it is no buffer.
   public var isParameter: Bool { role != .buffer }
 
+  /// A tensor and what it is in its model.
   public init(name: String, tensor: Tensor, role: Role, isConv2dWeight: Bool) {
     self.name = name
     self.tensor = tensor

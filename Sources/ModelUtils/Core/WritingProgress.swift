@@ -1,5 +1,6 @@
 /// How far the writing of a file has come.
 public struct WritingProgress: Sendable, Hashable {
+  /// The path of the file.
   public let file: String
   /// In bytes.
   public let written: Int
@@ -16,6 +17,7 @@ public struct WritingProgress: Sendable, Hashable {
   public final class Observer: Sendable {
     let tell: @Sendable (WritingProgress) -> Void
 
+    /// An observer that calls a function.
     public init(_ tell: @escaping @Sendable (WritingProgress) -> Void) { self.tell = tell }
   }
 }

@@ -3,10 +3,12 @@ import SystemPackage
 
 /// What a download may take.
 public struct DownloadLimits: Sendable {
+  /// The most bytes of a file; more is refused. 16 GiB unless set.
   public var maximumBytes = 16 << 30
   /// For how many seconds it may stand still.
   public var stallSeconds = 60
 
+  /// The limits as they are unless set.
   public init() {}
 }
 

@@ -13,7 +13,9 @@ import SystemPackage
 /// `convert("RGB")` and OpenCV drop alpha instead). Gamma and colour profiles are not applied. A damaged file is
 /// refused, also where other programs would show the part that is whole.
 public struct ImageFile: Sendable {
+  /// The formats that are read and written.
   public enum Format: String, Sendable, Codable, CaseIterable {
+    /// Without loss, 8 or 16 bits a channel (`png`), or with loss, 8 bits (`jpeg`).
     case png, jpeg
 
     /// The format that a file's extension stands for: png, jpg, jpeg.
@@ -31,7 +33,9 @@ public struct ImageFile: Sendable {
   /// [height, width, 3]: uint8, or uint16 from a PNG of 16 bits.
   public let pixels: Tensor
 
+  /// In pixels, upright.
   public var height: Int { pixels.shape[0] }
+  /// In pixels, upright.
   public var width: Int { pixels.shape[1] }
   /// 8 or 16 bits a channel.
   public var bitDepth: Int { pixels.dtype.bitWidth }

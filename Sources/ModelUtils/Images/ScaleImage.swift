@@ -45,6 +45,7 @@ public struct ScaledSize: Sendable, Hashable {
   /// The columns and rows that are added on the right and at the bottom; negative where the picture is cropped.
   public var padding: [Int] { [output[0] - resampled[0], output[1] - resampled[1]] }
 
+  /// The sizes for a picture [batch, channels, height, width].
   /// - Throws: as `scaleImage`.
   public init(_ image: Tensor, ratio: Double, sameShape: Bool = false, gridSize: Int = 32) throws {
     guard image.shape.count == 4 else {
@@ -59,6 +60,7 @@ public struct ScaledSize: Sendable, Hashable {
       height: image.shape[2], width: image.shape[3], ratio: ratio, sameShape: sameShape, gridSize: gridSize)
   }
 
+  /// The sizes for a picture of a height and width in pixels.
   /// - Throws: as `scaleImage`.
   public init(height: Int, width: Int, ratio: Double, sameShape: Bool = false, gridSize: Int = 32) throws {
     let sides = [height, width]

@@ -15,13 +15,18 @@ public enum FlopsConvention: String, Sendable, Codable, CaseIterable {
 
 /// The floating-point operations of one pass in evaluation mode, in units of 10^9, under each convention.
 public struct GFlops: Sendable, Codable, Hashable {
+  /// As thop 0.1.1 counts.
   public var thop = 0.0
+  /// As ultralytics-thop 2.2.3 counts.
   public var ultralytics = 0.0
+  /// As YOLOv5's published tables count.
   public var readme = 0.0
+  /// As torchvision's published tables count.
   public var macs = 0.0
   /// thop's figure as YOLOv5 and Ultralytics measured it, at one stride, times the area; nil unless it was asked for.
   public var extrapolated: Double?
 
+  /// The figure of a convention.
   public subscript(convention: FlopsConvention) -> Double {
     switch convention {
     case .thop: thop
@@ -34,7 +39,9 @@ public struct GFlops: Sendable, Codable, Hashable {
 
 /// The operations of a model at one size of input.
 public struct FlopsReport: Sendable {
+  /// The totals, in units of 10^9.
   public let gflops: GFlops
+  /// The graph whose operations were counted, which holds for these inputs.
   public let graph: Graph
   /// For each of the graph's values its shape.
   public let shapes: [[Int]]

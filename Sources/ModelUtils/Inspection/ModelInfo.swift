@@ -26,9 +26,11 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   public let gradients: Int
   /// The elements of all buffers, such as running statistics.
   public let buffers: Int
+  /// Every distinct module, in `named_modules()`'s order, or every prefix of a bare state dict's names.
   public internal(set) var modules: [ModuleRow]
   /// The built-in architecture that a bare state dict was recognised as.
   public internal(set) var architecture: String?
+  /// The operations of one pass, in units of 10^9; nil where they are not known.
   public internal(set) var gflops: GFlops?
   /// What the FLOPs leave out.
   public internal(set) var notCounted: [Graph.Omission] = []

@@ -3,12 +3,17 @@ import ModelCore
 
 /// torch_utils' table of parameters: number, name, gradient, elements, shape, mean and standard deviation.
 public struct ParameterTable: Sendable, CustomStringConvertible {
+  /// A parameter, once also where it is shared.
   public struct Row: Sendable, Codable, Hashable {
+    /// The place in the table, from 0.
     public let index: Int
     /// The dotted name without `module_list.`.
     public let name: String
+    /// Whether it requires a gradient.
     public let gradient: Bool
+    /// How many elements it has.
     public let parameters: Int
+    /// The length of each axis.
     public let shape: [Int]
     /// The mean; NaN for an empty parameter.
     public let mu: Double
@@ -16,6 +21,7 @@ public struct ParameterTable: Sendable, CustomStringConvertible {
     public let sigma: Double
   }
 
+  /// A row for each distinct parameter, in `named_parameters()`'s order.
   public let rows: [Row]
 
   init(_ parameters: [(name: String, tensor: Tensor, gradient: Bool)]) throws {

@@ -3,15 +3,23 @@ import ModelCore
 
 /// What is wrong, or will be, with a model's numbers.
 public struct WeightCheck: Sendable, Codable {
-  public enum Severity: String, Sendable, Codable { case info, warning, broken }
+  /// How bad a finding is.
+  public enum Severity: String, Sendable, Codable {
+    /// The model computes nothing of use.
+    case info, warning, broken
+  }
 
+  /// One thing that was found.
   public struct Finding: Sendable, Codable, Hashable {
+    /// How bad it is.
     public let severity: Severity
     /// The tensor's or module's name.
     public let name: String
+    /// What is wrong, in words.
     public let what: String
   }
 
+  /// All that was found: by tensor, in the state dict's order, then the eps of batch norms.
   public let findings: [Finding]
 
   /// Looks at every floating tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make

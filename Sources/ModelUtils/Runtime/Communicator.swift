@@ -6,6 +6,7 @@ public protocol Communicator: Sendable {
   var rank: Int { get }
   /// Among the processes of this machine.
   var localRank: Int { get }
+  /// How many processes there are.
   var worldSize: Int { get }
 
   /// The greatest of the values that the ranks bring: returns when all have called it.
@@ -18,10 +19,12 @@ public protocol Communicator: Sendable {
 
 /// A process of its own.
 public struct SingleProcess: Communicator {
+  /// The only process of its world.
   public init() {}
 
   public var rank: Int { 0 }
   public var localRank: Int { 0 }
+  /// 1.
   public var worldSize: Int { 1 }
 
   public func maximum(_ value: Int32, timeout: Duration) -> Int32 { value }

@@ -4,6 +4,7 @@ public struct Device: Sendable, Hashable, Codable {
   public let index: String
   /// Its number among the devices that this process sees, from 0.
   public let ordinal: Int
+  /// The driver's name of the model, such as `NVIDIA H100`.
   public let name: String
   /// In bytes.
   public let totalMemory: Int
@@ -15,6 +16,7 @@ public struct Device: Sendable, Hashable, Codable {
   public let pciBusID: String?
   /// `9.0`.
   public let computeCapability: String?
+  /// How many streaming multiprocessors it has.
   public let multiprocessors: Int?
 
   init(

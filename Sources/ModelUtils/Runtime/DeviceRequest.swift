@@ -2,7 +2,9 @@ import ModelCore
 
 /// What a user may ask for: nothing in particular, the CPU, or CUDA devices by number or UUID.
 public enum DeviceRequest: Sendable, Hashable {
+  /// The first CUDA device that is visible, or else the CPU.
   case automatic
+  /// The CPU, and no CUDA device.
   case cpu
   /// Each item as CUDA_VISIBLE_DEVICES takes it: a number, or `GPU-…` or `MIG-…`, all different.
   case cuda([String])

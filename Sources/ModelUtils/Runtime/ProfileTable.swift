@@ -2,18 +2,22 @@ import ModelCore
 
 /// What torch_utils' `profile` tells of one operation, as a line of its table.
 public struct ProfileRow: Sendable, Hashable, Codable {
+  /// The elements of all parameters.
   public var parameters: Int
   /// Thousand millions of floating-point operations; 0 where it is not known, as in the original.
   public var gflops: Double
   /// In bytes.
   public var gpuMemory: Int
+  /// How long the forward pass took, in seconds.
   public var forward: Timings
   /// nil where there is no backward pass.
   public var backward: Timings?
   /// The shapes; nil for a list of tensors.
   public var input: [Int]?
+  /// The output's shape, in the same way.
   public var output: [Int]?
 
+  /// A line of what was measured.
   public init(
     parameters: Int = 0, gflops: Double = 0, gpuMemory: Int = 0, forward: Timings, backward: Timings? = nil,
     input: [Int]?, output: [Int]?
@@ -30,8 +34,10 @@ public struct ProfileRow: Sendable, Hashable, Codable {
 
 /// The table that torch_utils' `profile` prints.
 public struct ProfileTable: Sendable, Hashable, Codable {
+  /// A line for each operation, in the order in which they were measured.
   public var rows: [ProfileRow]
 
+  /// A table of the given lines.
   public init(_ rows: [ProfileRow] = []) { self.rows = rows }
 }
 
@@ -52,6 +58,7 @@ extension ProfileRow: CustomStringConvertible {
 }
 
 extension ProfileTable: CustomStringConvertible {
+  /// The line with the names of the columns, each as wide as its column.
   public static let header = CFormat.string(
     "%12s%12s%14s%14s%14s%24s%24s", "Params", "GFLOPs", "GPU_mem (GB)", "forward (ms)", "backward (ms)", "input",
     "output"

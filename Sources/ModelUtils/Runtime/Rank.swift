@@ -10,10 +10,15 @@ import ModelCore
 
 /// Which of the processes of a distributed run this is, as its launcher says in the environment.
 public struct Rank: Sendable, Hashable, Codable {
+  /// What starts the processes of a run.
   public enum Launcher: String, Sendable, Hashable, Codable, CaseIterable {
+    /// PyTorch's `torchrun`: RANK, WORLD_SIZE, LOCAL_RANK.
     case torchrun
+    /// Open MPI's `mpirun`: OMPI_COMM_WORLD_….
     case openMPI = "Open MPI"
+    /// MPICH and its kin: PMI_RANK, PMI_SIZE, MPI_LOCALRANKID.
     case mpich = "MPICH"
+    /// Slurm's `srun`: SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID.
     case slurm = "Slurm"
   }
 
@@ -23,6 +28,7 @@ public struct Rank: Sendable, Hashable, Codable {
   public let rank: Int
   /// Among the processes of this machine; nil where the launcher does not say.
   public let localRank: Int?
+  /// How many processes there are, 1 for one of its own.
   public let worldSize: Int
 
   /// A process of its own.

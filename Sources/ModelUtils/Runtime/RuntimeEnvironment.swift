@@ -15,11 +15,15 @@ import ModelCore
 public struct RuntimeEnvironment: Sendable, Hashable, Codable {
   /// A C library: the version of its header when this was built, and of what is loaded now.
   public struct Library: Sendable, Hashable, Codable {
+    /// The library's name, such as `libpng`.
     public let name: String
+    /// The version of the header that this was built with.
     public let header: String
+    /// The version that is loaded now.
     public let loaded: String
   }
 
+  /// ModelUtils' own, such as `0.1.0`.
   public let version: String
   /// `git describe` of the checkout that the program was built in, where it still stands there; else empty.
   public let git: String
@@ -31,8 +35,11 @@ public struct RuntimeEnvironment: Sendable, Hashable, Codable {
   public let build: String
   /// The traits of the package that it was built with.
   public let traits: [String]
+  /// The operating system's name and version.
   public let system: String
+  /// The kernel's name, release and machine.
   public let kernel: String
+  /// The processor's name.
   public let processor: String
   /// The instructions that the kernels use: `avx512`, `avx2`, `neon` or `scalar`.
   public let simd: String
@@ -42,7 +49,9 @@ public struct RuntimeEnvironment: Sendable, Hashable, Codable {
   public let threads: Int
   /// In bytes.
   public let memory: Int
+  /// What `selectDevice` chooses where nothing in particular is asked for.
   public let devices: DeviceSelection
+  /// The C libraries that decode and inflate.
   public let libraries: [Library]
 
   /// Asks the machine. It initialises the CUDA driver, as `selectDevice` does.

@@ -9,6 +9,7 @@ public struct DeviceSelection: Sendable, Hashable, Codable {
   /// The version of NVIDIA's driver, such as 550.54.15, and the newest CUDA that it speaks, such as 12.4; nil where
   /// nothing tells.
   public let driverVersion: String?
+  /// The newest CUDA that the driver speaks, such as 12.4; nil where nothing tells.
   public let cudaVersion: String?
 
   /// `cuda:0` or `cpu`: what torch calls the device that it hands back.

@@ -5,6 +5,7 @@ public struct Timings: Sendable, Hashable, Codable {
   /// In the order in which they were taken.
   public let seconds: [Double]
 
+  /// Durations in seconds that were taken elsewhere.
   public init(_ seconds: [Double]) { self.seconds = seconds }
 
   /// Times `body`, which waits for a CUDA context as `timeSynchronized` does.
@@ -22,8 +23,11 @@ public struct Timings: Sendable, Hashable, Codable {
 
   /// NaN for no durations, as are the others.
   public var mean: Double { seconds.isEmpty ? .nan : seconds.reduce(0, +) / Double(seconds.count) }
+  /// The shortest, in seconds.
   public var minimum: Double { quantile(0) }
+  /// The middle one, in seconds; the mean of the middle two where their number is even.
   public var median: Double { quantile(0.5) }
+  /// The longest, in seconds.
   public var maximum: Double { quantile(1) }
 
   /// How far the middle half of the durations reaches: the third quartile less the first.

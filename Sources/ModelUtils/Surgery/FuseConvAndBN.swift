@@ -47,10 +47,14 @@ public struct BatchNormTensors: Sendable {
   public var weight: Tensor?
   /// Beta; 0 when nil.
   public var bias: Tensor?
+  /// The mean of each channel.
   public var runningMean: Tensor
+  /// The variance of each channel, biased or not as it was kept.
   public var runningVar: Tensor
+  /// What is added to the variance: 1e-5 is PyTorch's default, YOLO's models use 1e-3.
   public var eps: Double
 
+  /// Tensors of [features] each; they are checked when they are folded.
   public init(weight: Tensor?, bias: Tensor?, runningMean: Tensor, runningVar: Tensor, eps: Double) {
     self.weight = weight
     self.bias = bias

@@ -4,9 +4,12 @@ import ModelCore
 ///
 /// The wildcards of both sides must stand for the same text, so that one pattern names many pairs.
 public struct PairPattern: Sendable, Hashable {
+  /// The convolution's dotted name.
   public let conv: Glob
+  /// The batch norm's dotted name.
   public let bn: Glob
 
+  /// Reads `CONV=BN`.
   /// - Throws: `ModelError` unless the text is two names or patterns joined by `=`.
   public init(_ text: String) throws {
     let sides = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)

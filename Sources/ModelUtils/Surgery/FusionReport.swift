@@ -2,23 +2,31 @@
 public struct FusionReport: Sendable, Codable, CustomStringConvertible {
   /// A convolution and a batch norm, by their dotted paths.
   public struct Pair: Sendable, Codable, Hashable {
+    /// The convolution's dotted path.
     public let conv: String
+    /// The batch norm's dotted path.
     public let bn: String
   }
 
   /// A batch norm that stays. `conv` is the convolution that one would think of, empty where there is none.
   public struct Refusal: Sendable, Codable, Hashable {
+    /// The convolution's dotted path, or empty.
     public let conv: String
+    /// The batch norm's dotted path.
     public let bn: String
+    /// Why it stays, in words.
     public let reason: String
   }
 
+  /// What was fused.
   public internal(set) var fused: [Pair] = []
+  /// The batch norms that stay, each with its reason.
   public internal(set) var refused: [Refusal] = []
   /// Whether it is the caller's word, and not proved, that each batch norm takes the output of its convolution alone.
   public internal(set) var isOrderGiven = false
   /// Elements of all parameters, shared ones once.
   public package(set) var parametersBefore = 0
+  /// The same after fusing.
   public internal(set) var parametersAfter = 0
 
   public var description: String {

@@ -11,8 +11,11 @@ public func intersectDicts(_ first: StateDict, _ second: StateDict, exclude: [St
 
 /// What went from a pretrained model into a target, and why the rest did not.
 public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
+  /// An entry that was not transferred.
   public struct Skipped: Sendable, Codable, Hashable {
+    /// The target's name of it, or the pretrained model's where the target has none.
     public let name: String
+    /// Why not, in words.
     public let reason: String
   }
 

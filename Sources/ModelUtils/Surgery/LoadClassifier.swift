@@ -8,6 +8,7 @@ import SystemPackage
 public enum ClassifierWeights: Sendable {
   /// torch.hub's folder, where torchvision keeps what it has downloaded.
   case hubCache
+  /// A file, whatever its format.
   case file(any FileLocation)
   /// An address of http or https, whose file is kept in torch.hub's folder.
   case url(String)
@@ -17,6 +18,7 @@ public enum ClassifierWeights: Sendable {
 
 /// What a classifier's new last layer starts with.
 public enum ClassifierHead: String, Sendable, Codable, CaseIterable {
+  /// Zeros, weight and bias, as the original has it.
   case zero
   /// What PyTorch's constructor of the layer draws.
   case initialized = "init"
@@ -26,7 +28,9 @@ public enum ClassifierHead: String, Sendable, Codable, CaseIterable {
 public struct LoadedClassifier: Sendable, CustomStringConvertible {
   /// In training mode, as torchvision makes it.
   public let module: Module
+  /// The architecture's name.
   public let architecture: String
+  /// How many classes the new last layer tells apart.
   public let classes: Int
   /// The last layer's path.
   public let head: String
@@ -37,6 +41,7 @@ public struct LoadedClassifier: Sendable, CustomStringConvertible {
   /// What a caller should know.
   public let notes: [String]
 
+  /// The elements of all distinct parameters.
   public var parameters: Int {
     var count = 0
     module.forEachParameter { count += $1.tensor.count }

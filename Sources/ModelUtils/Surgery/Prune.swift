@@ -2,7 +2,9 @@ import ModelCore
 
 /// Which weights to prune, and how.
 public struct PruneOptions: Sendable {
+  /// How much of each weight, or with `global` of all together.
   public var amount: PruneAmount
+  /// Which elements go.
   public var method: PruneMethod
   /// Names (of the weight or its module) to prune; all when empty.
   public var include: [Glob]
@@ -11,6 +13,7 @@ public struct PruneOptions: Sendable {
   /// Zeros count as pruned already: the amount is of what is left (repeated pruning, for `l1` and `global`).
   public var isRepeated: Bool
 
+  /// By magnitude 0.3 of every weight, unless said otherwise.
   public init(
     amount: PruneAmount = .share(0.3), method: PruneMethod = .l1, include: [Glob] = [], exclude: [Glob] = [],
     isRepeated: Bool = false

@@ -2,6 +2,7 @@ import ModelCore
 
 /// How much to prune: a number of elements or a share of them.
 public enum PruneAmount: Sendable, Hashable {
+  /// So many elements, or slices where whole slices go.
   case count(Int)
   /// From 0 to 1.
   case share(Double)

@@ -2,15 +2,20 @@ import ModelCore
 
 /// What `reparameterize` did and what it left alone.
 public struct ReparameterizationReport: Sendable, Codable {
+  /// A block that was left as it is.
   public struct Refusal: Sendable, Codable, Hashable {
+    /// The block's dotted path.
     public let name: String
+    /// Why, in words.
     public let reason: String
   }
 
   /// The dotted paths of the blocks whose branches were merged.
   public internal(set) var merged: [String] = []
+  /// The blocks that were left as they are, each with its reason.
   public internal(set) var refused: [Refusal] = []
 
+  /// Nothing merged, nothing refused.
   public init() {}
 }
 

@@ -7,13 +7,19 @@ import ModelCore
 public struct Sparsity: Sendable, Codable, CustomStringConvertible {
   /// A parameter, once also when it is shared.
   public struct Layer: Sendable, Codable, Hashable {
+    /// The parameter's dotted name.
     public let name: String
+    /// How many elements it has.
     public let elements: Int
+    /// How many of them are zero, of either sign.
     public let zeros: Int
   }
 
+  /// The elements of all parameters.
   public let elements: Int
+  /// How many of them are zero, of either sign.
   public let zeros: Int
+  /// Every parameter, in the model's order.
   public let layers: [Layer]
 
   /// zeros / elements; 0 for a model without parameters.

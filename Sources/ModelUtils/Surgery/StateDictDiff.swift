@@ -13,10 +13,15 @@ import ModelCore
 public struct StateDictDiff: Sendable, Codable, CustomStringConvertible {
   /// A tensor that both have and that differs.
   public struct Entry: Sendable, Codable, Hashable {
+    /// The name in both.
     public let name: String
+    /// The shape in the first.
     public let firstShape: [Int]
+    /// The shape in the second.
     public let secondShape: [Int]
+    /// The element type in the first.
     public let firstDType: DType
+    /// The element type in the second.
     public let secondDType: DType
     /// How many elements are not equal; nil where the shapes differ.
     public var elements: Int?
@@ -32,8 +37,11 @@ public struct StateDictDiff: Sendable, Codable, CustomStringConvertible {
 
   /// Whether there is nothing to tell: all names are in both, nothing differs.
   public let equal: Bool
+  /// The names that the second lacks, in the first's order.
   public let onlyInFirst: [String]
+  /// The names that the first lacks, in the second's order.
   public let onlyInSecond: [String]
+  /// The tensors that both have and that differ, in the first's order.
   public let differing: [Entry]
   /// How many tensors both have.
   public let compared: Int

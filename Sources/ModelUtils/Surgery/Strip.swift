@@ -6,15 +6,19 @@ import ModelCore
 public struct StripReport: Sendable, Codable, CustomStringConvertible {
   /// A tensor some of whose finite elements the new type cannot hold.
   public struct Overflow: Sendable, Codable, Hashable {
+    /// The tensor's dotted name.
     public let name: String
+    /// How many of its finite elements become infinite.
     public let elements: Int
 
+    /// A tensor, and how many of its elements overflow.
     public init(name: String, elements: Int) {
       self.name = name
       self.elements = elements
     }
   }
 
+  /// The type that floating parameters and buffers have now.
   public let dtype: DType
   /// Whether the average took the model's place.
   public let usedAverage: Bool

@@ -5,6 +5,7 @@ import ModelCore
 ///     let net = try Architecture(named: "resnet50")
 ///     let module = try net.module()            // shapes at once; seed 0's values when they are first read
 public struct Architecture: Sendable {
+  /// Its name, such as `resnet50`, or the name of the file that describes it.
   public let name: String
   /// How many classes it tells apart unless told otherwise: 1000 for classifiers, 80 for detectors.
   public let defaultClasses: Int

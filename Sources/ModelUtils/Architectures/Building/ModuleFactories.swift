@@ -16,6 +16,7 @@ import ModelCore
 extension Module {
   // MARK: With weights as the constructor draws them
 
+  /// Conv2d with a square window.
   /// - Parameters:
   ///   - kernelSize: of both axes, as are `stride`, `padding` and `dilation`.
   public static func conv2d(
@@ -27,6 +28,7 @@ extension Module {
       padding: [padding, padding], dilation: [dilation, dilation], groups: groups, bias: bias, using: &generator)
   }
 
+  /// Conv2d: [batch, inChannels, height, width] to [batch, outChannels, …].
   /// - Parameters:
   ///   - kernelSize: [height, width], as are `stride`, `padding` and `dilation`.
   public static func conv2d(
@@ -65,6 +67,7 @@ extension Module {
 
   // MARK: Of tensors that there are
 
+  /// Conv2d of a weight that there is.
   /// - Parameters:
   ///   - weight: [outChannels, inChannels / groups, height, width], which says the sizes.
   ///   - bias: [outChannels].
@@ -86,6 +89,7 @@ extension Module {
         parameters: parameters(weight, bias)))
   }
 
+  /// Linear of a weight that there is.
   /// - Parameters:
   ///   - weight: [outFeatures, inFeatures], which says the sizes.
   ///   - bias: [outFeatures].
@@ -100,6 +104,7 @@ extension Module {
         parameters: parameters(weight, bias)))
   }
 
+  /// BatchNorm2d of statistics that there are.
   /// - Parameters:
   ///   - weight: gamma, [features] as all four; without it and `bias` the layer is not affine.
   ///   - momentum: how much of a batch goes into the running statistics; nil for a cumulative average.
@@ -124,6 +129,8 @@ extension Module {
 
   // MARK: Whose weights nobody draws
 
+  /// BatchNorm2d over [batch, features, height, width], affine, with running statistics: weight and variance 1, bias
+  /// and mean 0.
   public static func batchNorm2d(_ features: Int, eps: Double = 1e-5, momentum: Double = 0.1) throws -> Module {
     try sized(features) { $0.batchNorm2d(features, eps: eps, momentum: momentum) }
   }
@@ -133,10 +140,12 @@ extension Module {
     try sized(features) { $0.layerNorm(features, eps: eps) }
   }
 
+  /// MaxPool2d with a square window; the stride is the window's side when nil.
   public static func maxPool2d(_ kernelSize: Int, stride: Int? = nil, padding: Int = 0, ceilMode: Bool = false) throws
     -> Module
   { try built { $0.maxPool2d(kernelSize, stride: stride, padding: padding, ceilMode: ceilMode) } }
 
+  /// AvgPool2d with a square window, padding counted; the stride is the window's side when nil.
   public static func avgPool2d(_ kernelSize: Int, stride: Int? = nil, padding: Int = 0, ceilMode: Bool = false) throws
     -> Module
   { try built { $0.avgPool2d(kernelSize, stride: stride, padding: padding, ceilMode: ceilMode) } }
@@ -152,6 +161,7 @@ extension Module {
     return try built { $0.upsample(.scale([scale]), mode: mode) }
   }
 
+  /// Dropout with a probability of 0 to 1.
   public static func dropout(_ p: Double = 0.5) throws -> Module {
     guard (0...1).contains(p) else { throw ModelError(.invalid, "the probability \(p) is not 0 to 1") }
     return try built { $0.dropout(p) }
@@ -165,12 +175,18 @@ extension Module {
     return try built { $0.activation(kind, inplace: inplace) }
   }
 
+  /// ReLU: max(x, 0).
   public static func relu(inplace: Bool = false) -> Module { plain(.relu, inplace) }
+  /// SiLU: x · sigmoid(x).
   public static func silu(inplace: Bool = false) -> Module { plain(.silu, inplace) }
+  /// GELU by the error function.
   public static func gelu() -> Module { plain(.gelu, false) }
+  /// Sigmoid: 1 / (1 + exp(-x)).
   public static func sigmoid() -> Module { plain(.sigmoid, false) }
 
+  /// Flatten: all axes but the first as one.
   public static func flatten() -> Module { ModuleBuilder().flatten() }
+  /// Identity: gives what it is given.
   public static func identity() -> Module { ModuleBuilder().identity() }
 
   /// Runs the modules in order; they are named by their numbers.

@@ -3,6 +3,7 @@ import ModelCore
 extension Graph {
   /// What a model is run for.
   public enum Mode: Sendable, Hashable {
+    /// As in evaluation: batch norms by their running statistics, nothing dropped.
     case inference
     /// Raw heads, auxiliary heads, batch norms by the batch's own statistics.
     case training

@@ -3,8 +3,11 @@ import ModelCore
 extension SafeTensors {
   /// What a file will hold and where: everything but the tensors' bytes.
   public struct Layout: Sendable {
+    /// A tensor and its place in the file.
     public struct Item: Sendable {
+      /// The name under which it is written.
       public let name: String
+      /// The tensor, whose bytes are written in row-major order, little-endian.
       public let tensor: Tensor
       /// Where its bytes start behind the header.
       public let offset: Int

@@ -1,21 +1,31 @@
 /// A function of one number.
 public enum Unary: Sendable, Hashable {
+  /// PyTorch's function of the name. `not` is 1 where the number is 0, `round` rounds halves to even, `rsqrt` is 1/√x,
+  /// `sign` of 0 is 0.
   case abs, ceil, cos, erf, exp, floor, log, negate, not, reciprocal, round, rsqrt, sign, sin, sqrt, square, tan
   /// Nil leaves that side open.
   case clip(minimum: Double?, maximum: Double?)
 
   // Activations, named as PyTorch's functions.
+  /// max(x, 0) + min(α · (exp(x / α) - 1), 0).
   case celu(alpha: Double)
+  /// x above 0, else α · (exp(x) - 1).
   case elu(alpha: Double)
   /// By the error function, or approximately by tanh.
   case gelu(isApproximate: Bool)
+  /// 0 from -λ to λ, else x.
   case hardshrink(lambda: Double)
+  /// min(max(x + 3, 0), 6) / 6, and x times that.
   case hardsigmoid, hardswish
+  /// x above 0, else the slope times x.
   case leakyReLU(slope: Double)
+  /// log(sigmoid(x)), x · tanh(log(1 + exp(x))), max(x, 0), a scaled `elu`, 1 / (1 + exp(-x)), and x · sigmoid(x).
   case logSigmoid, mish, relu, selu, sigmoid, silu
   /// Linear above `threshold / beta`.
   case softplus(beta: Double, threshold: Double)
+  /// x moved toward 0 by λ, 0 from -λ to λ.
   case softshrink(lambda: Double)
+  /// x / (1 + |x|), tanh(x), and x - tanh(x).
   case softsign, tanh, tanhshrink
   /// What is not above the threshold becomes `value`.
   case threshold(Double, value: Double)
@@ -23,19 +33,25 @@ public enum Unary: Sendable, Hashable {
 
 /// A function of two numbers, the operands broadcast.
 public enum Binary: String, Sendable, Hashable {
+  /// As PyTorch's functions; a minimum or maximum with NaN is NaN.
   case add, subtract, multiply, divide, power, minimum, maximum
   /// Rounded toward negative infinity.
   case floorDivide
   /// With the divisor's sign.
   case remainder
+  /// Logical, of what is not 0; they give 1 or 0.
   case and, or, xor
 }
 
+/// A comparison of two numbers, the operands broadcast. One with NaN is false, but for `notEqual`.
 public enum Comparison: String, Sendable, Hashable {
+  /// What must hold of the first operand and the second.
   case equal, notEqual, less, lessOrEqual, greater, greaterOrEqual
 }
 
+/// What is made of the elements along some axes.
 public enum Reduction: String, Sendable, Hashable {
+  /// The sum, mean, greatest, least or product.
   case sum, mean, max, min, product
   /// The root of the sum of squares.
   case norm

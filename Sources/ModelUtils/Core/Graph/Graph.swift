@@ -10,20 +10,28 @@ public struct Graph: Sendable {
     public let index: Int
   }
 
+  /// Where a value comes from.
   public enum Definition: Sendable {
+    /// What the model is given.
     case input(name: String)
     /// A parameter or buffer, by its dotted path.
     case weight(String)
+    /// A tensor that is no weight: it belongs to the forward.
     case constant(Tensor)
+    /// What a node makes: its place in `nodes`, and which of its results.
     case result(node: Int, position: Int)
   }
 
   /// Also a name for it where Foundation's `Operation` is imported.
   public typealias Operation = ModelCore.Operation
 
+  /// An operation with what it takes and gives.
   public struct Node: Sendable {
+    /// What it computes.
     public let operation: Operation
+    /// What it takes, in the operation's order.
     public let operands: [Value]
+    /// What it makes: as many as the operation has results.
     public let results: [Value]
     /// The call that it belongs to, as a place in `scopes`.
     public let scope: Int
@@ -33,17 +41,23 @@ public struct Graph: Sendable {
   public struct Scope: Sendable {
     /// The dotted path of the module; empty for the root.
     public let path: String
+    /// The class of the module; nil where the call is no module's own.
     public let className: ClassName?
+    /// The module, the same in all its calls; nil where the call is no module's own.
     public let module: Identity?
     /// What the module is, where it is one that computes by itself: its nodes then do that and nothing else.
     public let layer: Layer?
     /// The call from which it is called, as a place in `scopes`; nil for the root.
     public let parent: Int?
+    /// What the call is given.
     public let inputs: [Value]
+    /// What the call gives.
     public package(set) var outputs: [Value] = []
   }
 
+  /// A parameter or buffer that the graph takes.
   public struct Weight: Sendable {
+    /// Its elements, sharing their memory with the module's until one of them is changed.
     public var tensor: Tensor
     /// Whether it is a parameter that requires a gradient.
     public let requiresGrad: Bool
@@ -57,10 +71,13 @@ public struct Graph: Sendable {
     }
   }
 
+  /// Where each value comes from, by its index.
   public internal(set) var definitions: [Definition] = []
+  /// The operations, in the order in which they run.
   public internal(set) var nodes: [Node] = []
+  /// What the model is given, in its forward's order.
   public internal(set) var inputs: [Value] = []
-  /// What the graph gives: any of its own values.
+  /// What the model gives, tuples, lists and dicts as their elements in order: any of the graph's values.
   public var outputs: [Value] = []
   /// Every call of a module, parents before their children.
   public internal(set) var scopes: [Scope] = []
@@ -73,7 +90,9 @@ public struct Graph: Sendable {
   public struct Omission: Sendable, Hashable, Codable {
     /// The dotted path of the module.
     public let path: String
+    /// The full path of its class.
     public let className: String
+    /// What is not there, and why, in words.
     public let reason: String
   }
 

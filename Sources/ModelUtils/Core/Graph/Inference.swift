@@ -5,6 +5,7 @@ public struct InferredTypes: Sendable {
   /// The elements of small whole-numbered tensors that do not depend on the inputs' elements, such as shapes.
   public fileprivate(set) var known: [Graph.Value: [Int]] = [:]
 
+  /// The type of a value of the graph that they were inferred for.
   public subscript(value: Graph.Value) -> TensorType { types[value.index] }
 }
 

@@ -40,20 +40,24 @@ public enum Operation: Sendable, Hashable {
 
   // MARK: Element by element
 
+  /// A function of each element.
   case unary(Unary)
   /// The negative elements times a slope for each channel (or one for all), the second operand.
   case prelu
+  /// A function of two operands, which are broadcast.
   case binary(Binary)
   /// Gives bool.
   case compare(Comparison)
   /// The second operand where the first is true, else the third.
   case select
+  /// To another type, as PyTorch's `to(dtype)`.
   case convert(DType)
   /// Zeroes elements at random and scales the others, in training.
   case dropout(Dropout)
 
   // MARK: Over axes
 
+  /// One element of those along the axes, which go or stay with length 1.
   case reduce(Reduction, axes: [Int], keepsAxes: Bool)
   /// The place of the largest element, the first of equal ones.
   case argmax(axis: Int, keepsAxis: Bool)
@@ -62,10 +66,13 @@ public enum Operation: Sendable, Hashable {
 
   // MARK: Over windows
 
+  /// The largest element or the mean of each window of the last axes.
   case pool(Pool)
+  /// The same with windows that make an output of a size.
   case adaptivePool(AdaptivePool)
   /// The spatial axes of [batch, channels, spatial…] in another size.
   case resize(Resize)
+  /// One margin for each axis, the first axis first.
   case pad([Margin], PadMode)
   /// Pads for the windows of a convolution or pool behind it, by the size that comes.
   case samePad(SamePadding)
@@ -75,7 +82,9 @@ public enum Operation: Sendable, Hashable {
 
   // MARK: Arrangement
 
+  /// […, channels · factor², height, width] to […, channels, height · factor, width · factor], or back.
   case pixelShuffle(PixelShuffle)
+  /// The operands one behind the other along an axis.
   case concatenate(axis: Int)
   /// Along a new axis.
   case stack(axis: Int)
@@ -88,7 +97,9 @@ public enum Operation: Sendable, Hashable {
   case gather(axis: Int, batchAxes: Int)
   /// Extents may refer to the shapes of further operands.
   case reshape([Extent])
+  /// The axes from one to another as one.
   case flatten(Flatten)
+  /// The axes in another order: axis `axes[i]` becomes axis i.
   case permute([Int])
   /// Repeats axes of length 1; extents may refer to the shapes of further operands.
   case expand([Extent])
@@ -115,6 +126,7 @@ public enum Operation: Sendable, Hashable {
 
   /// How a `split` divides.
   public enum Parts: Sendable, Hashable {
+    /// The lengths of the parts.
     case sizes([Int])
     /// `chunk`: equal parts, the last perhaps shorter.
     case equal(Int)
@@ -125,6 +137,7 @@ public enum Operation: Sendable, Hashable {
 
 /// The length of an axis.
 public enum Extent: Sendable, Hashable {
+  /// A length that is the same for every input.
   case fixed(Int)
   /// What remains; at most one axis may be so.
   case inferred
@@ -136,7 +149,9 @@ public enum Extent: Sendable, Hashable {
   case axes(operand: Int, from: Int, to: Int? = nil)
 }
 
+/// Which statistics a batch norm goes by.
 public enum BatchNormMode: Sendable, Hashable {
+  /// By the running statistics.
   case inference
   /// By the batch's statistics; a momentum of nil averages all batches alike, whose number is a sixth operand.
   case training(momentum: Double?)
@@ -144,14 +159,20 @@ public enum BatchNormMode: Sendable, Hashable {
 
 /// How a convolution slides; one entry for each spatial axis.
 public struct ConvolutionGeometry: Sendable, Hashable {
+  /// How far the window moves.
   public var stride: [Int]
+  /// The zeros around the input; in a transposed convolution what its output lacks of the full one.
   public var padding: [Margin]
+  /// How far neighbouring elements of the kernel stand apart.
   public var dilation: [Int]
+  /// Into how many groups channels are divided that do not mix.
   public var groups: Int
+  /// Whether it is a transposed convolution.
   public var isTransposed: Bool
   /// What a transposed convolution adds to the end of its output.
   public var outputPadding: [Int]
 
+  /// A geometry of as many spatial axes as `stride` has entries; no output padding when nil.
   public init(
     stride: [Int], padding: [Margin], dilation: [Int], groups: Int = 1, isTransposed: Bool = false,
     outputPadding: [Int]? = nil
@@ -167,26 +188,36 @@ public struct ConvolutionGeometry: Sendable, Hashable {
 
 /// What is added before and after the elements of an axis; negative amounts cut.
 public struct Margin: Sendable, Hashable {
+  /// How many elements go before the first.
   public var before: Int
+  /// How many go behind the last.
   public var after: Int
 
+  /// So many before and so many after.
   public init(_ before: Int, _ after: Int) {
     self.before = before
     self.after = after
   }
 
+  /// As many on both sides.
   public init(_ both: Int) { self.init(both, both) }
 }
 
+/// What is put there.
 public enum PadMode: Sendable, Hashable {
+  /// A number.
   case constant(Double)
   /// Mirrored at the last element, which is not repeated.
   case reflect
+  /// The last element, again and again.
   case replicate
+  /// What stands at the other end.
   case circular
 }
 
+/// How the spatial axes of [batch, channels, spatial…] are resampled: `F.interpolate`, without antialiasing.
 public struct Resize: Sendable, Hashable {
+  /// The new size.
   public enum Target: Sendable, Hashable {
     /// One entry for each spatial axis.
     case size([Int])
@@ -196,13 +227,20 @@ public struct Resize: Sendable, Hashable {
     case operand
   }
 
-  public enum Mode: Sendable, Hashable { case nearest, nearestExact, linear, cubic }
+  /// How new pixels are made of old ones.
+  public enum Mode: Sendable, Hashable {
+    /// PyTorch's modes: `nearest`, `nearest-exact`, `linear` (bilinear and trilinear too), `bicubic`.
+    case nearest, nearestExact, linear, cubic
+  }
 
+  /// The new size.
   public var target: Target
+  /// How new pixels are made of old ones.
   public var mode: Mode
   /// Whether the corner pixels' centres, not their corners, stay in place.
   public var alignsCorners: Bool
 
+  /// A resizing to a target.
   public init(_ target: Target, mode: Mode = .nearest, alignsCorners: Bool = false) {
     self.target = target
     self.mode = mode
@@ -210,19 +248,26 @@ public struct Resize: Sendable, Hashable {
   }
 }
 
+/// What is zeroed at random in training; the rest is divided by the probability to stay.
 public struct Dropout: Sendable, Hashable {
   /// What is dropped together.
   public enum Unit: Sendable, Hashable {
+    /// Each element by itself.
     case element
+    /// All of a channel of one entry of the batch.
     case channel
     /// All that belongs to one entry of the batch: stochastic depth by rows.
     case row
+    /// The whole tensor.
     case tensor
   }
 
+  /// How likely it is that a unit is dropped, 0 to 1.
   public var probability: Double
+  /// What is dropped together.
   public var unit: Unit
 
+  /// A dropout of elements unless said otherwise.
   public init(probability: Double, unit: Unit = .element) {
     self.probability = probability
     self.unit = unit
@@ -231,13 +276,16 @@ public struct Dropout: Sendable, Hashable {
 
 /// How a layer of an RNN, LSTM or GRU runs.
 public struct Recurrence: Sendable, Hashable {
+  /// RNN with tanh or ReLU, LSTM or GRU.
   public var kind: Recurrent.Kind
   /// Whether it begins at the end.
   public var isReversed: Bool
+  /// Whether two biases follow the weights.
   public var hasBias: Bool
   /// Whether an LSTM's states are projected to fewer features.
   public var isProjected: Bool
 
+  /// One layer in one direction.
   public init(_ kind: Recurrent.Kind, isReversed: Bool = false, hasBias: Bool = true, isProjected: Bool = false) {
     self.kind = kind
     self.isReversed = isReversed

@@ -1,8 +1,11 @@
 /// A tensor of the reference interpreter: its elements in row-major order, each as a double.
 public struct ReferenceArray: Sendable {
+  /// The element type and the shape.
   public let type: TensorType
+  /// The elements in row-major order.
   public let values: [Double]
 
+  /// An array of given elements.
   /// - Parameter values: as many as the shape has elements.
   public init(_ type: TensorType, _ values: [Double]) {
     self.type = type

@@ -3,11 +3,14 @@
 public struct SamePadding: Sendable, Hashable {
   /// One entry for each axis over which windows slide.
   public var kernelSize: [Int]
+  /// How far the window moves along each.
   public var stride: [Int]
+  /// How far neighbouring elements of the window stand apart along each.
   public var dilation: [Int]
   /// What is put there: 0, or negative infinity before a maximum.
   public var value: Double
 
+  /// For windows of a size; a dilation of nil is 1 along every axis.
   public init(kernelSize: [Int], stride: [Int], dilation: [Int]? = nil, value: Double = 0) {
     self.kernelSize = kernelSize
     self.stride = stride

@@ -1,9 +1,11 @@
 /// What is known of a tensor before it is computed: the type of its elements and the length of each axis.
 public struct TensorType: Hashable, Sendable, CustomStringConvertible {
+  /// The type of the elements.
   public var dtype: DType
   /// Empty for a scalar.
   public var shape: [Int]
 
+  /// A type of elements and the length of each axis.
   public init(_ dtype: DType, _ shape: [Int]) {
     self.dtype = dtype
     self.shape = shape
