@@ -36,9 +36,10 @@ enum FusionRules {
 
   /// What takes the place of the batch norm of a pair that stands in `parent`.
   static func replacement(in parent: Module, conv: String, bn: String, root: Module) -> FusionReplacement {
-    let method = fusedForward(of: root)
-    let isBlock = bn == "bn" && (conv == "conv" || conv == "conv_transpose")
-    return isBlock && Forward.isKnown(method, of: parent.className) ? .method(method) : .identity
+    guard bn == "bn", conv == "conv" || conv == "conv_transpose" else { return .identity }
+    // YOLOX's classes have YOLOv7's method alone.
+    let methods = [fusedForward(of: root), "fuseforward"]
+    return methods.first { Forward.isKnown($0, of: parent.className) }.map { .method($0) } ?? .identity
   }
 
   /// YOLOv7 keeps YOLOv5's class names but calls the method otherwise; its models alone have the attribute `traced`.
