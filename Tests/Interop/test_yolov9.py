@@ -93,7 +93,7 @@ def test_outputs(name, tmp_path):
     check_outputs(model, x, tmp_path, count=OUTPUTS.get(name, 1), arrange=apart)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["gelan-s", "yolov9", "triple-d", "panoptic"])
 def test_operations(name, tmp_path):
     check_flops(build(name), (64, 96), tmp_path / "in.pt", own=False, device="cpu", judge=ultralytics_thop)
 
