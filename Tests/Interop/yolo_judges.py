@@ -109,6 +109,7 @@ def check_flops(model, size, path, device="meta", own=True, calling="?", judge=N
 if __name__ == "__main__":
     import nets
     import yolov7_blocks  # noqa: F401  (its classes, and YOLOv6's, stand in files)
+    import repvgg_nets  # noqa: F401
     import yolov6_lite  # noqa: F401
     import yolox_blocks  # noqa: F401
 

@@ -105,7 +105,7 @@ extension Forward {
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
       ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov6Heads, yolov6Lite, yolov7Blocks,
-      yolov9Blocks, yolov9Heads, yolox, torchTransformers,
+      yolov9Blocks, yolov9Heads, yolox, repVGG, mobileOne, torchTransformers,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }
