@@ -14,7 +14,7 @@ enum FusionReplacement: Equatable {
 enum FusionRules {
   /// Blocks of parallel branches, which re-parameterisation merges as a whole.
   private static let branched: Set<String> = [
-    "RepConv", "RepConvN", "RepVGGBlock", "RepVGGDW", "Conv2", "QARepVGGBlock", "BottleRep3",
+    "RepConv", "RepConvN", "RepVGGBlock", "RepVGGplusBlock", "RepVGGDW", "Conv2", "QARepVGGBlock", "QARepVGGBlockV2",
   ]
 
   private static let branchedInTimm: Set<ClassName> = [
@@ -23,7 +23,11 @@ enum FusionRules {
 
   /// Why nothing inside a module is fused, pairs or not.
   static func exemption(of module: Module) -> String? {
-    branched.contains(module.className.name) || branchedInTimm.contains(module.className)
+    let isBranched =
+      branched.contains(module.className.name) || branchedInTimm.contains(module.className)
+      || (module.className.name == "MobileOneBlock" && module.children["rbr_conv"] != nil)
+    // What is merged may have a norm behind it.
+    return isBranched && module.children["rbr_reparam"] == nil
       ? "the branches of a \(module.className.name) are merged by re-parameterisation, not one by one" : nil
   }
 
@@ -36,9 +40,10 @@ enum FusionRules {
 
   /// What takes the place of the batch norm of a pair that stands in `parent`.
   static func replacement(in parent: Module, conv: String, bn: String, root: Module) -> FusionReplacement {
-    let method = fusedForward(of: root)
-    let isBlock = bn == "bn" && (conv == "conv" || conv == "conv_transpose")
-    return isBlock && Forward.isKnown(method, of: parent.className) ? .method(method) : .identity
+    guard bn == "bn", conv == "conv" || conv == "conv_transpose" else { return .identity }
+    // YOLOX's classes have YOLOv7's method alone.
+    let methods = [fusedForward(of: root), "fuseforward"]
+    return methods.first { Forward.isKnown($0, of: parent.className) }.map { .method($0) } ?? .identity
   }
 
   /// YOLOv7 keeps YOLOv5's class names but calls the method otherwise; its models alone have the attribute `traced`.

@@ -20,12 +20,14 @@ public struct ReparameterizationReport: Sendable, Codable {
 }
 
 extension Module {
-  /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, YOLOv7's, YOLOv9's and
-  /// Ultralytics' RepConv, YOLOv10's RepVGGDW, timm's RepVggBlock and MobileOneBlock) into one convolution each, as their
-  /// own `switch_to_deploy`, `fuse_repvgg_block`, `fuse_convs`, `fuse` and `reparameterize` do.
+  /// Merges the parallel branches of RepVGG-style blocks (YOLOv6's and RepVGG's RepVGGBlock, RepVGGplus', YOLOv6's
+  /// QARepVGG, YOLOv7's, YOLOv9's and Ultralytics' RepConv, YOLOv10's RepVGGDW, MobileOne's block, timm's RepVggBlock and
+  /// MobileOneBlock) into one convolution each, as their own `switch_to_deploy`, `fuse_repvgg_block`, `fuse_convs`, `fuse`
+  /// and `reparameterize` do.
   ///
   /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an
-  /// identity kernel. The sum is taken in float32 and rounded once to the weights' type.
+  /// identity kernel, an average pool one of equal weights. The sum is taken in float32 and rounded once to the weights'
+  /// type. What runs behind the sum stays: QARepVGG's norm, which `fuse` then takes.
   @discardableResult
   public mutating func reparameterize() throws -> ReparameterizationReport {
     var report = ReparameterizationReport()
@@ -46,10 +48,11 @@ extension Module {
 
 /// The branches of a block that runs them side by side and adds what they give.
 struct BranchedBlock {
-  /// A convolution and the batch norm behind it, or a batch norm alone.
+  /// A convolution and the batch norm behind it, either alone, an average pool, or the input as it is.
   private struct Branch {
-    let conv: Module?
-    let bn: Module?
+    var conv: Module?
+    var bn: Module?
+    var pool: Pool?
   }
 
   private let branches: [Branch]
@@ -63,6 +66,8 @@ struct BranchedBlock {
   /// How such blocks name their parts.
   private struct Layout {
     var classes: Set<String>
+    /// The end of the path of their module, where others' classes of these names compute something else.
+    var home: String?
     /// The first, or the first in it where it is a list, has the largest kernel.
     var branches: [String]
     /// Branches that a block may lack.
@@ -73,12 +78,22 @@ struct BranchedBlock {
     var idle: [String] = []
     /// Children that run behind the sum; any other but an Identity is not understood.
     var behind: Set<String> = ["nonlinearity", "act"]
+    /// Those of them that are squeeze-and-excitation blocks or an Identity.
+    var squeezes: Set<String> = ["se", "post_se"]
+
+    func describes(_ module: Module) -> Bool {
+      classes.contains(module.className.name) && branches.allSatisfy { module.children[$0] != nil }
+        && (home.map { module.className.module.hasSuffix($0) } ?? true)
+    }
   }
 
   private static let layouts = [
     Layout(
-      classes: ["RepVGGBlock", "RepConv"], branches: ["rbr_dense", "rbr_1x1"], optional: ["rbr_identity"],
-      merged: "rbr_reparam"),
+      classes: ["RepVGGBlock", "RepVGGplusBlock", "RepConv"], branches: ["rbr_dense", "rbr_1x1"],
+      optional: ["rbr_identity"], merged: "rbr_reparam"),
+    Layout(
+      classes: ["QARepVGGBlock", "QARepVGGBlockV2"], home: "layers.common", branches: ["rbr_dense", "rbr_1x1"],
+      optional: ["rbr_identity", "rbr_avg"], merged: "rbr_reparam", behind: ["nonlinearity", "bn"]),
     Layout(
       classes: ["RepConv", "RepConvN"], branches: ["conv1", "conv2"], optional: ["bn"], merged: "conv",
       method: "forward_fuse"),
@@ -87,6 +102,9 @@ struct BranchedBlock {
       classes: ["RepVggBlock"], branches: ["conv_kxk", "conv_1x1"], optional: ["identity"], merged: "reparam_conv",
       idle: ["drop_path"], behind: ["attn", "act"]),
     Layout(
+      classes: ["MobileOneBlock"], branches: ["rbr_conv"], optional: ["rbr_scale", "rbr_skip"], merged: "reparam_conv",
+      behind: ["activation"]),
+    Layout(
       classes: ["MobileOneBlock"], branches: ["conv_kxk"], optional: ["conv_scale", "identity"], merged: "reparam_conv",
       idle: ["drop_path"], behind: ["attn", "act"]),
   ]
@@ -94,17 +112,13 @@ struct BranchedBlock {
   /// - Returns: nil for a module that is no such block, or that is merged already.
   /// - Throws: `ModelError` with the reason why a block cannot be merged.
   init?(_ module: Module) throws {
-    guard
-      let layout = Self.layouts.first(where: { layout in
-        layout.classes.contains(module.className.name) && layout.branches.allSatisfy { module.children[$0] != nil }
-      })
-    else { return nil }
+    guard let layout = Self.layouts.first(where: { $0.describes(module) }) else { return nil }
     if let forward = module.attributes["forward"], !forward.isEmpty { return nil }
     let names = (layout.branches + layout.optional).filter { module.children[$0] != nil }
     let idle = layout.idle.filter { module.children[$0] != nil }
     for (name, child) in module.children
     where !names.contains(name) && !idle.contains(name) && !layout.behind.contains(name) {
-      guard child.layer == .identity else {
+      guard child.layer == .identity || (layout.squeezes.contains(name) && child.className.name == "SEBlock") else {
         throw ModelError(.unsupported, "what its \(name) does between the branches is not known")
       }
     }
@@ -128,13 +142,16 @@ struct BranchedBlock {
         throw ModelError(.unsupported, "its branch \(name) has a \(module.className.name), which computes more")
       }
     }
-    if case .batchNorm = module.layer {
+    switch module.layer {
+    case .batchNorm:
       try requirePlain(module)
-      return Branch(conv: nil, bn: module)
-    }
-    if case .convolution = module.layer {
+      return Branch(bn: module)
+    case .convolution:
       try requirePlain(module)
-      return Branch(conv: module, bn: nil)
+      return Branch(conv: module)
+    case .pool(let pool) where pool.kind == .average: return Branch(pool: pool)
+    case .identity: return Branch()
+    default: break
     }
     var (conv, bn): (Module?, Module?)
     for child in module.children.values {
@@ -176,7 +193,9 @@ struct BranchedBlock {
     // As long as it has an attribute of that name, Python does not see the child.
     module.attributes[mergedName] = nil
     module.children[mergedName] = conv
-    if module.attributes["deploy"] != nil { module.attributes["deploy"] = .bool(true) }
+    for flag in ["deploy", "inference_mode"] where module.attributes[flag] != nil {
+      module.attributes[flag] = .bool(true)
+    }
     if let method { module.attributes["forward"] = .boundMethod(method) }
   }
 
@@ -186,13 +205,7 @@ struct BranchedBlock {
       guard shape.inChannels == shape.outChannels, shape.stride.allSatisfy({ $0 == 1 }) else {
         throw ModelError(.unsupported, "an identity branch cannot change channels or size")
       }
-      guard fits([1, 1], [0, 0], shape) else {
-        throw ModelError(.unsupported, "the paddings of its branches do not fit together")
-      }
-      let perGroup = shape.inChannels / max(shape.groups, 1)
-      var kernel = [Float](repeating: 0, count: shape.outChannels * perGroup)
-      for channel in 0..<shape.outChannels { kernel[channel * perGroup + channel % perGroup] = 1 }
-      return try normalized(Tensor(kernel, [shape.outChannels, perGroup, 1, 1]), nil, branch.bn, [1, 1])
+      return try alone(branch, shape)
     }
     guard case .convolution(let own) = conv.layer, own.rank == 2, !own.isTransposed, own.stride == shape.stride,
       own.groups == shape.groups, own.dilation == shape.dilation, own.inChannels == shape.inChannels,
@@ -203,6 +216,27 @@ struct BranchedBlock {
       throw ModelError(.unsupported, "the paddings of its branches do not fit together")
     }
     return try normalized(weight, conv.parameters["bias"]?.tensor, branch.bn, own.kernelSize)
+  }
+
+  /// A branch without a convolution: each channel by itself, or its average.
+  private static func alone(_ branch: Branch, _ shape: Convolution) throws -> ([Float], [Int], [Float]) {
+    let size = branch.pool?.kernelSize ?? [1, 1]
+    if let pool = branch.pool {
+      guard pool.stride.allSatisfy({ $0 == 1 }), !pool.ceilMode, pool.countsPadding || pool.padding == [0, 0] else {
+        throw ModelError(.unsupported, "its average pool is no convolution")
+      }
+    }
+    guard fits(size, branch.pool?.padding ?? [0, 0], shape) else {
+      throw ModelError(.unsupported, "the paddings of its branches do not fit together")
+    }
+    let area = size[0] * size[1]
+    let perGroup = shape.inChannels / max(shape.groups, 1)
+    var kernel = [Float](repeating: 0, count: shape.outChannels * perGroup * area)
+    for channel in 0..<shape.outChannels {
+      let start = (channel * perGroup + channel % perGroup) * area
+      for place in start..<start + area { kernel[place] = 1 / Float(branch.pool?.divisor ?? area) }
+    }
+    return try normalized(Tensor(kernel, [shape.outChannels, perGroup] + size), nil, branch.bn, size)
   }
 
   /// Whether a smaller kernel, centred in the larger one, sees what it saw alone.

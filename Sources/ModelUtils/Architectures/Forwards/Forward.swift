@@ -131,8 +131,8 @@ extension Forward {
     (torchvision + timm + [
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
-      ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov7Blocks,
-      torchTransformers,
+      ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov6Heads, yolov6Lite, yolov7Blocks,
+      yolov9Blocks, yolov9Heads, yolox, repVGG, mobileOne, torchTransformers,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

@@ -5,13 +5,7 @@ extension Forward {
   static let ultralyticsBlocks = ultralytics(
     "block",
     [
-      "DFL": Forward { block, x in
-        let bins = try block.reshape(
-          x, [.of(operand: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(operand: 0, axis: 2)])
-        let weights = try block.softmax(block.permute(bins, [0, 2, 1, 3]), axis: 1)
-        return try block.reshape(
-          block(weights, "conv"), [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
-      },
+      "DFL": .meanDistance,
       "Proto": .chain("cv1", "upsample", "cv2", "cv3"),
       "Proto26": Forward.lists { block, inputs in
         guard var features = inputs.first else { throw ModelError(.mismatch, "has no input", subject: block.path) }
@@ -42,9 +36,7 @@ extension Forward {
         let y = try block(block.concatenate(block.successive(pools, from: [block(x, "cv1")])), "cv2")
         return block.isTrue("add") ? try block.add(y, x) : y
       },
-      "SPPELAN": Forward { block, x in
-        try block(block.concatenate(block.successive(["cv2", "cv3", "cv4"], from: [block(x, "cv1")])), "cv5")
-      },
+      "SPPELAN": .sppELAN,
       "C1": Forward { block, x in
         let y = try block(x, "cv1")
         return try block.add(block(y, "m"), y)
@@ -86,25 +78,10 @@ extension Forward {
       "RepNCSPELAN4.forward_split": .elan,
       "ELAN1": .elan,
       "ELAN1.forward_split": .elan,
-      "AConv": Forward { try $0($0.averagePool($1, kernel: 2, stride: 1), "cv1") },
-      "ADown": Forward { block, x in
-        let parts = try block.chunks(block.averagePool(x, kernel: 2, stride: 1), 2)
-        let pooled = try block.maxPool(parts[1], kernel: 3, stride: 2, padding: 1)
-        return try block.concatenate([block(parts[0], "cv1"), block(pooled, "cv2")])
-      },
-      "CBLinear": .lists { block, inputs in
-        guard inputs.count == 1 else {
-          throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: block.path)
-        }
-        guard let sizes = block.module.attributes["c2s"]?.intsValue else { throw block.missing("c2s") }
-        return try block.split(block(inputs[0], "conv"), sizes)
-      },
-      // Which output of each layer it takes is chosen where layers are routed.
-      "CBFuse": .list { block, inputs in
-        guard let target = inputs.last else { throw ModelError(.mismatch, "has no input", subject: block.path) }
-        let resized = try inputs.dropLast().map { try block.resize($0, like: target) }
-        return try block.emit(.reduce(.sum, axes: [0], keepsAxes: false), block.stack(resized + [target]))
-      },
+      "AConv": .aConv,
+      "ADown": .aDown,
+      "CBLinear": .cbLinear,
+      "CBFuse": .cbFuse,
       "RepVGGDW": Forward { block, x in
         try block(block.add(block(x, "conv"), block(x, "conv1")), "act")
       },
@@ -123,11 +100,6 @@ extension Forward {
 
   private static let c2f = Forward { block, x in
     try block(block.concatenate(block.successive(block.list("m"), from: block.chunks(block(x, "cv1"), 2))), "cv2")
-  }
-
-  private static let elan = Forward { block, x in
-    try block(
-      block.concatenate(block.successive(["cv2", "cv3"], from: block.chunks(block(x, "cv1"), 2))), "cv4")
   }
 }
 

@@ -44,6 +44,47 @@ extension Forward {
       y, [.of(operand: 1, axis: 0), .fixed(block.int("c2")), .of(operand: 1, axis: 2), .of(operand: 1, axis: 3)],
       like: x)
   }
+
+  /// The means of the distributions of a box's four distances, [batch, 4 · bins, positions] to [batch, 4, positions].
+  static let meanDistance = Forward { block, x in
+    let bins = try block.reshape(
+      x, [.of(operand: 0, axis: 0), .fixed(4), .fixed(block.int("c1")), .of(operand: 0, axis: 2)])
+    let weights = try block.softmax(block.permute(bins, [0, 2, 1, 3]), axis: 1)
+    return try block.reshape(
+      block(weights, "conv"), [.of(operand: 0, axis: 0), .fixed(4), .of(operand: 0, axis: 3)])
+  }
+
+  static let aConv = Forward { try $0($0.averagePool($1, kernel: 2, stride: 1), "cv1") }
+
+  static let aDown = Forward { block, x in
+    let parts = try block.chunks(block.averagePool(x, kernel: 2, stride: 1), 2)
+    let pooled = try block.maxPool(parts[1], kernel: 3, stride: 2, padding: 1)
+    return try block.concatenate([block(parts[0], "cv1"), block(pooled, "cv2")])
+  }
+
+  static let sppELAN = Forward { block, x in
+    try block(block.concatenate(block.successive(["cv2", "cv3", "cv4"], from: [block(x, "cv1")])), "cv5")
+  }
+
+  static let elan = Forward { block, x in
+    try block(
+      block.concatenate(block.successive(["cv2", "cv3"], from: block.chunks(block(x, "cv1"), 2))), "cv4")
+  }
+
+  static let cbLinear = lists { block, inputs in
+    guard inputs.count == 1 else {
+      throw ModelError(.mismatch, "takes one tensor, not \(inputs.count)", subject: block.path)
+    }
+    guard let sizes = block.module.attributes["c2s"]?.intsValue else { throw block.missing("c2s") }
+    return try block.split(block(inputs[0], "conv"), sizes)
+  }
+
+  /// Which output of each layer it takes is chosen where layers are routed.
+  static let cbFuse = list { block, inputs in
+    guard let target = inputs.last else { throw ModelError(.mismatch, "has no input", subject: block.path) }
+    let resized = try inputs.dropLast().map { try block.resize($0, like: target) }
+    return try block.emit(.reduce(.sum, axes: [0], keepsAxes: false), block.stack(resized + [target]))
+  }
 }
 
 extension ForwardCall {

@@ -1,14 +1,18 @@
 import ModelCore
 
 extension Forward {
-  /// YOLOv5's heads, in evaluation.
+  /// YOLOv5's heads. YOLOv9's repository has the same names for heads of another form, which have no anchors.
   static let yolov5Heads: [String: Forward] = [
-    "models.yolo.Detect": .lists { try $0.anchorDetections($0.anchorOutputs($1)) },
-    "models.yolo.Segment": .lists { head, inputs in
+    "models.yolo.Detect": Forward.lists { head, inputs in
+      if head.isAnchorFree { return try head.distanceDetections(inputs) }
+      return try head.anchorDetections(head.anchorOutputs(inputs))
+    }.leavingInTraining("dfl"),
+    "models.yolo.Segment": Forward.lists { head, inputs in
+      if head.isAnchorFree { return try head.maskedDetections(inputs) }
       guard let first = inputs.first else { throw ModelError(.mismatch, "has no input", subject: head.path) }
       let masks = try head(first, "proto")
       return try head.anchorDetections(head.anchorOutputs(inputs), masks: head.int("nm")) + [masks]
-    },
+    }.leavingInTraining("dfl"),
     "models.common.Classify": .list { head, inputs in
       let x = inputs.count == 1 ? inputs[0] : try head.concatenate(inputs)
       guard head.has("linear") else {
@@ -23,6 +27,8 @@ extension Forward {
 }
 
 extension ForwardCall {
+  fileprivate var isAnchorFree: Bool { has("cv2") && !has("m") }
+
   /// For each level the head's convolution, [batch, anchors · outputs, height, width], as [batch, anchors, height,
   /// width, outputs].
   /// - Parameter isImplicit: whether learned values are added before each convolution and multiplied after it, as

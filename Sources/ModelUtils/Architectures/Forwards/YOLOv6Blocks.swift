@@ -8,6 +8,10 @@ extension Forward {
     "yolov6.layers.common.Conv.forward_fuse": .chain("conv", "act"),
     "yolov6.layers.common.SimConv": .chain("conv", "bn", "act"),
     "yolov6.layers.common.SimConv.forward_fuse": .chain("conv", "act"),
+    "yolov6.layers.common.Conv_C3": .chain("conv", "bn", "act"),
+    "yolov6.layers.common.Conv_C3.forward_fuse": .chain("conv", "act"),
+    "yolov6.layers.common.ConvWrapper": .chain("block"),
+    "yolov6.layers.common.SimConvWrapper": .chain("block"),
     "yolov6.layers.common.ConvModule": Forward { try $0.activated($0($1, "conv", "bn")) },
     "yolov6.layers.common.ConvModule.forward_fuse": Forward { try $0.activated($0($1, "conv")) },
     "yolov6.layers.common.ConvBN": .chain("block"),
@@ -26,6 +30,23 @@ extension Forward {
     },
     "yolov6.layers.common.QARepVGGBlock": Forward { block, x in
       try block(block.reparameterized(x), "se", "bn", "nonlinearity")
+    },
+    "yolov6.layers.common.QARepVGGBlockV2": Forward { block, x in
+      let y = try block.reparameterized(x)
+      return try block(block.has("rbr_avg") ? block.add(y, block(x, "rbr_avg")) : y, "se", "bn", "nonlinearity")
+    },
+    "yolov6.layers.common.RealVGGBlock": .chain("conv", "bn", "se", "relu"),
+    "yolov6.layers.common.LinearAddBlock": Forward { block, x in
+      let y = try block.add(block(x, "conv", "scale_conv"), block(x, "conv_1x1", "scale_1x1"))
+      let sum = block.has("scale_identity") ? try block.add(y, block(x, "scale_identity")) : y
+      return try block(sum, "bn", "se", "relu")
+    },
+    "yolov6.layers.common.ScaleLayer": Forward { layer, x in
+      func spread(_ weight: Graph.Value) throws -> Graph.Value {
+        try layer.reshape(weight, [.fixed(1), .fixed(layer.int("num_features")), .fixed(1), .fixed(1)])
+      }
+      let y = try layer.multiply(x, spread(layer.weight("weight")))
+      return try layer.optionalWeight("bias").map { try layer.add(y, spread($0)) } ?? y
     },
     "yolov6.layers.common.RepBlock": Forward { block, x in
       let y = try block(x, "conv1")
