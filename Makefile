@@ -1,7 +1,9 @@
 # make run       build in release and show info, fuse and prune on the embedded default
 # make test      the same, then all tests that need no Python
+# make check     the tests of a debug build, and lint
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
+# make manual    Resources/mutils.1, from what the command says of itself
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make interop   the originals judge the command's output (needs PYTHON)
 # make mpi       the ranks of a real mpirun (needs Open MPI and a PYTHON with pytest)
@@ -15,7 +17,7 @@ MUTILS := .build/release/mutils
 STATIC := .build-static
 WITH_MPI := .build-mpi
 
-.PHONY: run build test lint docs interop mpi bench install uninstall clean deps
+.PHONY: run build check test lint docs interop mpi bench install manual uninstall clean deps
 
 run: build
 	$(MUTILS) info
@@ -28,6 +30,12 @@ build: deps
 test: run
 	$(SWIFT) test -c release
 	$(SWIFT) run --package-path Tests/Consumer -c release consumer
+
+# The loop of a working day: a debug build, its tests, what a formatter says.
+check: deps
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --parallel
+	$(MAKE) lint
 
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
@@ -62,8 +70,12 @@ install: deps
 	$(STATIC)/release/mutils --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mutils
 	$(STATIC)/release/mutils --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mutils
 	$(STATIC)/release/mutils --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
-	$(SWIFT) package --scratch-path $(STATIC) --allow-writing-to-package-directory generate-manual --configuration release
-	install -m 644 $(STATIC)/plugins/GenerateManual/outputs/mutils/mutils.1 $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1
+	install -m 644 Resources/mutils.1 $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1
+
+# What the tests compare with the command's help.
+manual: build
+	$(SWIFT) build -c release --product manual
+	$(MUTILS) --experimental-dump-help | .build/release/manual > Resources/mutils.1
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/mutils $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1 \

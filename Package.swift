@@ -33,7 +33,7 @@ let ground: [Target] = [
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
   .target(
     name: "CResources", path: "Resources",
-    exclude: ["sample.jpg", "make_sample.py"]),
+    exclude: ["sample.jpg", "make_sample.py", "mutils.1"]),
 ]
 
 // MARK: The library
@@ -132,7 +132,8 @@ let tests: [Target] = [
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
-  .testTarget(name: "ToolTests", dependencies: ["mutils"]),
+  .testTarget(name: "ToolTests", dependencies: ["mutils", "manual"]),
+  .executableTarget(name: "manual", path: "Tests/Manual"),
   // What the articles of the documentation show, compiled and run.
   .target(name: "OtherFramework", path: "Tests/Examples/OtherFramework"),
   .testTarget(

@@ -62,4 +62,32 @@ import Testing
     for omission in graph.omissions { print(omission.path, "is left out:", omission.reason) }
     #expect(graph.omissions.isEmpty)
   }
+
+  @Test func ofOnesOwnClass() throws {
+    Forward.register([
+      "mynet.blocks.Residual": Forward { block, x in
+        let y = try block.relu(block(x, "conv", "bn"))
+        return try block.add(x, block.multiply(y, block.double("gain")))
+      }
+    ])
+
+    var block = Module(ClassName("mynet.blocks", "Residual"))
+    block.children["conv"] = try .conv2d(weight: Tensor([2], [1, 1, 1, 1]))
+    block.children["bn"] = try .batchNorm2d(1)
+    block.attributes["gain"] = .double(0.5)
+    let picture = try Tensor([1, -1], [1, 1, 1, 2])
+    let outputs = try Graph(block).reference([picture])
+    #expect(try outputs[0].isClose(to: Tensor([2, -1], [1, 1, 1, 2]), relative: 1e-4))
+    #expect(try block.fuse().fused.count == 1)
+    #expect(try Graph(block).reference([picture])[0].isClose(to: outputs[0], relative: 1e-6))
+  }
+
+  @Test func builtByHand() throws {
+    var graph = Graph()
+    let pixels = graph.addInput("pixels")
+    let weight = graph.addWeight("fc.weight", Graph.Weight(tensor: try Tensor([1, -1, 2, 0.5], [2, 2])))
+    let hidden = try graph.call("fc", [pixels]) { [try $0.emit(.linear, pixels, weight)] }
+    graph.outputs = [try graph.emit(.unary(.relu), hidden[0])]
+    #expect(try graph.reference([Tensor([1, 2], [1, 2])])[0].floats() == [0, 3])
+  }
 }

@@ -66,7 +66,7 @@ import Testing
 
   /// Kinds of what the random graphs found.
   @Test func degenerateOperationsThrowOrGiveNothing() throws {
-    func run(_ operation: Graph.Operation, _ tensors: Tensor...) throws -> Tensor {
+    func run(_ operation: Operation, _ tensors: Tensor...) throws -> Tensor {
       var graph = Graph()
       graph.outputs = [try graph.emitAll(operation, tensors.map { graph.addConstant($0) })[0]]
       return try graph.reference([])[0]

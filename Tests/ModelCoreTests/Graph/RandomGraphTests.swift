@@ -93,7 +93,7 @@ private struct Randomness {
     ])
   }
 
-  mutating func operation() -> Graph.Operation {
+  mutating func operation() -> Operation {
     switch below(38) {
     case 0, 1:
       let rank = count()

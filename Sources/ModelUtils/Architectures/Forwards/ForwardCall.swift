@@ -5,6 +5,7 @@ import ModelCore
 /// Values are symbolic: calling a child or a function appends to the graph. What throws throws a `ModelError` that names
 /// the module; a forward lets it pass.
 public struct ForwardCall {
+  /// A symbolic tensor.
   public typealias Value = Graph.Value
 
   let tracer: ForwardTracer

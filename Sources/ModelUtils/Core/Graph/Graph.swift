@@ -22,9 +22,6 @@ public struct Graph: Sendable {
     case result(node: Int, position: Int)
   }
 
-  /// Also a name for it where Foundation's `Operation` is imported.
-  public typealias Operation = ModelCore.Operation
-
   /// An operation with what it takes and gives.
   public struct Node: Sendable {
     /// What it computes.
@@ -64,6 +61,7 @@ public struct Graph: Sendable {
     /// Whether it is no parameter, such as a running mean.
     public let isBuffer: Bool
 
+    /// A parameter that requires a gradient, unless it is said otherwise.
     public init(tensor: Tensor, requiresGrad: Bool = true, isBuffer: Bool = false) {
       self.tensor = tensor
       self.requiresGrad = requiresGrad
