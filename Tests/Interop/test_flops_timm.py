@@ -8,7 +8,7 @@ from flops_judges import check_flops
 # The judges see modules: what is computed outside of them differs by the tool's version, so a few of each family.
 NAMES = (
     "resnet-d", "resnext blur", "eca", "sknet", "resnest", "bit same", "tf efficientnet", "mixnet", "mobilenetv4",
-    "regnety", "byobnet", "repvgg se", "mobileone", "convnextv2", "vit", "vit gap", "cspnet", "nfnet", "dpn b",
+    "regnety", "byobnet", "repvgg se", "mobileone", "convnextv2", "vit", "vit gap", "cspnet", "nfnet", "dpn b", "resmlp", "gmlp", "vgg",
 )  # fmt: skip
 
 

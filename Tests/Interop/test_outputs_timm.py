@@ -14,7 +14,7 @@ def test_evaluation(name, tmp_path):
 TRAINED = (
     "resnet", "resnet-d", "resnext blur", "sknet", "res2net", "resnest", "bit same", "tf efficientnet", "efficientnet gn",
     "mobilenetv4 hybrid", "regnetz", "byobnet", "repvgg", "mobileone", "convnext", "vit", "vit swiglu", "vit parallel",
-    "deit", "cspnet", "nfnet", "dpn b", "layers", "sync",
+    "deit", "cspnet", "nfnet", "dpn b", "mixer", "resmlp", "vgg", "layers", "sync",
 )  # fmt: skip
 
 

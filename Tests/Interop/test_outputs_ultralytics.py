@@ -4,7 +4,7 @@ import nets
 import pytest
 import torch
 from output_judges import check_outputs, check_training
-from helpers import tensors_in
+from helpers import assert_same_outputs, load, outputs, report, tensors_in
 from test_flops_ultralytics import BLOCKS, FUSED, TASKS, TEXTS, tasks
 from ultralytics.nn.tasks import yaml_model_load
 
@@ -112,3 +112,15 @@ def test_models_that_take_texts(name, task, tmp_path):
     if task != "WorldModel":
         model.pe = torch.randn(1, 5, 512)
     check_outputs(model, pictures(name), tmp_path, count=2 if "-seg" in name else 1)
+
+
+def test_fused_texts(tmp_path):
+    """Texts that went into the convolutions before the heads that compared them; what they leave is a static method."""
+    model = nets.lively(tasks.YOLOEModel("yoloe-v8n.yaml", verbose=False), 9).eval()
+    texts, x = torch.randn(1, 3, 512), torch.rand(2, 3, 64, 64)
+    model.set_classes(["a", "b", "c"], texts)
+    model.model[-1].fuse(texts)
+    check_outputs(model, x, tmp_path, count=1, arrange=apart)
+    torch.save(model, tmp_path / "in.pt")
+    assert report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")["fused"]
+    assert_same_outputs(outputs(model, x)[:1], outputs(load(tmp_path / "out.pt"), x)[:1])

@@ -25,7 +25,7 @@ from timm.layers import (
 )
 from timm.layers.create_conv2d import create_conv2d
 from timm.layers.drop import DropBlock2d
-from timm.layers.mlp import GluMlp
+from timm.layers.mlp import GatedMlp, GluMlp
 from timm.layers.norm_act import BatchNormAct2d, SyncBatchNormAct, convert_sync_batchnorm
 from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.byobnet import ByobNet, ByoBlockCfg, ByoModelCfg
@@ -35,6 +35,7 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.dpn import DPN
 from timm.models.efficientnet import EfficientNet
 from timm.models.mobilenetv3 import MobileNetV3
+from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.nfnet import NfCfg, NormFreeNet
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.res2net import Bottle2neck
@@ -43,6 +44,7 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
 from timm.models.sknet import SelectiveKernelBasic, SelectiveKernelBottleneck
 from timm.layers._fx import get_notrace_functions, get_notrace_modules
+from timm.models.vgg import VGG
 from timm.models.vision_transformer import ParallelScalingBlock, ParallelThingsBlock, ResPostBlock, VisionTransformer
 from torch import nn
 
@@ -102,6 +104,10 @@ def nfnet(**options):
 
 def dpn(**options):
     return DPN(k_sec=(1, 2, 1, 1), inc_sec=(4, 4, 8, 8), k_r=16, groups=4, num_init_features=8, num_classes=5, **options)
+
+
+def mixer(**options):
+    return MlpMixer(img_size=48, patch_size=8, num_classes=5, num_blocks=2, embed_dim=16, **options)
 
 
 def layers():
@@ -199,6 +205,11 @@ NETS = {
     "nf_resnet": lambda: nfnet(stem_type="7x7_pool", act_layer="relu", gamma_in_act=True),
     "dpn": lambda: dpn(),
     "dpn b": lambda: dpn(small=True, b=True, drop_rate=0.1),
+    "mixer": lambda: mixer(stem_norm=True, drop_path_rate=0.1, drop_rate=0.1),
+    "resmlp": lambda: mixer(block_layer=ResBlock, norm_layer=Affine, mlp_ratio=4),
+    "gmixer": lambda: mixer(mlp_layer=GluMlp, mlp_ratio=(1.0, 4.0), act_layer=nn.SiLU, global_pool=""),
+    "gmlp": lambda: mixer(block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, mlp_ratio=4),
+    "vgg": lambda: VGG([8, "M", 8, "M", 16, "M", 16, "M", 16, "M"], norm_layer=nn.BatchNorm2d, num_classes=5, mlp_ratio=0.002),
     "layers": layers,
     "sync": lambda: convert_sync_batchnorm(resnetv2(conv_layer=create_conv2d, norm_layer="batchnorm")),
     "frozen": lambda: freeze_batch_norm_2d(resnetv2(conv_layer=create_conv2d, norm_layer="batchnorm")),
@@ -217,6 +228,8 @@ def build(name, seed=3):
 
 
 def picture(name, batch=1):
+    if name in ("mixer", "resmlp", "gmixer", "gmlp"):
+        return torch.rand(batch, 3, 48, 48)
     height, width = (32, 48) if name.startswith(("vit", "deit")) else (45, 70) if "same" in name or "tf" in name else (48, 64)
     return torch.rand(batch, 3, height, width)
 

@@ -182,8 +182,9 @@ struct ModuleReader {
       guard let function = graph.className(call.callable) else { return .opaque("object") }
       if let entries = graph.entries(reference), call.states.isEmpty { return dict(entries, of: owner, depth: depth) }
       if ["builtins", "__builtin__"].contains(function.module), function.name == "getattr",
-        let arguments = graph.tuple(call.arguments), arguments.count == 2, arguments[0] == owner,
-        let method = graph.text(arguments[1])
+        let arguments = graph.tuple(call.arguments), arguments.count == 2, let method = graph.text(arguments[1]),
+        // A static method is looked up on the class.
+        arguments[0] == owner || isClass(arguments[0], of: owner)
       {
         return .boundMethod(method)
       }
@@ -194,6 +195,10 @@ struct ModuleReader {
       }
       return .opaque((graph.objectClass(reference) ?? function).description)
     }
+  }
+
+  private func isClass(_ reference: PickleGraph.Reference, of owner: PickleGraph.Reference) -> Bool {
+    graph.className(reference).map { $0 == graph.objectClass(owner) } ?? false
   }
 
   private mutating func dict(
