@@ -153,6 +153,7 @@ extension Tensor {
 
 /// Something that selects a part of an axis: a place or a range of places.
 public protocol AxisIndex: Sendable {
+  /// The part of an axis of `length` places.
   /// - Throws: `ModelError` when the axis, of `length` places, has no such part.
   func selection(of length: Int) throws(ModelError) -> AxisSelection
 }
