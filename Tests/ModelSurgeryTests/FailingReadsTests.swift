@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
 import ModelSurgery
@@ -99,6 +100,30 @@ import Testing
       guard case .module(var module) = model else { return }
       defer { model = .module(module) }
       _ = try module.fuse()
+    }
+  }
+
+  @Test func reparameterizing() throws {
+    let reads = Reads()
+    func branch(_ kernelSize: Int) throws -> Module {
+      let weight = try Tensor([Float](repeating: 0.5, count: 4 * kernelSize * kernelSize), [2, 2, kernelSize, kernelSize])
+      let conv = try Module.conv2d(weight: weight, padding: kernelSize / 2)
+      return Module(
+        ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
+        children: ["conv": conv, "bn": try .batchNorm2d(2)])
+    }
+    let block = Module(
+      ClassName("repvgg", "RepVGGBlock"),
+      children: [
+        "nonlinearity": .relu(), "se": .identity(), "rbr_identity": try .batchNorm2d(2), "rbr_dense": try branch(3),
+        "rbr_1x1": try branch(1),
+      ])
+    // Two weights and three norms of four tensors.
+    try expectUnchanged(.module(try counting(block, reads)), reads, atLeast: 14) { model in
+      guard case .module(var module) = model else { return }
+      defer { model = .module(module) }
+      let report = try module.reparameterize()
+      #expect(report.merged == [""] && report.refused.isEmpty)
     }
   }
 

@@ -27,7 +27,9 @@ extension Module {
   ///
   /// Each branch is fused with its own batch norm, padded to the largest kernel and added; a batch norm alone is an
   /// identity kernel, an average pool one of equal weights. The sum is taken in float32 and rounded once to the weights'
-  /// type. What runs behind the sum stays: QARepVGG's norm, which `fuse` then takes.
+  /// type. What runs behind the sum stays: QARepVGG's norm, which `fuse` then takes. A block that is not understood stays
+  /// and is named in the report.
+  /// - Throws: what reading a weight throws; the module is then as it was.
   @discardableResult
   public mutating func reparameterize() throws -> ReparameterizationReport {
     var report = ReparameterizationReport()
@@ -37,7 +39,7 @@ extension Module {
         guard let block = try BranchedBlock(module) else { return }
         try block.merge(into: &module)
         report.merged.append(path)
-      } catch let error as ModelError {
+      } catch let error as ModelError where error.kind == .unsupported || error.kind == .mismatch {
         report.refused.append(.init(name: path, reason: error.reason))
       }
     }
