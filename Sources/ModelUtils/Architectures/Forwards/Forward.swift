@@ -114,7 +114,7 @@ extension Forward {
   private static func entry(in forwards: [String: Forward], _ className: String, _ suffix: String) -> Forward? {
     var path = Substring(className)
     while true {
-      if let forward = forwards[path + suffix] { return forward }
+      if let forward = forwards[suffix.isEmpty ? String(path) : path + suffix] { return forward }
       guard let dot = path.firstIndex(of: ".") else { return nil }
       path = path[path.index(after: dot)...]
     }

@@ -50,6 +50,8 @@ final class ForwardTracer {
   /// The first path of each parameter.
   private var parameterPaths: [Identity: String] = [:]
 
+  private var knownForwards: [ClassName: Forward?] = [:]
+
   init(_ mode: Graph.Mode, inputs: [TensorType]? = nil) {
     self.mode = mode
     inputTypes = inputs
@@ -127,7 +129,8 @@ final class ForwardTracer {
       if let attribute = module.attributes[hooks], !attribute.isEmpty { return nil }
     }
     func known(_ method: String? = nil) -> (Forward, Bool)? {
-      Forward.known(module.className, method: method).map { ($0, module.isOwnLayer($0)) }
+      let forward = method == nil ? ofClass(module.className) : Forward.known(module.className, method: method)
+      return forward.map { ($0, module.isOwnLayer($0)) }
     }
     switch module.attributes["forward"] {
     case .boundMethod(let method): return known(method)
@@ -144,6 +147,14 @@ final class ForwardTracer {
     case .multiheadAttention: return (.ownLayer, true)
     default: return module.children.isEmpty ? (.ownLayer, true) : nil
     }
+  }
+
+  /// A class is looked up once.
+  private func ofClass(_ className: ClassName) -> Forward? {
+    if let found = knownForwards[className] { return found }
+    let forward = Forward.known(className)
+    knownForwards[className] = .some(forward)
+    return forward
   }
 
   /// Whether the children say themselves where their inputs come from, as in YOLO's top level: their order proves
@@ -172,7 +183,7 @@ final class ForwardTracer {
   /// - Throws: `ModelError` naming the child.
   func checkThatAllIsCalled(_ root: Module) throws {
     try root.forEachModule { path, module in
-      guard homes[module.identity] != nil, let forward = forward(of: module),
+      guard !module.children.isEmpty, homes[module.identity] != nil, let forward = forward(of: module),
         !(forward.isLayer && module.className.isTorchModule)
       else { return }
       let idle = mode == .inference ? forward.forward.idleChildren : forward.forward.idleInTraining
