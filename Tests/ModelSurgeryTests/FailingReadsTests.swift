@@ -106,7 +106,8 @@ import Testing
   @Test func reparameterizing() throws {
     let reads = Reads()
     func branch(_ kernelSize: Int) throws -> Module {
-      let weight = try Tensor([Float](repeating: 0.5, count: 4 * kernelSize * kernelSize), [2, 2, kernelSize, kernelSize])
+      let weight = try Tensor(
+        [Float](repeating: 0.5, count: 4 * kernelSize * kernelSize), [2, 2, kernelSize, kernelSize])
       let conv = try Module.conv2d(weight: weight, padding: kernelSize / 2)
       return Module(
         ClassName("torch.nn.modules.container", "Sequential"), layer: .sequential,
