@@ -75,6 +75,15 @@ public struct Module: Sendable {
 // MARK: Walking
 
 extension Module {
+  /// The parameter that `parameters()` gives first.
+  package var firstParameter: Parameter? {
+    if let parameter = parameters.values.first { return parameter }
+    for child in children.values {
+      if let parameter = child.firstParameter { return parameter }
+    }
+    return nil
+  }
+
   /// Calls `body` with every distinct module and its dotted path, the root (path "") first, as `named_modules()` does.
   public func forEachModule(_ body: (String, Module) throws -> Void) rethrows {
     var seen: Set<Identity> = []

@@ -89,8 +89,9 @@ extension Module {
   /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before
   /// that.
   private func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
-    do { return try flops(of: [[1, inputChannels, height, width]]) } catch {
-      guard inputChannels != 3, let report = try? flops(of: [[1, 3, height, width]]) else { throw error }
+    let channels = inputChannels
+    do { return try flops(of: [[1, channels, height, width]]) } catch {
+      guard channels != 3, let report = try? flops(of: [[1, 3, height, width]]) else { throw error }
       return report
     }
   }
@@ -98,9 +99,7 @@ extension Module {
   /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a
   /// convolution.
   var inputChannels: Int {
-    var first: Tensor?
-    forEachParameter { if first == nil { first = $1.tensor } }
-    return first.flatMap { $0.shape.count == 4 ? $0.shape[1] : nil } ?? 3
+    firstParameter.flatMap { $0.tensor.shape.count == 4 ? $0.tensor.shape[1] : nil } ?? 3
   }
 
   private func counts() -> ModelInfo {
@@ -175,18 +174,15 @@ extension ModelInfo {
       guard let module = scope.module else { continue }
       shapes[module] = scope.outputs.first.map { report.shapes[$0.index] }
     }
-    var macs: [String: Double] = [:]
-    var paths: [Identity: String] = [:]
-    root.forEachModule { paths[$1.identity] = $0 }
+    // A module that stands in two places has one row.
+    var macs: [Identity: Double] = [:]
     for (node, count) in zip(report.graph.nodes, report.macs) where count > 0 {
-      // A module that stands in two places has one row.
-      let scope = report.graph.scopes[node.scope]
-      macs[scope.module.flatMap { paths[$0] } ?? scope.path, default: 0] += count
+      if let module = report.graph.scopes[node.scope].module { macs[module, default: 0] += count }
     }
     var index = 0
-    root.forEachModule { path, module in
+    root.forEachModule { _, module in
       modules[index].outputShape = shapes[module.identity]
-      modules[index].macs = macs[path, default: 0]
+      modules[index].macs = macs[module.identity, default: 0]
       index += 1
     }
   }

@@ -112,8 +112,12 @@ final class ForwardTracer {
     let home = homes[module.identity] ?? path
     let full = home.isEmpty ? name : "\(home).\(name)"
     if let parameter = module.parameters[name] {
-      let first = parameterPaths[parameter.identity] ?? full
-      parameterPaths[parameter.identity] = first
+      var first = full
+      if let known = parameterPaths[parameter.identity] {
+        first = known
+      } else {
+        parameterPaths[parameter.identity] = full
+      }
       return graph.addWeight(
         first, Graph.Weight(tensor: parameter.tensor, requiresGrad: parameter.requiresGrad, isBuffer: false))
     }

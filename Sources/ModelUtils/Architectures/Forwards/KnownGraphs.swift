@@ -76,8 +76,6 @@ extension Graph {
 extension Module {
   /// The channels of the first convolution's input; 3 where the first parameter is no convolution's.
   fileprivate var pictureChannels: Int {
-    var first: Tensor?
-    forEachParameter { if first == nil { first = $1.tensor } }
-    return first.flatMap { $0.shape.count == 4 ? $0.shape[1] : nil } ?? 3
+    firstParameter.flatMap { $0.tensor.shape.count == 4 ? $0.tensor.shape[1] : nil } ?? 3
   }
 }

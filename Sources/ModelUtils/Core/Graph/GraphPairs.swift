@@ -10,7 +10,7 @@ extension Graph {
   /// Where the two run several times, each run of either must go with one of the other: a layer that also runs alone is
   /// no pair.
   package func normalizedLayers() -> [NormalizedLayer] {
-    let users = users()
+    let soleUsers = soleUsers()
     let results = Set(outputs)
     var candidates: [NormalizedLayer] = []
     var partners: [Identity: Identity] = [:]
@@ -21,7 +21,7 @@ extension Graph {
       runs[module, default: 0] += 1
       guard node.operation.isBatchNorm, let source = node.operands.first, let place = producer(of: source),
         nodes[place].operation.isLinear, hasStoredWeight(nodes[place]), let layer = ownModule(of: nodes[place]),
-        users[source.index] == [index],
+        soleUsers[source.index] == index,
         !results.contains(source), partners[module, default: layer] == layer, partners[layer, default: module] == module
       else { continue }
       (partners[module], partners[layer]) = (layer, module)
@@ -34,6 +34,19 @@ extension Graph {
         ownModule(of: nodes[place]).map { runs[$0] == pairedRuns[$0] } ?? false
       }
     }
+  }
+
+  /// For every value the node that alone takes it; nil where none does or several do.
+  private func soleUsers() -> [Int?] {
+    var last = [Int](repeating: -1, count: definitions.count)
+    var isShared = [Bool](repeating: false, count: definitions.count)
+    for (index, node) in nodes.enumerated() {
+      for operand in node.operands where last[operand.index] != index {
+        isShared[operand.index] = last[operand.index] >= 0
+        last[operand.index] = index
+      }
+    }
+    return zip(last, isShared).map { $0 < 0 || $1 ? nil : $0 }
   }
 
   /// Whether a layer's weight is a weight as it is stored, and not computed when it runs.

@@ -42,7 +42,7 @@ package struct TypeInference {
 
   private mutating func infer(_ node: Graph.Node, _ graph: Graph) throws {
     let operands = node.operands.map { inferred.types[$0.index] }
-    let known = node.operands.map { inferred.known[$0] }
+    let known = node.operands.map { inferred.known.isEmpty ? nil : inferred.known[$0] }
     let scope = graph.scopes[node.scope]
     do {
       try scope.layer?.check(scope.inputs.map { inferred.types[$0.index] })

@@ -20,6 +20,7 @@ extension DType {
   /// The type in which PyTorch computes on several tensors: the wider category counts (bool, integer, floating), and
   /// within it the widest; a scalar counts where no tensor with axes is of its category.
   static func promoted(_ operands: [TensorType]) -> DType {
+    if let dtype = operands.first?.dtype, operands.allSatisfy({ $0.dtype == dtype }) { return dtype }
     func widest(_ types: [DType]) -> DType? { types.max { $0.promotionRank < $1.promotionRank } }
     guard let all = widest(operands.map(\.dtype)) else { return .float32 }
     let dimensioned = widest(operands.filter { !$0.shape.isEmpty }.map(\.dtype))
