@@ -96,7 +96,7 @@ final class ModuleBuilder {
     }
   }
 
-  // No elements: never too large.
+  // Cannot throw: 0 elements are neither negative nor more than the memory holds, and fill 0 whole bytes.
   private static let empty = try! Tensor(.float32, [0])
 
   // MARK: The whole

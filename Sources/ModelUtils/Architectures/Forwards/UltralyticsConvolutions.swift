@@ -19,10 +19,7 @@ extension Forward {
       "ConvTranspose.forward_fuse": .chain("conv_transpose", "act"),
       "Focus": .focus,
       "GhostConv": .ghostConv,
-      "RepConv": Forward { block, x in
-        let y = try block.add(block(x, "conv1"), block(x, "conv2"))
-        return try block(block.has("bn") ? block.add(y, block(x, "bn")) : y, "act")
-      },
+      "RepConv": .repConv,
       "RepConv.forward_fuse": .chain("conv", "act"),
       "ChannelAttention": Forward { try $0.multiply($1, $0($1, "pool", "fc", "act")) },
       "SpatialAttention": Forward { block, x in

@@ -8,6 +8,12 @@ extension Forward {
     return block.isTrue("add") ? try block.add(x, y) : y
   }
 
+  /// Two convolutions, and a batch norm of the input where there is one, side by side.
+  static let repConv = Forward { block, x in
+    let y = try block.add(block(x, "conv1"), block(x, "conv2"))
+    return try block(block.has("bn") ? block.add(y, block(x, "bn")) : y, "act")
+  }
+
   static let bottleneckCSP = Forward { block, x in
     let both = try block.concatenate([block(x, "cv1", "m", "cv3"), block(x, "cv2")])
     return try block(both, "bn", "act", "cv4")

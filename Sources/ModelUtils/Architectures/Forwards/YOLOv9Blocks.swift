@@ -5,10 +5,7 @@ extension Forward {
   static let yolov9Blocks: [String: Forward] = [
     "models.common.AConv": .aConv,
     "models.common.ADown": .aDown,
-    "models.common.RepConvN": Forward { block, x in
-      let y = try block.add(block(x, "conv1"), block(x, "conv2"))
-      return try block(block.has("bn") ? block.add(y, block(x, "bn")) : y, "act")
-    },
+    "models.common.RepConvN": .repConv,
     "models.common.RepConvN.forward_fuse": .chain("conv", "act"),
     "models.common.ConvTranspose": .chain("conv_transpose", "bn", "act"),
     "models.common.DFL": .meanDistance,
