@@ -48,6 +48,11 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Core"),
+  .target(name: "ModelRandom", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Random"),
+  .target(
+    name: "ModelGraph",
+    dependencies: ["ModelCore", .product(name: "OrderedCollections", package: "swift-collections")],
+    path: "\(library)/Graph"),
   .target(
     name: "ModelRuntime",
     dependencies: [
@@ -71,9 +76,11 @@ let floors: [Target] = [
       "ModelCore", "CDownload", "CKernels", .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Downloads"),
-  .target(name: "ModelArchitectures", dependencies: ["ModelCore"], path: "\(library)/Architectures"),
   .target(
-    name: "ModelInspection", dependencies: ["ModelCore", "ModelArchitectures", "CKernels"],
+    name: "ModelArchitectures", dependencies: ["ModelCore", "ModelRandom", "ModelGraph"],
+    path: "\(library)/Architectures"),
+  .target(
+    name: "ModelInspection", dependencies: ["ModelCore", "ModelGraph", "ModelArchitectures", "CKernels"],
     path: "\(library)/Inspection"),
   .target(
     name: "ModelImages",
@@ -85,7 +92,7 @@ let floors: [Target] = [
   .target(
     name: "ModelSurgery",
     dependencies: [
-      "ModelCore", "ModelCheckpoints", "ModelArchitectures", "ModelDownloads", "CKernels",
+      "ModelCore", "ModelRandom", "ModelGraph", "ModelCheckpoints", "ModelArchitectures", "ModelDownloads", "CKernels",
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Surgery"),
@@ -93,15 +100,10 @@ let floors: [Target] = [
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelRuntime", "ModelCheckpoints", "ModelDownloads", "ModelArchitectures", "ModelImages",
-      "ModelInspection", "ModelAveraging", "ModelSurgery",
+      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelDownloads",
+      "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
     ],
-    path: library,
-    exclude: [
-      "Architectures", "Averaging", "CCodecs", "CDownload", "CKernels", "CMPI", "CRuntime", "CSystem", "Checkpoints",
-      "Core", "Downloads", "Images", "Inspection", "Runtime", "Surgery",
-    ],
-    sources: ["ModelUtils.swift"]),
+    path: "\(library)/ModelUtils"),
 ]
 
 // MARK: The command
@@ -121,14 +123,20 @@ let tools: [Target] = [
 // MARK: Tests
 
 let tests: [Target] = [
-  .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], exclude: ["Goldens"]),
-  .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore"], exclude: ["Goldens", "Graph/Goldens"]),
+  .target(
+    name: "TestSupport",
+    dependencies: ["ModelCore", .product(name: "SystemPackage", package: "swift-system")], path: "Tests/Support"),
+  .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelRandomTests", dependencies: ["ModelRandom", "TestSupport"]),
+  .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(
-    name: "ModelRuntimeTests", dependencies: ["ModelRuntime", .product(name: "Logging", package: "swift-log")]),
-  .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints", "CZlib"]),
-  .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures"]),
+    name: "ModelRuntimeTests",
+    dependencies: ["ModelRuntime", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+  .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints", "CZlib", "TestSupport"]),
+  .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures", "TestSupport"]),
   .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
-  .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs"]),
+  .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs", "TestSupport"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// The root of every test here. Restricting the kernels to plain C is a process-wide switch, so they run one at a time.
@@ -8,19 +9,6 @@ let sizes = [0, 1, 2, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 127, 1000, 1009, 655
 /// Where the oracle is slow: two of the kernels' blocks instead of many.
 let fewerSizes = sizes.filter { $0 < 2000 } + [2051]
 let formats = [MK_FLOAT64, MK_FLOAT32, MK_FLOAT16, MK_BFLOAT16, MK_FLOAT8_E4M3FN, MK_FLOAT8_E5M2]
-
-/// SplitMix64.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-  init(_ seed: Int) { state = UInt64(seed) }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
 
 /// Bytes at a chosen distance from an aligned address, with a fence on both sides that nobody may write to.
 final class Memory {

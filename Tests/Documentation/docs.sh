@@ -10,7 +10,7 @@ output=${1:-.build/docs}
 swift=${SWIFT:-swift}
 build=$("$swift" build -c release --show-bin-path)
 symbols=$output/symbols
-modules=$(sed -n 's/^@_exported import //p' Sources/ModelUtils/ModelUtils.swift | paste -sd, -)
+modules=$(sed -n 's/^@_exported import //p' Sources/ModelUtils/ModelUtils/ModelUtils.swift | paste -sd, -)
 
 run=
 sdk=()
@@ -33,7 +33,7 @@ $run swift-symbolgraph-extract -module-name ModelUtils -experimental-allowed-ree
   -minimum-access-level public -skip-synthesized-members -target "$target" ${sdk[@]+"${sdk[@]}"} \
   -I "$build/Modules" "${includes[@]}" -output-dir "$symbols"
 python3 Tests/Documentation/undocumented.py "$symbols"
-$run docc convert Sources/ModelUtils/ModelUtils.docc --additional-symbol-graph-dir "$symbols" \
+$run docc convert Sources/ModelUtils/ModelUtils/ModelUtils.docc --additional-symbol-graph-dir "$symbols" \
   --fallback-display-name ModelUtils --fallback-bundle-identifier ModelUtils --warnings-as-errors \
   --output-path "$output/ModelUtils.doccarchive"
 echo "$output/ModelUtils.doccarchive"

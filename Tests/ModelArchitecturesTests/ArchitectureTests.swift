@@ -1,6 +1,7 @@
 import Foundation
 import ModelArchitectures
 import ModelCore
+import ModelRandom
 import Testing
 
 /// Against `architectures.tsv`, which `make_architectures.py` beside it wrote with torchvision and YOLOv5.

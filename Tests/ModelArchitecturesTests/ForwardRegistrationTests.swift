@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 import Testing
 
 /// Forwards of a caller's own classes, through the public interface alone.

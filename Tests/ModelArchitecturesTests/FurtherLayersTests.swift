@@ -1,5 +1,7 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
+import TestSupport
 import Testing
 
 /// torch.nn's layers beyond those of classifiers. What they compute is compared with the original's elsewhere.

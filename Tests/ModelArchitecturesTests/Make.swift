@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// Modules as a pickle would hold them, all weights 0.
 enum Make {

@@ -1,15 +1,13 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
+import ModelRandom
+import TestSupport
 import Testing
 
 /// Layers as PyTorch's constructors make them. The numbers are those of
 /// `torch.manual_seed(0); Conv2d(2, 3, (1, 2), stride=2, padding=(0, 1)); Linear(3, 2)`.
 @Suite struct ModuleFactoriesTests {
-  private func message(_ body: () throws -> Void) -> String? {
-    do { try body() } catch { return "\(error)" }
-    return nil
-  }
-
   @Test func valuesAreThoseOfTheConstructors() throws {
     var generator = TorchGenerator(seed: 0)
     let conv = try Module.conv2d(2, 3, kernelSize: [1, 2], stride: [2, 2], padding: [0, 1], using: &generator)
@@ -50,29 +48,29 @@ import Testing
   @Test func whatPyTorchRefuses() throws {
     var generator = TorchGenerator(seed: 0)
     #expect(
-      message { _ = try Module.conv2d(3, 4, kernelSize: 3, groups: 2, using: &generator) }?
+      refusal { _ = try Module.conv2d(3, 4, kernelSize: 3, groups: 2, using: &generator) }?
         .hasPrefix("there is no convolution of 3 to 4 channels in 2 groups") == true)
-    #expect(message { _ = try Module.conv2d(3, 4, kernelSize: [3], using: &generator) } != nil)
-    #expect(message { _ = try Module.linear(0, 4, using: &generator) } == "there is no Linear of 0 to 4 features")
+    #expect(refusal { _ = try Module.conv2d(3, 4, kernelSize: [3], using: &generator) } != nil)
+    #expect(refusal { _ = try Module.linear(0, 4, using: &generator) } == "there is no Linear of 0 to 4 features")
     #expect(
-      message { _ = try Module.multiheadAttention(5, heads: 2, using: &generator) }
+      refusal { _ = try Module.multiheadAttention(5, heads: 2, using: &generator) }
         == "attention of 5 features cannot have 2 heads")
-    #expect(message { _ = try Module.multiheadAttention(4, heads: 0, using: &generator) } != nil)
-    #expect(message { _ = try Module.batchNorm2d(0) } == "0 is no size of a layer")
-    #expect(message { _ = try Module.dropout(1.5) } == "the probability 1.5 is not 0 to 1")
+    #expect(refusal { _ = try Module.multiheadAttention(4, heads: 0, using: &generator) } != nil)
+    #expect(refusal { _ = try Module.batchNorm2d(0) } == "0 is no size of a layer")
+    #expect(refusal { _ = try Module.dropout(1.5) } == "the probability 1.5 is not 0 to 1")
     #expect(
-      message { _ = try Module.maxPool2d(2, padding: 2) }
+      refusal { _ = try Module.maxPool2d(2, padding: 2) }
         == "there is no MaxPool2d with kernel 2, stride 2 and padding 2")
-    #expect(message { _ = try Module.upsample(scale: 0) } == "0.0 is no factor")
-    #expect(message { _ = try Module.activation(.prelu) } == "a PReLU needs numbers of its own")
+    #expect(refusal { _ = try Module.upsample(scale: 0) } == "0.0 is no factor")
+    #expect(refusal { _ = try Module.activation(.prelu) } == "a PReLU needs numbers of its own")
     #expect(
-      message { _ = try Module.conv2d(weight: Tensor([1, 2], [2, 1])) }
+      refusal { _ = try Module.conv2d(weight: Tensor([1, 2], [2, 1])) }
         == "a Conv2d takes a weight of four axes, not of shape [2, 1], and sizes above 0")
     #expect(
-      message { _ = try Module.conv2d(weight: Tensor([1, 2], [2, 1, 1, 1]), bias: Tensor([1])) }
+      refusal { _ = try Module.conv2d(weight: Tensor([1, 2], [2, 1, 1, 1]), bias: Tensor([1])) }
         == "its bias has shape [1], its configuration gives [2]")
     #expect(
-      message { _ = try Module.batchNorm2d(weight: Tensor([1]), runningMean: Tensor([1]), runningVar: Tensor([1])) }
+      refusal { _ = try Module.batchNorm2d(weight: Tensor([1]), runningMean: Tensor([1]), runningVar: Tensor([1])) }
         == "has no bias")
   }
 }

@@ -1,5 +1,7 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
+import TestSupport
 import Testing
 
 /// What timm's layers compute, and what they refuse. Whole models are compared with timm's outputs elsewhere.

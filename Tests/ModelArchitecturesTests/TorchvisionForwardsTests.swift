@@ -1,5 +1,7 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
+import TestSupport
 import Testing
 
 /// What PyTorch's classifiers compute between their modules. Whole models are compared with the originals' figures

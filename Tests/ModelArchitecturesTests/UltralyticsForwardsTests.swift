@@ -1,5 +1,7 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
+import TestSupport
 import Testing
 
 /// What Ultralytics' blocks compute between their modules, and what they refuse. Whole models are compared with the

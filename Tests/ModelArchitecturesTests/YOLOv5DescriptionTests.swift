@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import TestSupport
 import Testing
 
 /// YOLOv5's descriptions: what is built of them, and every refusal with its line.

@@ -1,6 +1,7 @@
 import Foundation
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct FileBytesTests {
@@ -19,14 +20,14 @@ import Testing
     let folder = try TemporaryFolder()
     let missing = folder.path.appending("missing")
     #expect(
-      message { _ = try FileBytes(mapping: missing) } == "\(missing): cannot be opened: No such file or directory")
-    #expect(message { _ = try FileBytes(mapping: folder.path) } == "\(folder.path): is not a regular file")
+      refusal { _ = try FileBytes(mapping: missing) } == "\(missing): cannot be opened: No such file or directory")
+    #expect(refusal { _ = try FileBytes(mapping: folder.path) } == "\(folder.path): is not a regular file")
     let device: FilePath = "/dev/null"
-    #expect(message { _ = try FileBytes(mapping: device) } == "/dev/null: is not a regular file")
+    #expect(refusal { _ = try FileBytes(mapping: device) } == "/dev/null: is not a regular file")
     // A pipe that nobody writes to must not be waited for.
     let pipe = folder.path.appending("pipe")
     #expect(mkfifo(pipe.string, 0o600) == 0)
-    #expect(message { _ = try FileBytes(mapping: pipe) } == "\(pipe): is not a regular file")
+    #expect(refusal { _ = try FileBytes(mapping: pipe) } == "\(pipe): is not a regular file")
   }
 
   @Test func slices() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Paths as text, as URLs and as FilePaths.
@@ -10,7 +11,7 @@ import Testing
     #expect(try URL(filePath: "/a/b c.pt").filePath == FilePath("/a/b c.pt"))
     #expect(FilePath("x").filePath == FilePath("x"))
     #expect(
-      message { _ = try FileBytes(mapping: "/nowhere.pt") }
+      refusal { _ = try FileBytes(mapping: "/nowhere.pt") }
         == "/nowhere.pt: cannot be opened: No such file or directory")
   }
 
@@ -22,7 +23,7 @@ import Testing
     ) {
       _ = try address.filePath
     }
-    #expect(message { _ = try FileBytes(mapping: "a\0b") } == "a\\u{0}b: a path cannot hold a zero byte")
+    #expect(refusal { _ = try FileBytes(mapping: "a\0b") } == "a\\u{0}b: a path cannot hold a zero byte")
   }
 
   @Test func kindsOfErrors() throws {

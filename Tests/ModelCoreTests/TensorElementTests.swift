@@ -1,4 +1,5 @@
 import ModelCore
+import TestSupport
 import Testing
 
 /// Elements as Swift's types.
@@ -29,14 +30,14 @@ import Testing
   @Test func literalsAreFloat32() throws {
     #expect(try Tensor([1, 2]).dtype == .float32)
     #expect(try Tensor([1.5]).dtype == .float32)
-    #expect(message { _ = try Tensor([1, 2], [3]) } == "2 elements do not fill shape [3]")
-    #expect(message { _ = try Tensor([Int32(1)], [2]) } == "1 elements do not fill shape [2]")
+    #expect(refusal { _ = try Tensor([1, 2], [3]) } == "2 elements do not fill shape [3]")
+    #expect(refusal { _ = try Tensor([Int32(1)], [2]) } == "1 elements do not fill shape [2]")
   }
 
   @Test func anotherTypeIsRefused() throws {
     let tensor = try Tensor([1, 2])
     #expect(
-      message { _ = try tensor.elements(of: Double.self) }
+      refusal { _ = try tensor.elements(of: Double.self) }
         == "its elements are float32, not float64; convert it with converted(to:)")
   }
 
@@ -73,6 +74,6 @@ import Testing
   @Test func item() throws {
     #expect(try Tensor([2.5], []).item() == 2.5)
     #expect(try Tensor([Int32(-3)], [1, 1]).item() == -3)
-    #expect(message { _ = try Tensor([1, 2]).item() } == "a tensor of shape [2] is no single number")
+    #expect(refusal { _ = try Tensor([1, 2]).item() } == "a tensor of shape [2] is no single number")
   }
 }

@@ -1,5 +1,6 @@
 import ModelCore
 import Synchronization
+import TestSupport
 import Testing
 
 /// Changing elements: what is in place, what is lazy, what stays of the layout.

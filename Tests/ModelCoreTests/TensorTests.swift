@@ -1,4 +1,5 @@
 import ModelCore
+import TestSupport
 import Testing
 
 /// What a view may not claim of its storage.
@@ -7,14 +8,14 @@ import Testing
   func impossibleShapes(shape: [Int]) throws {
     #expect(Tensor.elementCount(shape) == nil)
     let bytes = try Storage(byteCount: 64)
-    #expect(message { _ = try Tensor(bytes, dtype: .uint8, shape: shape) }?.contains("negative, overflows") == true)
-    #expect(message { _ = try Tensor(.uint8, shape) }?.contains("negative, overflows") == true)
-    #expect(message { _ = try Tensor(computed: .uint8, shape) { _ in } }?.contains("negative, overflows") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .uint8, shape: shape) }?.contains("negative, overflows") == true)
+    #expect(refusal { _ = try Tensor(.uint8, shape) }?.contains("negative, overflows") == true)
+    #expect(refusal { _ = try Tensor(computed: .uint8, shape) { _ in } }?.contains("negative, overflows") == true)
   }
 
   @Test func sizeInBytesOverflows() throws {
     #expect(Tensor.elementCount([1 << 60]) == 1 << 60)
-    #expect(message { _ = try Tensor(.float64, [1 << 60]) }?.contains("overflows") == true)
+    #expect(refusal { _ = try Tensor(.float64, [1 << 60]) }?.contains("overflows") == true)
   }
 
   @Test func aLengthOfZeroMakesTheCountZero() throws {
@@ -44,7 +45,7 @@ import Testing
   @Test func asManyStridesAsAxes() throws {
     let bytes = try counting(6)
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float32, shape: [2, 3], strides: [1]) }
+      refusal { _ = try Tensor(bytes, dtype: .float32, shape: [2, 3], strides: [1]) }
         == "has 2 axes but 1 strides")
   }
 
@@ -52,7 +53,7 @@ import Testing
     let bytes = try counting(1)
     #expect(try Tensor(bytes, dtype: .float32, shape: [Int](repeating: 1, count: 64)).count == 1)
     #expect(
-      message {
+      refusal {
         _ = try Tensor(
           bytes, dtype: .float32, shape: [Int](repeating: 1, count: 65), strides: [Int](repeating: 0, count: 65))
       } == "has 65 axes that are not contiguous; at most 64 are supported")
@@ -64,7 +65,7 @@ import Testing
     let bytes = try counting(6)
     for shape in [[1], [0]] {
       #expect(
-        message { _ = try Tensor(bytes, dtype: .float32, shape: shape, byteOffset: offset) }
+        refusal { _ = try Tensor(bytes, dtype: .float32, shape: shape, byteOffset: offset) }
           == "starts at byte \(offset) of a storage of 24 bytes")
     }
   }
@@ -72,17 +73,17 @@ import Testing
   @Test func nothingFitsBehindTheEnd() throws {
     let bytes = try counting(6)
     #expect(try Tensor(bytes, dtype: .float32, shape: [0], byteOffset: 24).count == 0)
-    #expect(message { _ = try Tensor(bytes, dtype: .uint8, shape: [1], byteOffset: 24) }?.contains("beyond") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .uint8, shape: [1], byteOffset: 24) }?.contains("beyond") == true)
     #expect(try Tensor(bytes, dtype: .float32, shape: [1], byteOffset: 20).doubles() == [5])
-    #expect(message { _ = try Tensor(bytes, dtype: .float32, shape: [1], byteOffset: 21) }?.contains("beyond") == true)
-    #expect(message { _ = try Tensor(bytes, dtype: .float32, shape: [7]) }?.contains("beyond its storage") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .float32, shape: [1], byteOffset: 21) }?.contains("beyond") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .float32, shape: [7]) }?.contains("beyond its storage") == true)
   }
 
   @Test func stridesReachNoFurtherThanTheStorage() throws {
     let bytes = try counting(6)
     #expect(try Tensor(bytes, dtype: .float32, shape: [2, 2], strides: [4, 1]).doubles() == [0, 1, 4, 5])
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float32, shape: [2, 2], strides: [5, 1]) }?
+      refusal { _ = try Tensor(bytes, dtype: .float32, shape: [2, 2], strides: [5, 1]) }?
         .contains("reaches beyond its storage") == true)
   }
 
@@ -91,12 +92,12 @@ import Testing
     let bytes = try counting(6)
     for strides in [[stride, 1], [1, stride], [stride, stride]] {
       #expect(
-        message { _ = try Tensor(bytes, dtype: .float32, shape: [3, 3], strides: strides) }?
+        refusal { _ = try Tensor(bytes, dtype: .float32, shape: [3, 3], strides: strides) }?
           .contains("negative or overflow") == true, "\(strides)")
     }
     // In elements it fits, in bytes it does not.
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float64, shape: [2], strides: [1 << 60]) }?.contains("beyond") == true)
+      refusal { _ = try Tensor(bytes, dtype: .float64, shape: [2], strides: [1 << 60]) }?.contains("beyond") == true)
   }
 
   @Test func strideOfAnAxisOfOneDoesNotMatter() throws {
@@ -110,10 +111,10 @@ import Testing
     let limit = Tensor.expansionLimit / 4
     #expect(try Tensor(bytes, dtype: .float32, shape: [limit], strides: [0]).count == limit)
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float32, shape: [limit + 1], strides: [0]) }
+      refusal { _ = try Tensor(bytes, dtype: .float32, shape: [limit + 1], strides: [0]) }
         == "unfolds a storage of 4 bytes to 268435460 bytes; at most 268435456 are supported")
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float32, shape: [1 << 20, 1 << 20], strides: [0, 0]) }?
+      refusal { _ = try Tensor(bytes, dtype: .float32, shape: [1 << 20, 1 << 20], strides: [0, 0]) }?
         .contains("unfolds") == true)
     // A storage that is larger than the limit may be seen whole.
     let large = try Storage(computed: Tensor.expansionLimit + 4) { _ in }
@@ -124,18 +125,18 @@ import Testing
     let bytes = try Storage(byteCount: 3)
     #expect(try Tensor(bytes, dtype: .float4E2M1, shape: [2, 3]).byteCount == 3)
     #expect(try Tensor(bytes, dtype: .float6E2M3, shape: [4]).byteCount == 3)
-    #expect(message { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [3]) }?.contains("whole bytes") == true)
-    #expect(message { _ = try Tensor(bytes, dtype: .float6E3M2, shape: [3]) }?.contains("whole bytes") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [3]) }?.contains("whole bytes") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .float6E3M2, shape: [3]) }?.contains("whole bytes") == true)
     #expect(
-      message { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [2, 3], strides: [1, 2]) }?.contains("beyond") == true)
-    #expect(message { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [8]) }?.contains("beyond") == true)
+      refusal { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [2, 3], strides: [1, 2]) }?.contains("beyond") == true)
+    #expect(refusal { _ = try Tensor(bytes, dtype: .float4E2M1, shape: [8]) }?.contains("beyond") == true)
   }
 
   @Test func elementsMustFillTheShape() throws {
     #expect(try Tensor([1, 2, 3]).shape == [3])
     #expect(try Tensor([], [0, 2]).count == 0)
-    #expect(message { _ = try Tensor([1, 2, 3], [2]) } == "3 elements do not fill shape [2]")
-    #expect(message { _ = try Tensor([1], [-1]) } == "1 elements do not fill shape [-1]")
+    #expect(refusal { _ = try Tensor([1, 2, 3], [2]) } == "3 elements do not fill shape [2]")
+    #expect(refusal { _ = try Tensor([1], [-1]) } == "1 elements do not fill shape [-1]")
   }
 
   @Test func identityIsTheSameViewOfTheSameMemory() throws {

@@ -1,4 +1,5 @@
 import ModelCore
+import TestSupport
 import Testing
 
 /// Elements as numbers, and conversions between floating types.
@@ -42,12 +43,12 @@ import Testing
     if isInteger {
       #expect(try value.doubles().count == 4)
     } else {
-      #expect(message { _ = try value.doubles() } == "\(dtype.rawValue) values cannot be read as numbers")
+      #expect(refusal { _ = try value.doubles() } == "\(dtype.rawValue) values cannot be read as numbers")
     }
-    #expect(message { _ = try value.floats() } == "\(dtype.rawValue) cannot be converted to float32")
-    #expect(message { _ = try value.converted(to: .float64) } == "\(dtype.rawValue) cannot be converted to float64")
+    #expect(refusal { _ = try value.floats() } == "\(dtype.rawValue) cannot be converted to float32")
+    #expect(refusal { _ = try value.converted(to: .float64) } == "\(dtype.rawValue) cannot be converted to float64")
     let number = try Tensor([1])
-    #expect(message { _ = try number.converted(to: dtype) } == "float32 cannot be converted to \(dtype.rawValue)")
+    #expect(refusal { _ = try number.converted(to: dtype) } == "float32 cannot be converted to \(dtype.rawValue)")
     #expect(try value.converted(to: dtype).identity == value.identity)
   }
 

@@ -1,5 +1,6 @@
 import ModelCore
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct WritingProgressTests {

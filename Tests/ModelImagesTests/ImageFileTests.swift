@@ -2,6 +2,7 @@ import FoundationEssentials
 import ModelCore
 import ModelImages
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The pictures of pictures.json, decoded from base64 once.
@@ -72,15 +73,16 @@ extension Images {
 
     @Test func refusals() throws {
       #expect(refusal { _ = try decode([]) } == "picture: is neither a PNG nor a JPEG picture")
-      #expect(refusal { _ = try ImageFile(planes: Tensor([1], [1, 1, 1])) }.contains("[3, height, width]"))
-      #expect(refusal { _ = try ImageFile(pixels: Tensor(.uint8, [0, 4, 3])) }.contains("[height, width, 3]"))
+      #expect(refusal { _ = try ImageFile(planes: Tensor([1], [1, 1, 1])) }?.contains("[3, height, width]") == true)
+      #expect(refusal { _ = try ImageFile(pixels: Tensor(.uint8, [0, 4, 3])) }?.contains("[height, width, 3]") == true)
       let sample = try ImageFile.embeddedSample()
       #expect(refusal { _ = try sample.encoded(as: .jpeg, quality: 0) } == "0 is no quality: it must be 1 to 100")
-      #expect(refusal { try sample.write(to: "/nowhere/x.gif") }.contains("has no extension of a picture"))
-      #expect(refusal { try sample.write(to: "/nowhere/x.png") }.contains("/nowhere/x.png: cannot be written"))
+      #expect(refusal { try sample.write(to: "/nowhere/x.gif") }?.contains("has no extension of a picture") == true)
+      #expect(refusal { try sample.write(to: "/nowhere/x.png") }?.contains("/nowhere/x.png: cannot be written") == true)
       let file = try PictureGolden.all.get()[0].bytes
       #expect(
-        refusal { _ = try decode(file, pixelLimit: 98) }.contains("9x11 has more than the 98 pixels that are allowed"))
+        refusal { _ = try decode(file, pixelLimit: 98) }?.contains("9x11 has more than the 98 pixels that are allowed")
+          == true)
       #expect(throws: Never.self) { try decode(file, pixelLimit: 99) }
     }
 
@@ -91,11 +93,11 @@ extension Images {
       png.replaceSubrange(16..<24, with: [0, 0, 0xc3, 0x50, 0, 0, 5, 0xdc])
       let crc = checksum(png[12..<29])
       png.replaceSubrange(29..<33, with: (0..<4).map { UInt8(truncatingIfNeeded: crc >> UInt32(24 - 8 * $0)) })
-      #expect(refusal { _ = try decode(png) }.contains("too short for its size"))
+      #expect(refusal { _ = try decode(png) }?.contains("too short for its size") == true)
       var jpeg = try #require(golden.first { $0.name == "jpeg progressive" }).bytes
       let frame = try #require((0..<jpeg.count - 1).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == 0xc2 })
       jpeg.replaceSubrange(frame + 5..<frame + 9, with: [0xc3, 0x50, 0x05, 0xdc])
-      #expect(refusal { _ = try decode(jpeg) }.contains("too short for its size"))
+      #expect(refusal { _ = try decode(jpeg) }?.contains("too short for its size") == true)
     }
 
     /// Every truncation is refused with one line.
@@ -103,7 +105,7 @@ extension Images {
       for golden in try PictureGolden.all.get() {
         let file = golden.bytes
         for length in 0..<file.count {
-          let line = refusal { _ = try decode(file.prefix(length)) }
+          let line = refusal { _ = try decode(file.prefix(length)) } ?? ""
           #expect(line.hasPrefix("picture: ") && !line.contains("\n"), "\(golden.name) cut to \(length): \(line)")
         }
       }

@@ -1,5 +1,6 @@
 import ModelCore
 import ModelImages
+import TestSupport
 import Testing
 
 extension Images {
@@ -54,11 +55,13 @@ extension Images {
     @Test func refusals() throws {
       let image = try picture(4, 300)
       #expect(refusal { _ = try letterbox(image, to: [1, 20]) } == "a picture of 4x300 fitted into 1x20 would be 0x20")
-      #expect(refusal { _ = try letterbox(image, to: [0, 20]) }.contains("takes a size"))
-      #expect(refusal { _ = try letterbox(image, stride: 0) }.contains("takes a size"))
-      #expect(refusal { _ = try letterbox(Tensor([1], [1, 1, 1])) }.contains("not float32 [1, 1, 1]"))
-      #expect(refusal { _ = try scaleBoxes(Tensor([1, 2, 3]), from: [1, 1], to: [1, 1]) }.contains("at least 4"))
-      #expect(refusal { _ = try scaleBoxes(Tensor([1, 2, 3, 4]), from: [0, 1], to: [1, 1]) }.contains("sizes are"))
+      #expect(refusal { _ = try letterbox(image, to: [0, 20]) }?.contains("takes a size") == true)
+      #expect(refusal { _ = try letterbox(image, stride: 0) }?.contains("takes a size") == true)
+      #expect(refusal { _ = try letterbox(Tensor([1], [1, 1, 1])) }?.contains("not float32 [1, 1, 1]") == true)
+      #expect(
+        refusal { _ = try scaleBoxes(Tensor([1, 2, 3]), from: [1, 1], to: [1, 1]) }?.contains("at least 4") == true)
+      #expect(
+        refusal { _ = try scaleBoxes(Tensor([1, 2, 3, 4]), from: [0, 1], to: [1, 1]) }?.contains("sizes are") == true)
     }
   }
 }

@@ -43,11 +43,3 @@ func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
   }
   return ~crc
 }
-
-/// The line of a refusal.
-func refusal(_ body: () throws -> Void) -> String {
-  do {
-    try body()
-    return "nothing was refused"
-  } catch let error as ModelError { return error.description } catch { return "another error: \(error)" }
-}

@@ -1,5 +1,6 @@
 import ModelCore
 import ModelRuntime
+import TestSupport
 import Testing
 
 @Suite struct RankTests {

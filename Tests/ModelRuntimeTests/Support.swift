@@ -91,11 +91,3 @@ private final class VisibleDevices: Sendable {
     }
   }
 }
-
-/// The line of a refusal.
-func refusal(_ body: () throws -> Void) -> String {
-  do {
-    try body()
-    return "nothing was refused"
-  } catch let error as ModelError { return error.description } catch { return "another error: \(error)" }
-}

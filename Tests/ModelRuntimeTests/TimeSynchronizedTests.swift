@@ -1,4 +1,5 @@
 import ModelRuntime
+import TestSupport
 import Testing
 
 #if canImport(Glibc)

@@ -2,6 +2,7 @@ import FoundationEssentials
 import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
+import ModelGraph
 import ModelSurgery
 import SystemPackage
 import Testing

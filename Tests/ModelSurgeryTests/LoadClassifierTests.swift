@@ -2,6 +2,7 @@ import Foundation
 import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
+import ModelRandom
 import ModelSurgery
 import SystemPackage
 import Testing

@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 
 /// What "GFLOPs" means: the tools that print it do not agree.
 public enum FlopsConvention: String, Sendable, Codable, CaseIterable {

@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 
 /// What a model consists of: YOLOv5's `model_info`.
 public struct ModelInfo: Sendable, CustomStringConvertible {

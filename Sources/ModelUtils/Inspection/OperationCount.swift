@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// The operations of one node as each tool counts them. Doubles: exact up to 2^53, and never a trap.
 struct OperationCount {

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Recurrence {
   /// Multiplications of the weights with inputs and states, and of the projection.

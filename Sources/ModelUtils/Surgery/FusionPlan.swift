@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 
 /// Finds the pairs of a model that are proved to be fusable, and a reason for every batch norm that is not.
 struct FusionPlan {

@@ -2,6 +2,7 @@ import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
 import ModelDownloads
+import ModelRandom
 import SystemPackage
 
 /// Where a classifier's weights come from.

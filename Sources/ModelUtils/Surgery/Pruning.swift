@@ -1,5 +1,6 @@
 import CKernels
 import ModelCore
+import ModelRandom
 
 /// One run of a method over the chosen weights.
 struct Pruning {

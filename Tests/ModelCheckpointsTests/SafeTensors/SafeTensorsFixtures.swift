@@ -2,6 +2,7 @@ import Foundation
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Files made by the reference implementation (Tests/Fixtures/safetensors/make_safetensors_fixtures.py).
@@ -32,31 +33,6 @@ enum SafeTensorsFixtures {
       return error.description
     }
   }
-}
-
-/// A folder for one test, removed with the object.
-final class SafeTensorsFolder {
-  let path: FilePath
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("safetensors-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = FilePath(url.path)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path.string) }
-
-  subscript(name: String) -> FilePath { path.appending(name) }
-
-  func write(_ text: String, to name: String) throws -> FilePath {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: self[name].string))
-    return self[name]
-  }
-}
-
-extension Tensor {
-  /// The elements' bytes.
-  func allBytes() throws -> [UInt8] { try withContiguousBytes { Array($0) } }
 }
 
 extension FileBytes {

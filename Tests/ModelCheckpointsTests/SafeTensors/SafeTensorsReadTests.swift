@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 @Suite struct SafeTensorsReadTests {
@@ -7,7 +8,7 @@ import Testing
   func expectCounting(_ state: StateDict) throws {
     for (name, tensor) in state.tensors {
       let modulus = tensor.dtype == .bool ? 2 : 256
-      #expect(try tensor.allBytes() == (0..<tensor.byteCount).map { UInt8($0 % modulus) }, "\(name)")
+      #expect(try tensor.bytes() == (0..<tensor.byteCount).map { UInt8($0 % modulus) }, "\(name)")
     }
   }
 
@@ -91,7 +92,7 @@ import Testing
 
   @Test func tensorsOutliveTheFilesVariable() throws {
     func tensor() throws -> Tensor? { try SafeTensorsFixtures.read("metadata.safetensors")["weight"] }
-    #expect(try tensor()?.allBytes() == Array(0..<16))
+    #expect(try tensor()?.bytes() == Array(0..<16))
   }
 
   /// The reference pads headers so that the data are aligned; not every writer does.

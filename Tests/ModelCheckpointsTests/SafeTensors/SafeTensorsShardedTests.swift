@@ -1,10 +1,11 @@
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct SafeTensorsShardedTests {
-  func refusal(_ index: String, _ folder: SafeTensorsFolder) throws -> String? {
+  func refusal(_ index: String, _ folder: TemporaryFolder) throws -> String? {
     let path = try folder.write(index, to: "model.safetensors.index.json")
     do {
       _ = try SafeTensors.readSharded(index: FileBytes(mapping: path), path: path)
@@ -21,12 +22,12 @@ import Testing
     let state = try SafeTensors.readSharded(index: FileBytes(mapping: path), path: path)
     #expect(Array(state.names) == ["a.weight", "a.bias", "b.weight"])
     #expect(state.tensors.values.map(\.dtype) == [.bfloat16, .float16, .float32])
-    #expect(try state["b.weight"]?.allBytes() == Array(0..<16))
+    #expect(try state["b.weight"]?.bytes() == Array(0..<16))
     #expect(state.metadata == ["origin": "test"])
   }
 
   @Test func anyFormatOfShardsWillDo() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let text =
       #"{"weight_map":{"b":"two.bin","a":"one.bin","c":"two.bin"},"metadata":{"total_size":1.5e10},"more":[null]}"#
     let path = try folder.write(text, to: "pytorch_model.bin.index.json")
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test func tiedTensorsOfAShardAreRestored() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     try SafeTensors.write(try SafeTensorsFixtures.read("tied.safetensors"), to: folder["s.safetensors"])
     let text = #"{"weight_map":{"head.bias":"s.safetensors","embed.weight":"s.safetensors"}}"#
     let path = try folder.write(text, to: "model.safetensors.index.json")
@@ -54,7 +55,7 @@ import Testing
   }
 
   @Test func shardsElsewhereAreRefused() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     for name in ["../a", "/etc/passwd", "x/a", "a/", ".", "..", "", "a\\\\b", "a\\u0000"] {
       let message = try refusal(#"{"weight_map":{"w":"\#(name)"}}"#, folder)
       #expect(
@@ -65,7 +66,7 @@ import Testing
   }
 
   @Test func badIndexesAreRefused() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     try SafeTensors.write(StateDict(["w": Tensor(.uint8, [1]), "x": Tensor(.uint8, [1])]), to: folder["a.safetensors"])
     try SafeTensors.write(StateDict(["x": Tensor(.uint8, [1])]), to: folder["b.safetensors"])
     func file(_ name: String) -> String { folder["\(name).safetensors"].string }
@@ -103,7 +104,7 @@ import Testing
   }
 
   @Test func anUnlistedTensorInTwoShardsIsRefused() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let one = try Tensor(.uint8, [1])
     try SafeTensors.write(StateDict(["a": one, "c": Tensor(.uint8, [2])]), to: folder["a.safetensors"])
     try SafeTensors.write(StateDict(["b": one, "c": Tensor(.uint8, [2])]), to: folder["b.safetensors"])

@@ -1,6 +1,7 @@
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What `safetensors.torch.save_model` does with shared memory, and where we differ.
@@ -8,7 +9,7 @@ import Testing
   func bytes(_ count: Int) throws -> Tensor { try SafeTensorsWriteTests.bytes([count]) }
 
   func rewritten(_ state: StateDict) throws -> StateDict {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     try SafeTensors.write(state, to: folder["out"])
     return try SafeTensors.read(FileBytes(mapping: folder["out"]))
   }
@@ -60,8 +61,8 @@ import Testing
     #expect(layout.aliases == ["whole": "same", "same.half": "half"])
     let read = try rewritten(state)
     #expect(read.count == 7)
-    #expect(try read["middle"]?.allBytes() == [2, 3, 4, 5])
-    #expect(try read["reshaped"]?.allBytes() == Array(0..<8))
+    #expect(try read["middle"]?.bytes() == [2, 3, 4, 5])
+    #expect(try read["reshaped"]?.bytes() == Array(0..<8))
   }
 
   /// As in the reference, the user's metadata stay; the tensor is not lost but written again.
@@ -73,7 +74,7 @@ import Testing
     #expect(layout.aliases == ["c": "a"])
     let read = try rewritten(state)
     #expect(read.metadata == ["b": "mine"])
-    #expect(try read["b"]?.allBytes() == tied.allBytes())
+    #expect(try read["b"]?.bytes() == tied.bytes())
     #expect(read["c"]?.identity == read["a"]?.identity)
   }
 
@@ -81,6 +82,6 @@ import Testing
     let tied = try Tensor(computed: .uint8, [2], by: { $0.initializeMemory(as: UInt8.self, repeating: 7) })
     let read = try rewritten(StateDict(["b": tied, "a": tied]))
     #expect(read["b"]?.identity == read["a"]?.identity)
-    #expect(try read["b"]?.allBytes() == [7, 7])
+    #expect(try read["b"]?.bytes() == [7, 7])
   }
 }

@@ -3,6 +3,7 @@ import ModelCheckpoints
 import ModelCore
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct SafeTensorsWriteTests {
@@ -19,7 +20,7 @@ import Testing
 
   @Test(arguments: ["dtypes", "empty", "shapes", "names", "metadata", "tied"])
   func rewritingGivesTheReferencesBytes(_ name: String) throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let golden = try SafeTensorsFixtures.map("\(name).safetensors").array
     var state = try SafeTensorsFixtures.read("\(name).safetensors")
     // Neither the order of the tensors nor where they are stored matters. (The reference's order of empty tensors at
@@ -35,7 +36,7 @@ import Testing
   }
 
   @Test func theOutputMayBeTheInput() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let path = folder["model.safetensors"]
     try SafeTensors.write(try SafeTensorsFixtures.read("dtypes.safetensors"), to: path)
     var state = try SafeTensors.read(FileBytes(mapping: path))
@@ -43,7 +44,7 @@ import Testing
     try SafeTensors.write(state, to: path)
     let again = try SafeTensors.read(FileBytes(mapping: path))
     #expect(again.names == state.names)
-    #expect(try again["a.int64"]?.allBytes() == Array(0..<48))
+    #expect(try again["a.int64"]?.bytes() == Array(0..<48))
   }
 
   /// The types that PyTorch cannot make stand where the reference lists them.
@@ -74,20 +75,20 @@ import Testing
   }
 
   @Test func stridedTensorsArePacked() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let storage = try Self.bytes([6]).storage
     let transposed = try Tensor(storage, dtype: .uint8, shape: [3, 2], strides: [1, 3])
     let expanded = try Tensor(storage, dtype: .uint8, shape: [2, 2], strides: [0, 1], byteOffset: 4)
     try SafeTensors.write(StateDict(["t": transposed, "e": expanded]), to: folder["out"])
     let state = try SafeTensors.read(FileBytes(mapping: folder["out"]))
-    #expect(try state["t"]?.allBytes() == [0, 3, 1, 4, 2, 5])
-    #expect(try state["e"]?.allBytes() == [4, 5, 4, 5])
+    #expect(try state["t"]?.bytes() == [0, 3, 1, 4, 2, 5])
+    #expect(try state["e"]?.bytes() == [4, 5, 4, 5])
     #expect(state["t"]?.shape == [3, 2])
   }
 
   /// One tensor after the other is computed, once, while the one before it is written.
   @Test func computedTensorsAreStreamed() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let partial = folder[".out.mutils-partial"].string
     let size = 5 << 20
     let sizesSeen = Mutex<[Int]>([])
@@ -110,11 +111,11 @@ import Testing
       #expect((max(0, index - 1) * size...layout.header.count + index * size).contains(seen))
     }
     let written = try SafeTensors.read(FileBytes(mapping: folder["out"]))
-    #expect(try written["b"]?.allBytes().allSatisfy { $0 == UInt8(ascii: "b") } == true)
+    #expect(try written["b"]?.bytes().allSatisfy { $0 == UInt8(ascii: "b") } == true)
   }
 
   @Test func smallAndLargeTensorsKeepTheirPlaces() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     var state = StateDict()
     for index in 0..<200 {
       state["t\(index)"] = try Self.bytes([index % 7 == 0 ? 70_000 + index : 9_000 + index], from: index)
@@ -122,11 +123,11 @@ import Testing
     try SafeTensors.write(state, to: folder["out"])
     let written = try SafeTensors.read(FileBytes(mapping: folder["out"]))
     #expect(written.count == 200)
-    for (name, tensor) in state.tensors { #expect(try written[name]?.allBytes() == tensor.allBytes()) }
+    for (name, tensor) in state.tensors { #expect(try written[name]?.bytes() == tensor.bytes()) }
   }
 
   @Test func whatCannotBeWrittenIsRefusedAndNothingIsLeft() throws {
-    let folder = try SafeTensorsFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write("before", to: "out.safetensors")
     func refusal(_ state: StateDict) throws -> String {
       do {

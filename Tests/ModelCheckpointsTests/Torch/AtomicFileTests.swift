@@ -2,6 +2,7 @@ import Foundation
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A file appears whole or not at all.
@@ -13,7 +14,7 @@ import Testing
   }
 
   @Test func aNewFile() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let file = try AtomicFile(replacing: folder["new"])
     try file.write(Array("hello ".utf8))
     try file.write("world".utf8)
@@ -27,13 +28,13 @@ import Testing
   }
 
   @Test func anEmptyFile() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try AtomicFile(replacing: folder["empty"]).commit()
     #expect(try text(folder["empty"]) == "")
   }
 
   @Test func theOldFileStaysUntilTheNewOneIsWhole() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(Array("old".utf8), to: "file")
     let file = try AtomicFile(replacing: path)
     try file.write("new and longer".utf8)
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test func whatIsLetGoLeavesNothing() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(Array("old".utf8), to: "file")
     do {
       let file = try AtomicFile(replacing: path)
@@ -55,7 +56,7 @@ import Testing
   }
 
   @Test func aMappedFileStaysReadableWhenItIsReplaced() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(Array("old".utf8), to: "file")
     let mapped = try FileBytes(mapping: path)
     let file = try AtomicFile(replacing: path)
@@ -68,7 +69,7 @@ import Testing
 
   @Test(arguments: [0o600, 0o644, 0o755, 0o400])
   func permissionsStay(mode: Int) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write([1], to: "file")
     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path.string)
     try AtomicFile(replacing: path).commit()
@@ -76,7 +77,7 @@ import Testing
   }
 
   @Test func aSymbolicLinkIsFollowed() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(atPath: folder["real"].string, withIntermediateDirectories: false)
     _ = try folder.write(Array("old".utf8), to: "real/file")
     try FileManager.default.createSymbolicLink(atPath: folder["link"].string, withDestinationPath: "real/file")
@@ -90,7 +91,7 @@ import Testing
   }
 
   @Test func aSecondWriterIsRefused() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let first = try AtomicFile(replacing: folder["file"])
     try first.write("first".utf8)
     #expect(
@@ -104,7 +105,7 @@ import Testing
   }
 
   @Test func whatAKilledWriterLeftIsTakenOver() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     _ = try folder.write(Array("half of something long".utf8), to: ".file.mutils-partial")
     let file = try AtomicFile(replacing: folder["file"])
     try file.write("whole".utf8)
@@ -115,7 +116,7 @@ import Testing
 
   /// Somebody who may write into the folder must not make us write through a link of his.
   @Test func aLinkInPlaceOfThePartialFileIsNotFollowed() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     _ = try folder.write(Array("precious".utf8), to: "other")
     try FileManager.default.createSymbolicLink(
       atPath: folder[".file.mutils-partial"].string, withDestinationPath: "other")
@@ -124,7 +125,7 @@ import Testing
   }
 
   @Test func placesThatCannotBeWritten() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write([1], to: "file")
     func message(_ path: FilePath) -> String? { refusal { _ = try AtomicFile(replacing: path) } }
     #expect(message(folder.path) == "\(folder.path): is not a regular file, so it cannot be replaced")
@@ -138,7 +139,7 @@ import Testing
   }
 
   @Test func unfinishedFilesCanBeDiscardedAtASignal() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(Array("old".utf8), to: "file")
     let file = try AtomicFile(replacing: path)
     try file.write("half".utf8)

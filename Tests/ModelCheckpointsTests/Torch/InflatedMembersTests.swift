@@ -1,6 +1,7 @@
 import CZlib
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Deflated storages are inflated when they are read, and an archive has one budget for all of them.
@@ -44,9 +45,9 @@ import Testing
       .stateDict()
     // The damage of one is met when that one is read, again and again.
     for _ in 0..<2 {
-      #expect(try state["t0"]?.allBytes() == [UInt8](repeating: 7, count: count))
+      #expect(try state["t0"]?.bytes() == [UInt8](repeating: 7, count: count))
       #expect(
-        refusal { _ = try state["t1"]?.allBytes() } == "deflated.pt: archive/data/1: its compressed data is damaged")
+        refusal { _ = try state["t1"]?.bytes() } == "deflated.pt: archive/data/1: its compressed data is damaged")
     }
   }
 
@@ -56,7 +57,7 @@ import Testing
     let data = try deflated(0, count: count)
     let state = try Checkpoint(archive([[UInt8]](repeating: data, count: 3), count: count)).preferred.stateDict()
     #expect(state.count == 3)
-    #expect(try state["t2"]?.allBytes().count == count)
+    #expect(try state["t2"]?.bytes().count == count)
     #expect(
       refusal { _ = try Checkpoint(archive([[UInt8]](repeating: data, count: 50), count: count)) }
         == "deflated.pt: archive/data/4: with it the archive unpacks to 83886080 bytes, more than a hundred times its "

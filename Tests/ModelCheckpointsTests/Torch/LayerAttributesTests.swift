@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// A layer that is changed, or that no file held, is written as the attributes of PyTorch's class.
@@ -104,7 +105,7 @@ import Testing
   }
 
   private func rewritten(_ checkpoint: Checkpoint) throws -> Module {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try checkpoint.write(to: folder["again.pt"])
     let bytes = FileBytes(name: "again.pt", copying: try FileBytes(mapping: folder["again.pt"]).array)
     return try #require(try Checkpoint(bytes).preferred.module)
@@ -297,7 +298,7 @@ import Testing
         root.children["new"] = module("linear", "Linear", .linear(Linear(inFeatures: 1, outFeatures: 1)))
       }
     }
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try file.write(to: folder["none.pt"])
     let graph = try TorchFile(FileBytes(mapping: folder["none.pt"])).graph
     func part(_ name: String, of reference: Int) -> OrderedDictionary<String, Int> {

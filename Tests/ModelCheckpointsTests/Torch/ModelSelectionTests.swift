@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Which object in a file is the model: by rule, and by key.

@@ -1,4 +1,5 @@
 import ModelCore
+import TestSupport
 
 extension Model {
   /// Everything that a file keeps of a model, one line each: two models of equal text are equal. Objects that are the
@@ -22,7 +23,7 @@ private struct ModelText {
   private var storages: [ObjectIdentifier: Int] = [:]
 
   static func describe(_ tensor: Tensor) throws -> String {
-    "\(tensor.dtype) \(tensor.shape) \(SHA256.hash(try tensor.allBytes()))"
+    "\(tensor.dtype) \(tensor.shape) \(SHA256.hash(try tensor.bytes()))"
   }
 
   /// The attribute's tensors, then all of it without them.

@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// What is changed in the models is changed in the file; all else of it stays.
@@ -7,7 +8,7 @@ import Testing
   private func rewritten(_ file: String, _ change: (String, inout Model) throws -> Void) throws -> (
     Checkpoint, PickleGraph
   ) {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
     try checkpoint.updateModels(change)
     try checkpoint.write(to: folder["changed.pt"])
@@ -33,7 +34,7 @@ import Testing
     #expect(after.names == before.names)
     for (name, tensor) in after.tensors {
       let expected = name == "model.0.conv.weight" ? weight : before[name]
-      #expect(try tensor.allBytes() == expected?.allBytes(), "\(name)")
+      #expect(try tensor.bytes() == expected?.bytes(), "\(name)")
     }
     #expect(again.preferred.module?["model.0.conv"]?.parameters["weight"]?.requiresGrad == true)
     let original = try TorchFile(TorchFixtures.map("yolov5_tiny.pt")).graph
@@ -108,7 +109,7 @@ import Testing
   }
 
   @Test func theOptimizerIsDropped() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("training_checkpoint.pt"))
     checkpoint.dropOptimizer()
     try checkpoint.write(to: folder["dropped.pt"])
@@ -162,7 +163,7 @@ import Testing
     // A model whose entry becomes something else is no model.
     try checkpoint.setEntry("ema", to: .string("gone"))
     #expect(checkpoint.models.keys == ["model"])
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try checkpoint.write(to: folder["entries.pt"])
     let again = try Checkpoint(contentsOf: folder["entries.pt"])
     #expect(again.models.keys == ["model"])

@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Pickled modules as values: identity, sharing, attributes, limits.
@@ -67,7 +68,7 @@ import Testing
       #expect(module.attributes[name] == expected, "\(name)")
     }
     let tensor = try #require(module.attributes["tensor"]?.tensorValue)
-    #expect(try tensor.allBytes() == [UInt8](repeating: 0, count: tensor.byteCount))
+    #expect(try tensor.bytes() == [UInt8](repeating: 0, count: tensor.byteCount))
   }
 
   /// `getattr(self, 'forward_fuse')` is a method of the module itself; of another object it is opaque.

@@ -1,5 +1,6 @@
 import Foundation
 import ModelCheckpoints
+import TestSupport
 import Testing
 
 /// Python's own pickles of plain objects, in every protocol.

@@ -2,6 +2,7 @@ import Foundation
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A checkpoint that would run something is data here, and is not passed on.
@@ -14,7 +15,7 @@ import Testing
   }
 
   private func writing(_ checkpoint: Checkpoint) throws -> String? {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let message = refusal { _ = try checkpoint.write(to: folder["out.pt"]) }
     #expect(try folder.contents == (message == nil ? ["out.pt"] : []))
     return message
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func aPayloadIsNotWrittenAgainButTheTensorsAre() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("unsafe_eval.pt"))
     #expect(
       refusal { _ = try checkpoint.write(to: folder["out.pt"]) }

@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Whatever is changed through the public interface comes back from the file.
@@ -10,7 +11,7 @@ import Testing
       "trap_conv_twice.pt", "trap_weight_twice.pt",
     ])
   func ofWholeModules(file: String) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     for seed in 0..<20 {
       var edits = Edits(UInt64(seed))
       var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
@@ -35,7 +36,7 @@ import Testing
 
   @Test(arguments: ["nested_state_dict.pt", "protocol0.pt", "protocol5.pt", "legacy.pt", "nested_net.pt", "dtypes.pt"])
   func ofStateDicts(file: String) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     for seed in 0..<20 {
       var generator = Generator(UInt64(seed))
       var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))

@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// A model that was replaced by another is written, whatever it and the other are.
@@ -18,7 +19,7 @@ import Testing
   }
 
   private func rewritten(_ checkpoint: Checkpoint) throws -> (Checkpoint, PickleGraph) {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try checkpoint.write(to: folder["again.pt"])
     let bytes = FileBytes(name: "again.pt", copying: try FileBytes(mapping: folder["again.pt"]).array)
     return (try Checkpoint(bytes), try TorchFile(bytes).graph)

@@ -2,6 +2,7 @@ import Foundation
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Files made by PyTorch (Tests/Fixtures/make_fixtures.py) and what each must be read as.
@@ -62,7 +63,7 @@ func expectTensors(
     let tensor = try #require(state[record.name], sourceLocation: sourceLocation)
     #expect(tensor.dtype.rawValue == record.dtype, "\(record.name)", sourceLocation: sourceLocation)
     #expect(tensor.shape == record.shape, "\(record.name)", sourceLocation: sourceLocation)
-    #expect(SHA256.hash(try tensor.allBytes()) == record.sha256, "\(record.name)", sourceLocation: sourceLocation)
+    #expect(SHA256.hash(try tensor.bytes()) == record.sha256, "\(record.name)", sourceLocation: sourceLocation)
   }
 }
 
@@ -73,53 +74,4 @@ func sharing(_ state: StateDict) -> [[String]] {
     groups[ObjectIdentifier(tensor.storage), default: []].append(name)
   }
   return groups.values.filter { $0.count > 1 }
-}
-
-/// The one-line message of what `body` throws; nil when it throws nothing.
-func refusal(_ body: () throws -> Void) -> String? {
-  do {
-    try body()
-    return nil
-  } catch {
-    return (error as? ModelError)?.description ?? "not a ModelError: \(error)"
-  }
-}
-
-/// A folder for one test, removed with the object.
-final class TorchFolder {
-  let path: FilePath
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("torch-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = FilePath(url.path)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path.string) }
-
-  subscript(name: String) -> FilePath { path.appending(name) }
-
-  var contents: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: path.string).sorted() }
-  }
-
-  func write(_ bytes: [UInt8], to name: String) throws -> FilePath {
-    try Data(bytes).write(to: URL(fileURLWithPath: self[name].string))
-    return self[name]
-  }
-}
-
-/// SplitMix64: the same numbers in every run.
-struct Generator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
 }

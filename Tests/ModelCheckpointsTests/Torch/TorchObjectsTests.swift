@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Tensors as pickles describe them: what is understood, and every way to describe one wrongly.
@@ -33,7 +34,7 @@ import Testing
     for module in ["torch", "torch.cuda"] {
       let tensor = try read(Pickled.tensor("\(module).\(name)", key: "0", count: 16 / width, shape: [16 / width]))
       #expect(tensor?.dtype.rawValue == dtype)
-      #expect(try tensor?.allBytes() == (0..<16).map { UInt8($0) })
+      #expect(try tensor?.bytes() == (0..<16).map { UInt8($0) })
     }
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 /// Every file that PyTorch made is read as PyTorch says.

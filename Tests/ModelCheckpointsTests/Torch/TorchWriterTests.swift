@@ -2,6 +2,7 @@ import Foundation
 import ModelCheckpoints
 import ModelCore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What is written is read again as it was.
@@ -9,7 +10,7 @@ import Testing
   /// A file written back unchanged describes the same objects, byte for byte of the storages.
   @Test(arguments: TorchFixtures.readable.filter { !$0.hasPrefix("unsafe") && $0 != "torchscript.pt" })
   func everyFixtureComesBack(file: String) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
     let size = try checkpoint.write(to: folder["again.pt"])
     let written = try FileBytes(mapping: folder["again.pt"])
@@ -29,7 +30,7 @@ import Testing
   /// Written twice, the bytes are the same.
   @Test(arguments: ["training_checkpoint.pt", "storages.pt", "legacy_module.pt"])
   func writingSettles(file: String) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try Checkpoint(contentsOf: TorchFixtures.path(file)).write(to: folder["same.pt"])
     let once = try FileBytes(mapping: folder["same.pt"]).array
     try Checkpoint(contentsOf: folder["same.pt"]).write(to: folder["same.pt"])
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func theArchiveIsLaidOutAsPyTorchsOwn() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     try Checkpoint(contentsOf: TorchFixtures.path("protocol2.pt")).write(to: folder["name.pt"])
     let archive = try ZipArchive(FileBytes(mapping: folder["name.pt"]))
     #expect(
@@ -57,7 +58,7 @@ import Testing
 
   @Test(arguments: ["dtypes.pt", "storages.pt", "training_checkpoint.pt", "torchscript.pt", "tied.safetensors"])
   func stateDictsAlone(file: String) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
     try checkpoint.write(to: folder["state.pt"], stateDictOnly: true)
     let state = try Checkpoint(contentsOf: folder["state.pt"]).preferred.stateDict()
@@ -69,7 +70,7 @@ import Testing
 
   /// A tensor of every type that a PyTorch file can hold.
   @Test func everyTypeIsWritten() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     var state = StateDict()
     for dtype in DType.allCases {
       guard let width = dtype.byteWidth else { continue }
@@ -80,12 +81,12 @@ import Testing
     #expect(again.names == state.names)
     for (name, tensor) in state.tensors {
       #expect(again[name]?.dtype == tensor.dtype, "\(name)")
-      #expect(try again[name]?.allBytes() == tensor.allBytes(), "\(name)")
+      #expect(try again[name]?.bytes() == tensor.bytes(), "\(name)")
     }
   }
 
   @Test func oddShapesAndLayouts() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let numbers = try Tensor((0..<48).map(Float.init)).storage
     let state = StateDict([
       "scalar": try Tensor([1.5], []), "empty": try Tensor(.int64, [0]), "hollow": try Tensor(.float16, [2, 0, 3]),
@@ -100,13 +101,13 @@ import Testing
       #expect(again[name]?.shape == tensor.shape, "\(name)")
       #expect(again[name]?.strides == tensor.strides, "\(name)")
       #expect(again[name]?.byteOffset == tensor.byteOffset, "\(name)")
-      #expect(try again[name]?.allBytes() == tensor.allBytes(), "\(name)")
+      #expect(try again[name]?.bytes() == tensor.bytes(), "\(name)")
     }
     #expect(sharing(again) == [["turned", "middle", "expanded"]])
   }
 
   @Test func hostileNamesAreOnlyNames() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     var state = StateDict()
     for name in ["", "a\nb", "é", "../x", String(repeating: "n", count: 70_000), "cos\nsystem\n"] {
       state[name] = try Tensor([1])
@@ -116,7 +117,7 @@ import Testing
   }
 
   @Test func theInputMayBeTheOutput() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(TorchFixtures.bytes("yolov5_tiny.pt"), to: "model.pt")
     let checkpoint = try Checkpoint(contentsOf: path)
     try checkpoint.write(to: path)
@@ -143,7 +144,7 @@ import Testing
   }
 
   @Test func aTensorThatCannotBeReadLeavesTheOldFile() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write(Array("old".utf8), to: "file.pt")
     let state = StateDict(["w": try Tensor(computed: .float32, [2]) { _ in throw ModelError(.invalid, "no more") }])
     #expect(refusal { try state.writeTorch(to: path) } == "no more")

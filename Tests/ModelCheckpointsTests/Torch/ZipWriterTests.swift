@@ -1,11 +1,12 @@
 import ModelCheckpoints
 import ModelCore
+import TestSupport
 import Testing
 
 @Suite struct ZipWriterTests {
   @Test(arguments: [0, 1, 3, 63, 64, 65, 1009])
   func membersStandAtMultiplesOf64(size: Int) throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let file = try AtomicFile(replacing: folder["a.zip"])
     var zip = ZipWriter(file)
     let data = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
@@ -22,7 +23,7 @@ import Testing
   }
 
   @Test func anEmptyArchive() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let file = try AtomicFile(replacing: folder["a.zip"])
     try ZipWriter(file).finish()
     try file.commit()
@@ -31,7 +32,7 @@ import Testing
 
   /// More members than the narrow record can count.
   @Test func manyMembers() throws {
-    let folder = try TorchFolder()
+    let folder = try TemporaryFolder()
     let file = try AtomicFile(replacing: folder["a.zip"])
     var zip = ZipWriter(file)
     for index in 0..<66_000 { try zip.add("\(index)", [UInt8]()) }

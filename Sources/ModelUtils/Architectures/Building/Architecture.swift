@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// A network that can be built by name, as its original's constructor builds it: YOLOv5's and torchvision's.
 ///

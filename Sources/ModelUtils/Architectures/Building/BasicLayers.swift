@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// PyTorch's own layers, with its default initialisation.
 extension ModuleBuilder {

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 extension Module {
   /// Where the layer stands that tells a torchvision classifier's classes apart: the last Linear or Conv2d. Nil for

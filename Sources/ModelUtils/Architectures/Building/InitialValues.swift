@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 import Synchronization
 
 /// How one parameter gets values, in float32.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// Makes modules as Python's constructors do and notes, in construction order, how their parameters are initialised.
 ///

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// PyTorch's layers, as its constructors make them: in training mode, parameters requiring gradients.
 ///

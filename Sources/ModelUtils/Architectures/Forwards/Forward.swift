@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 import Synchronization
 
 /// What a class's `forward` does: which children it calls and what it computes between them.

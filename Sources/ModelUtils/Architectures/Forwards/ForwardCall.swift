@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// A call of a module whose forward is written down: what a `Forward` works with.
 ///

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// The functions that forwards compute between their children. All throw `ModelError` when the graph becomes larger than
 /// any model's; whether shapes fit is found when types are inferred.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Graph {
   /// What a model is run for.

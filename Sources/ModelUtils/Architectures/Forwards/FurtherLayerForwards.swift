@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// The layers of `torch.nn` beyond those of classifiers.
 extension ForwardCall {

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// What is known of how the parts of a model run.
 package struct KnownGraphs {

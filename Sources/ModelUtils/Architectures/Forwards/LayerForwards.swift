@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// PyTorch's own layers as operations.
 extension ForwardCall {

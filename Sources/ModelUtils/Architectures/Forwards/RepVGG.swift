@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// RepVGG's own code, with branches or deployed, and RepVGGplus.

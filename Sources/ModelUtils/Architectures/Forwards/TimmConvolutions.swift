@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// timm's convolutions and pools that pad by the picture's size, those whose weights are normalised when they run,

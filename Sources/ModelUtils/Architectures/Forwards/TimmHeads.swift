@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// timm's heads, MLPs, scales and kinds of dropout.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// timm's networks of MLPs alone: MLP-Mixer, ResMLP and gMLP.

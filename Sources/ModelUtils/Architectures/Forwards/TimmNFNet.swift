@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// timm's networks without norms: NFNet, NF-ResNet and NF-RegNet.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// `torch.nn`'s transformers, without masks: the source comes first, and to a decoder the target and the memory.

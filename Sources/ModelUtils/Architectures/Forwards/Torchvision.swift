@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// torchvision's classifiers, from 0.2 on, and the blocks of which they are made.

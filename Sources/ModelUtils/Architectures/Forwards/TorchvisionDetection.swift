@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// torchvision's detectors, from pictures that are already normalised and batched to what the heads give.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// MaxViT: attention within windows and across a grid, in turn.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// MobileNet V2 and V3; V2 stood in `mobilenet` until 0.8.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// FCN, DeepLabV3 and LR-ASPP: what they give by name is given in that order, the picture first.

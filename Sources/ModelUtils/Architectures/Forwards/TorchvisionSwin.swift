@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// Swin and Swin V2: attention within windows that are shifted in every second block. Which are shifted and masked

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// Ultralytics' blocks with attention: YOLOv10's and YOLO11's, YOLO12's area attention.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// From what convolutions predict to boxes, classes, angles and keypoints in pixels.
 extension ForwardCall {

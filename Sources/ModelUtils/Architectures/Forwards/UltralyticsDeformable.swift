@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// The attention of RT-DETR's decoder, which looks at a few places of every level.

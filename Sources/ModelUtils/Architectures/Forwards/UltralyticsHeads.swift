@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// Ultralytics' heads. Both branches of a head without non-maximum suppression run in evaluation, as they do there

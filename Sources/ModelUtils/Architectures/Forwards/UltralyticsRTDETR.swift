@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// RT-DETR's head, in evaluation: the best positions of the encoder become queries, and a decoder refines their

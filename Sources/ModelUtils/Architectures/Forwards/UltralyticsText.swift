@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// YOLO-World's and YOLOE's models, which look for what texts name. The embeddings of the texts, [1, texts, features],
 /// are the model's own attribute.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// Blocks that YOLOv5's repository and Ultralytics' package have in common.
 extension Forward {

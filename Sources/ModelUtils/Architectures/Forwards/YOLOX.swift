@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// YOLOX's blocks, backbones, necks and head. In training the head gives losses, which need the pictures' boxes.

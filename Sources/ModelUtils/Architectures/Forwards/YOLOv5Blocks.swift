@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// The blocks of YOLOv5's models/common.py and models/experimental.py, from 5.0 to 7.0.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// YOLOv5's heads. YOLOv9's repository has the same names for heads of another form, which have no anchors.

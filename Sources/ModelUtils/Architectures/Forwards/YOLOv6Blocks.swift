@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// The blocks of YOLOv6's layers/common.py, from 0.1 to 0.4.

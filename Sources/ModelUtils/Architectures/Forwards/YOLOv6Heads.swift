@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// YOLOv6's heads, from 0.2 to 0.4. In training they give what comes behind the stems, then scores and distances.

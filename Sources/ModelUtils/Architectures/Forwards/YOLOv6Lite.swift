@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// YOLOv6-lite: what it has instead of 0.4's larger models.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// YOLOv6's backbones, necks and head, from 0.2 to 0.4.

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 extension Forward {
   /// What YOLOv9's repository adds to YOLOv5's and YOLOv7's names.

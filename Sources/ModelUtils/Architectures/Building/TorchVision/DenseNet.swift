@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// DenseNet with bottlenecks and compression.
 struct DenseNet: Sendable {

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// SqueezeNet 1.0 and 1.1.
 struct SqueezeNet: Sendable {

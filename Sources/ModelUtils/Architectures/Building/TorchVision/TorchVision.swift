@@ -1,4 +1,5 @@
 import ModelCore
+import ModelRandom
 
 /// What torchvision's families have in common.
 enum TorchVision {

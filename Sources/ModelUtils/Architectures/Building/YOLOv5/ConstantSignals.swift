@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 import Synchronization
 
 /// What a picture of zeros becomes on its way through a new model: zeros, and behind a layer with a bias the same

@@ -1,4 +1,5 @@
 import ModelCore
+import ModelGraph
 
 /// What YOLOv5's constructor learns, and leaves behind, when it sends a picture of zeros through a new detector in
 /// training mode.

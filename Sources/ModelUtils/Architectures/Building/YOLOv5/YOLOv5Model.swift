@@ -110,8 +110,8 @@ struct YOLOv5Model {
     for (name, pixels) in zip(head.children["m"]?.children.keys.elements ?? [], strides) {
       // Eight objects in a picture of 640, computed in float32 but for the logarithm.
       let cellsPerSide = 640 / Float(pixels)
-      let object = Float(logarithm(Double(8 / (cellsPerSide * cellsPerSide))))
-      let other = Float(logarithm(0.6 / (Double(classes) - 0.99999)))
+      let object = Float(CMath.log(Double(8 / (cellsPerSide * cellsPerSide))))
+      let other = Float(CMath.log(0.6 / (Double(classes) - 0.99999)))
       make.set(
         head["m.\(name)"]?.parameters["bias"],
         to: .edited { bias in

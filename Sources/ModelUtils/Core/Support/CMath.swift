@@ -1,0 +1,34 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The C library's functions, which torch, NumPy and Python call too.
+package enum CMath {
+  package static func cos(_ x: Double) -> Double { cosine(x) }
+  package static func erf(_ x: Double) -> Double { errorFunction(x) }
+  package static func exp(_ x: Double) -> Double { exponential(x) }
+  package static func expm1(_ x: Double) -> Double { exponentialMinusOne(x) }
+  package static func log(_ x: Double) -> Double { logarithm(x) }
+  package static func log1p(_ x: Double) -> Double { logOnePlus(x) }
+  package static func pow(_ x: Double, _ y: Double) -> Double { raised(x, y) }
+  package static func sin(_ x: Double) -> Double { sine(x) }
+  package static func tan(_ x: Double) -> Double { tangent(x) }
+  package static func tanh(_ x: Double) -> Double { hyperbolicTangent(x) }
+}
+
+// Inside the enum its own names would hide the library's.
+
+private func cosine(_ x: Double) -> Double { cos(x) }
+private func errorFunction(_ x: Double) -> Double { erf(x) }
+private func exponential(_ x: Double) -> Double { exp(x) }
+private func exponentialMinusOne(_ x: Double) -> Double { expm1(x) }
+private func logarithm(_ x: Double) -> Double { log(x) }
+private func logOnePlus(_ x: Double) -> Double { log1p(x) }
+private func raised(_ x: Double, _ y: Double) -> Double { pow(x, y) }
+private func sine(_ x: Double) -> Double { sin(x) }
+private func tangent(_ x: Double) -> Double { tan(x) }
+private func hyperbolicTangent(_ x: Double) -> Double { tanh(x) }

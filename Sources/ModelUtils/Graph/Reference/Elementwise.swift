@@ -1,0 +1,148 @@
+import ModelCore
+
+/// A function of one number.
+public enum Unary: Sendable, Hashable {
+  /// PyTorch's function of the name. `not` is 1 where the number is 0, `round` rounds halves to even, `rsqrt` is 1/√x,
+  /// `sign` of 0 is 0.
+  case abs, ceil, cos, erf, exp, floor, log, negate, not, reciprocal, round, rsqrt, sign, sin, sqrt, square, tan
+  /// Nil leaves that side open.
+  case clip(minimum: Double?, maximum: Double?)
+
+  // Activations, named as PyTorch's functions.
+  /// max(x, 0) + min(α · (exp(x / α) - 1), 0).
+  case celu(alpha: Double)
+  /// x above 0, else α · (exp(x) - 1).
+  case elu(alpha: Double)
+  /// By the error function, or approximately by tanh.
+  case gelu(isApproximate: Bool)
+  /// 0 from -λ to λ, else x.
+  case hardshrink(lambda: Double)
+  /// min(max(x + 3, 0), 6) / 6, and x times that.
+  case hardsigmoid, hardswish
+  /// x above 0, else the slope times x.
+  case leakyReLU(slope: Double)
+  /// log(sigmoid(x)), x · tanh(log(1 + exp(x))), max(x, 0), a scaled `elu`, 1 / (1 + exp(-x)), and x · sigmoid(x).
+  case logSigmoid, mish, relu, selu, sigmoid, silu
+  /// Linear above `threshold / beta`.
+  case softplus(beta: Double, threshold: Double)
+  /// x moved toward 0 by λ, 0 from -λ to λ.
+  case softshrink(lambda: Double)
+  /// x / (1 + |x|), tanh(x), and x - tanh(x).
+  case softsign, tanh, tanhshrink
+  /// What is not above the threshold becomes `value`.
+  case threshold(Double, value: Double)
+}
+
+/// A function of two numbers, the operands broadcast.
+public enum Binary: String, Sendable, Hashable {
+  /// As PyTorch's functions; a minimum or maximum with NaN is NaN.
+  case add, subtract, multiply, divide, power, minimum, maximum
+  /// Rounded toward negative infinity.
+  case floorDivide
+  /// With the divisor's sign.
+  case remainder
+  /// Logical, of what is not 0; they give 1 or 0.
+  case and, or, xor
+}
+
+/// A comparison of two numbers, the operands broadcast. One with NaN is false, but for `notEqual`.
+public enum Comparison: String, Sendable, Hashable {
+  /// What must hold of the first operand and the second.
+  case equal, notEqual, less, lessOrEqual, greater, greaterOrEqual
+}
+
+/// What is made of the elements along some axes.
+public enum Reduction: String, Sendable, Hashable {
+  /// The sum, mean, greatest, least or product.
+  case sum, mean, max, min, product
+  /// The root of the sum of squares.
+  case norm
+}
+
+extension Unary {
+  /// Its value at a number, in double precision.
+  package func callAsFunction(_ x: Double) -> Double {
+    switch self {
+    case .abs: Swift.abs(x)
+    case .ceil: x.rounded(.up)
+    case .cos: CMath.cos(x)
+    case .erf: CMath.erf(x)
+    case .exp: CMath.exp(x)
+    case .floor: x.rounded(.down)
+    case .log: CMath.log(x)
+    case .negate: -x
+    case .not: x == 0 ? 1 : 0
+    case .reciprocal: 1 / x
+    case .round: x.rounded(.toNearestOrEven)
+    case .rsqrt: 1 / x.squareRoot()
+    case .sign: x > 0 ? 1 : x < 0 ? -1 : 0
+    case .sin: CMath.sin(x)
+    case .sqrt: x.squareRoot()
+    case .square: x * x
+    case .tan: CMath.tan(x)
+    case .clip(let minimum, let maximum):
+      x.isNaN ? x : Swift.min(Swift.max(x, minimum ?? -.infinity), maximum ?? .infinity)
+    case .celu(let alpha): x > 0 ? x : alpha * CMath.expm1(x / alpha)
+    case .elu(let alpha): x > 0 ? x : alpha * CMath.expm1(x)
+    case .gelu(false): 0.5 * x * (1 + CMath.erf(x * 0.5.squareRoot()))
+    case .gelu(true): 0.5 * x * (1 + CMath.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .hardshrink(let lambda): x <= lambda && x >= -lambda ? 0 : x
+    case .hardsigmoid: Swift.min(Swift.max(x + 3, 0), 6) / 6
+    case .hardswish: x * Swift.min(Swift.max(x + 3, 0), 6) / 6
+    case .leakyReLU(let slope): x > 0 ? x : slope * x
+    case .logSigmoid: Swift.min(x, 0) - CMath.log1p(CMath.exp(-Swift.abs(x)))
+    case .mish: x * CMath.tanh(Self.softplus(beta: 1, threshold: 20)(x))
+    case .relu: x.isNaN ? x : Swift.max(x, 0)
+    case .selu: 1.0507009873554804934193349852946 * (x > 0 ? x : 1.6732632423543772848170429916717 * CMath.expm1(x))
+    case .sigmoid: 1 / (1 + CMath.exp(-x))
+    case .silu: x / (1 + CMath.exp(-x))
+    case .softplus(let beta, let threshold): x * beta > threshold ? x : CMath.log1p(CMath.exp(x * beta)) / beta
+    case .softshrink(let lambda): x > lambda ? x - lambda : x < -lambda ? x + lambda : x.isNaN ? x : 0
+    case .softsign: x / (1 + Swift.abs(x))
+    case .tanh: CMath.tanh(x)
+    case .tanhshrink: x - CMath.tanh(x)
+    case .threshold(let threshold, let value): x <= threshold ? value : x
+    }
+  }
+
+  /// Whether whole numbers stay whole.
+  var keepsIntegers: Bool {
+    switch self {
+    case .abs, .ceil, .floor, .negate, .not, .round, .sign, .square, .clip, .relu, .threshold: true
+    default: false
+    }
+  }
+}
+
+extension Binary {
+  /// Its value at two numbers, in double precision.
+  func callAsFunction(_ a: Double, _ b: Double) -> Double {
+    switch self {
+    case .add: a + b
+    case .subtract: a - b
+    case .multiply: a * b
+    case .divide: a / b
+    case .power: CMath.pow(a, b)
+    case .minimum: a.isNaN || b.isNaN ? .nan : min(a, b)
+    case .maximum: a.isNaN || b.isNaN ? .nan : max(a, b)
+    case .floorDivide: (a / b).rounded(.down)
+    case .remainder: a - (a / b).rounded(.down) * b
+    case .and: a != 0 && b != 0 ? 1 : 0
+    case .or: a != 0 || b != 0 ? 1 : 0
+    case .xor: (a != 0) != (b != 0) ? 1 : 0
+    }
+  }
+}
+
+extension Comparison {
+  func callAsFunction(_ a: Double, _ b: Double) -> Bool {
+    switch self {
+    case .equal: a == b
+    case .notEqual: a != b
+    case .less: a < b
+    case .lessOrEqual: a <= b
+    case .greater: a > b
+    case .greaterOrEqual: a >= b
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/// Everything the library offers, under one import.
+@_exported import ModelArchitectures
+@_exported import ModelAveraging
+@_exported import ModelCheckpoints
+@_exported import ModelCore
+@_exported import ModelDownloads
+@_exported import ModelGraph
+@_exported import ModelImages
+@_exported import ModelInspection
+@_exported import ModelRandom
+@_exported import ModelRuntime
+@_exported import ModelSurgery
