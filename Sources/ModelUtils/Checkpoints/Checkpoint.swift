@@ -69,9 +69,14 @@ public struct Checkpoint: Sendable {
       }
       (format, models) = (.sharded, ["": .stateDict(state)])
     } else if SafeTensors.recognizes(file) {
+      guard !ZipArchive.recognizes(file), !PickleAudit.beginsWithPickle(file) else {
+        throw ModelError(
+          .unsafe, "is a safetensors file, and a zip archive or pickle as well, in which PyTorch would read another")
+      }
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
     } else {
       if let known = Self.knownOtherFormat(file) { throw ModelError(.unsupported, known) }
+      guard ZipArchive.recognizes(file) || !TarHeader.stands(at: file) else { throw TarHeader.refusal }
       let torch = try TorchFile(file)
       switch torch.format {
       case .torchScript:
@@ -112,9 +117,6 @@ public struct Checkpoint: Sendable {
     let text = String(decoding: start, as: UTF8.self)
     if text.hasPrefix("version https://git-lfs") { return "is a Git LFS pointer: the real file was not downloaded" }
     if text.hasPrefix("<!DOCTYPE") || text.hasPrefix("<html") { return "is a web page: the download went wrong" }
-    if text.dropFirst(257).hasPrefix("ustar") {
-      return "is a tar archive, as PyTorch wrote before 0.2; such files are not supported"
-    }
     return nil
   }
 

@@ -43,7 +43,7 @@ extension Checkpoint {
     case .torch:
       guard let torch, !stateDictOnly else { return try preferred.writeTorchStateDict(to: path) }
       let graph = try updatedGraph(torch)
-      if let effect = graph.unknownEffect() {
+      if let effect = graph.dangerousEffect() {
         throw ModelError(
           .unsafe,
           "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,

@@ -27,6 +27,12 @@ extension SafeTensors {
     }
   }
 
+  /// The names of the shards that an index lists; they lie in its folder.
+  /// - Throws: `ModelError` when the index is malformed or names a file elsewhere.
+  static func shardNames(index: FileBytes) throws -> [String] {
+    try withExtendedLifetime(index) { try Array(ShardIndex(index).shards) }
+  }
+
   /// Reads a checkpoint in several files: `model.safetensors.index.json`, or PyTorch's `pytorch_model.bin.index.json`.
   ///
   /// The tensors are in the index's order; tensors of the shards that the index does not list follow in the shards'

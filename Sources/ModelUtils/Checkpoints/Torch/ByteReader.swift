@@ -5,6 +5,8 @@ package struct ByteReader {
   let file: FileBytes
   package private(set) var offset: Int
   let end: Int
+  /// Whether more was asked for than there is.
+  private(set) var isExhausted = false
 
   package init(_ file: FileBytes, offset: Int, end: Int) {
     self.file = file
@@ -18,6 +20,7 @@ package struct ByteReader {
 
   mutating func bytes(_ count: Int) throws -> UnsafeRawBufferPointer {
     guard count >= 0, count <= end - offset, let bytes = file.slice(offset, count) else {
+      isExhausted = true
       throw error("the file is truncated")
     }
     offset += count
@@ -47,7 +50,10 @@ package struct ByteReader {
   /// The bytes up to the next line feed, which is passed over.
   mutating func line() throws -> UnsafeRawBufferPointer {
     let rest = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end])
-    guard let length = rest.firstIndex(of: 0x0a) else { throw error("the file is truncated") }
+    guard let length = rest.firstIndex(of: 0x0a) else {
+      isExhausted = true
+      throw error("the file is truncated")
+    }
     offset += length + 1
     return UnsafeRawBufferPointer(rebasing: rest[..<length])
   }

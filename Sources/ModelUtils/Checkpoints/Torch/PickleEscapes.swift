@@ -18,6 +18,10 @@ enum PickleEscapes {
           return nil
         }
         index += 2 + digits
+      } else if line[index] == UInt8(ascii: "\\"), index + 1 < line.count {
+        // A backslash takes the next character with it, another backslash too.
+        text += [UInt8(ascii: "\\")] + UTF8.encode(UnicodeScalar(marker))!
+        index += 2
       } else {
         text += UTF8.encode(UnicodeScalar(line[index]))!
         index += 1
@@ -41,24 +45,40 @@ enum PickleEscapes {
         continue
       }
       guard index + 1 < end else { return nil }
-      switch line[index + 1] {
-      case UInt8(ascii: "n"): bytes.append(0x0a)
-      case UInt8(ascii: "r"): bytes.append(0x0d)
-      case UInt8(ascii: "t"): bytes.append(0x09)
-      case UInt8(ascii: "x"):
-        guard index + 3 < end, let value = hex(line, index + 2, 2) else { return nil }
+      let escape = line[index + 1]
+      index += 2
+      switch UnicodeScalar(escape) {
+      case "n": bytes.append(0x0a)
+      case "r": bytes.append(0x0d)
+      case "t": bytes.append(0x09)
+      case "a": bytes.append(0x07)
+      case "b": bytes.append(0x08)
+      case "f": bytes.append(0x0c)
+      case "v": bytes.append(0x0b)
+      case "\\", "'", "\"": bytes.append(escape)
+      case "x":
+        guard index + 2 <= end, let value = hex(line, index, 2) else { return nil }
         bytes.append(UInt8(value))
         index += 2
-      case let other: bytes.append(other)
+      case "0"..."7":
+        var value = 0
+        var last = index - 1
+        while last < end, last < index + 2, (0x30...0x37).contains(line[last]) {
+          value = value * 8 + Int(line[last] - 0x30)
+          last += 1
+        }
+        bytes.append(UInt8(truncatingIfNeeded: value))
+        index = last
+      default: bytes += [UInt8(ascii: "\\"), escape]
       }
-      index += 2
     }
     return bytes
   }
 
   private static func hex(_ line: UnsafeRawBufferPointer, _ start: Int, _ digits: Int) -> UInt32? {
-    guard start + digits <= line.count, line[start] != UInt8(ascii: "+") else { return nil }
-    return UInt32(String(decoding: line[start..<start + digits], as: UTF8.self), radix: 16)
+    guard start + digits <= line.count else { return nil }
+    let text = String(decoding: line[start..<start + digits], as: UTF8.self)
+    return text.allSatisfy(\.isHexDigit) ? UInt32(text, radix: 16) : nil
   }
 
   /// A decimal integer beyond 64 bits as little-endian two's complement, at most 4096 digits long.

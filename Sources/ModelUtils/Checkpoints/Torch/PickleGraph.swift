@@ -87,6 +87,9 @@ package struct PickleGraph: Sendable {
   package var tensors: [NewTensor] = []
   package var root: Reference = 0
 
+  /// How deep classes may be nested in each other.
+  private static let nestingLimit = 16
+
   /// The most objects that a pickle may describe: some 200 MB of them.
   static let nodeLimit = 8 << 20
 
@@ -108,8 +111,20 @@ extension PickleGraph {
     if case .call(let index) = nodes[reference] { calls[index] } else { nil }
   }
 
-  package func className(_ reference: Reference) -> ClassName? {
-    if case .global(let name) = nodes[reference] { name } else { nil }
+  /// The class or function that an object names: a global, or one nested in a class, which protocols up to 3 write as
+  /// `getattr(Outer, 'Inner')`.
+  package func className(_ reference: Reference) -> ClassName? { className(reference, depth: 0) }
+
+  private func className(_ reference: Reference, depth: Int) -> ClassName? {
+    if case .global(let name) = nodes[reference] { return name }
+    guard depth < Self.nestingLimit, let call = call(reference), case .reduce = call.kind,
+      case .global(let function) = nodes[call.callable], function.name == "getattr",
+      ["builtins", "__builtin__"].contains(function.module),
+      let arguments = tuple(call.arguments), arguments.count == 2, let inner = text(arguments[1]),
+      let outer = className(arguments[0], depth: depth + 1), PickleVerdict.isOfTheModel(outer),
+      !PickleVerdict.hasDangerousPart(inner)
+    else { return nil }
+    return ClassName(outer.module, outer.name + "." + inner)
   }
 
   package func isNone(_ reference: Reference) -> Bool {

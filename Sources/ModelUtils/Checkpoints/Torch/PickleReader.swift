@@ -13,6 +13,8 @@ package struct PickleReader {
   private var marks: [Int] = []
   private var memo = PickleMemo()
   private var globals: [ClassName: PickleGraph.Reference] = [:]
+  /// Where the frame ends that is being read.
+  private var frameEnd = 0
 
   /// Reads one pickle from `input`, which is left behind its STOP.
   package static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
@@ -24,15 +26,29 @@ package struct PickleReader {
     return reader.graph
   }
 
+  /// A pickle as far as it could be read.
+  struct Audited {
+    let graph: PickleGraph
+    let error: ModelError?
+    /// Whether the error is that the bytes end: Python stops there as well. After any other it may go on.
+    let isTruncated: Bool
+  }
+
   /// Reads as much of one pickle as there is, for an audit: what Python would have done before it met the error counts
   /// too.
-  static func audit(_ input: inout ByteReader) -> (graph: PickleGraph, error: ModelError?) {
+  static func audit(_ input: inout ByteReader) -> Audited {
     // What a persistent id stands for does not matter here.
     var reader = PickleReader(input: input) { _, _ in .none }
     var failure: ModelError?
-    do { try reader.run() } catch { failure = error as? ModelError ?? ModelError(.malformed, "\(error)") }
+    do {
+      try reader.run()
+    } catch { failure = error as? ModelError ?? ModelError(.malformed, "\(error)") }
+    let isTruncated = reader.input.isExhausted || reader.input.offset >= reader.input.end
     input = reader.input
-    return (reader.graph, failure)
+    do { try reader.graph.normalizeOrderedDicts() } catch {
+      failure = failure ?? error as? ModelError
+    }
+    return Audited(graph: reader.graph, error: failure, isTruncated: isTruncated)
   }
 
   private init(input: ByteReader, load: @escaping PersistentLoad) {
@@ -52,6 +68,9 @@ package struct PickleReader {
         return
       }
       try step(opcode, at: start)
+      guard start >= frameEnd || input.offset <= frameEnd || opcode == 0x95 else {
+        throw input.error("the pickle is damaged: a frame ends within an instruction")
+      }
       guard graph.nodes.count <= PickleGraph.nodeLimit, stack.count <= PickleGraph.nodeLimit,
         marks.count <= PickleGraph.nodeLimit, memo.count <= PickleGraph.nodeLimit
       else { throw input.error("the pickle describes more than \(PickleGraph.nodeLimit) objects") }
@@ -65,7 +84,7 @@ package struct PickleReader {
     case "\u{80}":
       let version = try input.uint8()
       guard version <= 5 else { throw input.error("pickle protocol \(version) is not supported") }
-    case "\u{95}": _ = try input.size()  // FRAME: only a hint for reading ahead
+    case "\u{95}": try beginFrame(at: start)
 
     // Constants
     case "N": push(.none)
@@ -172,6 +191,15 @@ package struct PickleReader {
         "the pickle is damaged: opcode 0x\(String(opcode, radix: 16)) is not known or needs Python's registry of extensions or buffers",
         file: input.file.name, offset: start)
     }
+  }
+
+  /// Python reads a frame's bytes ahead, and what of an instruction stands behind its end is not the same to all of its
+  /// unpicklers.
+  private mutating func beginFrame(at start: Int) throws {
+    let size = try input.size()
+    guard start >= frameEnd else { throw input.error("the pickle is damaged: a frame begins within another") }
+    guard size <= input.end - input.offset else { throw input.error("the pickle is damaged: a frame is cut off") }
+    frameEnd = input.offset + size
   }
 
   // MARK: Stack

@@ -30,19 +30,20 @@ package struct TorchFile: Sendable {
 
   private static func readZip(_ archive: ZipArchive) throws -> (PickleGraph, Format) {
     let name = archive.file.name
-    let pickles = archive.members.keys.filter { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }
-    guard let pickle = pickles.min(by: { $0.utf8.count < $1.utf8.count }), pickle.utf8.contains(UInt8(ascii: "/"))
-    else {
-      throw ModelError(.missing, "is a zip archive but not a PyTorch checkpoint: it holds no data.pkl", file: name)
+    let folder = archive.folder
+    guard let member = archive.member(named: folder + "data.pkl"), !folder.isEmpty else {
+      guard archive.members.keys.contains(where: { $0.lowercased().hasSuffix("data.pkl") }) else {
+        throw ModelError(.missing, "is a zip archive but not a PyTorch checkpoint: it holds no data.pkl", file: name)
+      }
+      throw ModelError(.malformed, "holds a data.pkl that is not in the folder of its first member", file: name)
     }
-    let folder = String(pickle.dropLast("data.pkl".count))
-    guard pickles.count == 1, folder.utf8.count(where: { $0 == UInt8(ascii: "/") }) == 1 else {
-      throw ModelError(.malformed, "holds several data.pkl, or one that is not in its top folder", file: name)
+    let pickle = member.name
+    guard archive.members.keys.count(where: { $0.lowercased().hasSuffix("/data.pkl") }) == 1 else {
+      throw ModelError(.malformed, "holds several data.pkl", file: name)
     }
-    let isScript = archive.members[folder + "constants.pkl"] != nil
+    let isScript = archive.member(named: folder + "constants.pkl") != nil
     let isBigEndian = try byteOrder(archive, folder) == "big"
     var storages = TorchStorages()
-    guard let member = archive.members[pickle] else { throw ModelError(.malformed, "has no data.pkl", file: name) }
     let data = try archive.data(of: member)
     var input = ByteReader(data, offset: 0, end: data.count)
     let graph: PickleGraph
@@ -61,7 +62,7 @@ package struct TorchFile: Sendable {
   }
 
   private static func byteOrder(_ archive: ZipArchive, _ folder: String) throws -> String {
-    guard let member = archive.members[folder + "byteorder"] else { return "little" }
+    guard let member = archive.member(named: folder + "byteorder") else { return "little" }
     let data = try archive.data(of: member)
     let text = withExtendedLifetime(data) { String(decoding: data.bytes.prefix(20), as: UTF8.self) }
     guard text == "little" || text == "big" else {
@@ -74,7 +75,7 @@ package struct TorchFile: Sendable {
     _ request: TorchStorages.Request, _ archive: ZipArchive, _ folder: String, isBigEndian: Bool
   ) throws -> Storage {
     let name = "\(folder)data/\(request.key)"
-    guard let member = archive.members[name] else {
+    guard let member = archive.member(named: name) else {
       throw ModelError(.missing, "the archive lacks this storage", subject: name)
     }
     guard member.size == request.byteCount else {

@@ -16,8 +16,10 @@ package struct ZipArchive {
   }
 
   package let file: FileBytes
-  /// The members in the order of the central directory; names are unique.
+  /// The members in the order of the central directory; names are unique, also without regard to case.
   package private(set) var members: OrderedDictionary<String, Member> = [:]
+  /// The members' names by what PyTorch's reader looks for: it has no regard to the case of ASCII letters.
+  private var names: [[UInt8]: String] = [:]
   private let inflated: InflatedMembers
 
   /// Whether the file starts as a zip archive does.
@@ -34,15 +36,31 @@ package struct ZipArchive {
     var reader = ByteReader(file, offset: directory.offset, end: directory.offset + directory.size)
     for _ in 0..<directory.count {
       let member = try Self.readMember(&reader, file, directoryOffset: directory.offset)
-      guard members.updateValue(member, forKey: member.name) == nil else {
+      guard members.updateValue(member, forKey: member.name) == nil,
+        names.updateValue(member.name, forKey: Self.folded(member.name)) == nil
+      else {
         throw ModelError(
-          .malformed, "the archive holds two members of this name", file: file.name, subject: member.name)
+          .malformed, "the archive holds two members of this name (PyTorch has no regard to case)", file: file.name,
+          subject: member.name)
       }
     }
     guard reader.offset == reader.end else {
       throw reader.error("the zip directory is longer than its \(directory.count) members")
     }
     try checkOverlap()
+  }
+
+  /// The member that PyTorch's reader finds under a name.
+  func member(named name: String) -> Member? { names[Self.folded(name)].flatMap { members[$0] } }
+
+  /// The folder of the first member, with its slash: PyTorch looks for all others in it. Empty where there is none.
+  var folder: String {
+    guard let first = members.keys.first, let slash = first.firstIndex(of: "/") else { return "" }
+    return String(first[...slash])
+  }
+
+  private static func folded(_ name: String) -> [UInt8] {
+    name.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
   }
 
   /// Each stored byte belongs to one member, so that a small file cannot pretend to hold a large one.
@@ -67,30 +85,36 @@ package struct ZipArchive {
   private static func findDirectory(_ file: FileBytes) throws -> Directory {
     let tail = 22
     guard file.count >= tail else { throw ModelError(.malformed, "the zip archive is truncated", file: file.name) }
+    // The last record counts, whatever its comment's length says: so do PyTorch and Python find it.
     var start = file.count - tail
     let lowest = max(0, start - 0xffff)
-    while !(file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian == 0x0605_4b50
-      && Int(file.bytes.loadUnaligned(fromByteOffset: start + 20, as: UInt16.self).littleEndian)
-        == file.count - start - tail)
-    {
+    while file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian != 0x0605_4b50 {
       guard start > lowest else {
-        throw ModelError(.malformed, "the zip archive is truncated: it has no end record", file: file.name)
+        throw ModelError(
+          .malformed, "the zip archive has no end record: it is cut off, or much follows it", file: file.name)
       }
       start -= 1
     }
     var end = ByteReader(file, offset: start + 4, end: file.count)
     let disks = (try end.uint16(), try end.uint16())
     let counts = (try end.uint16(), try end.uint16())
-    var (size, offset) = (Int(try end.uint32()), Int(try end.uint32()))
-    var count = counts.1
-    var limit = start
-    if count == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
-      (limit, count, size, offset) = try readZip64(file, endRecord: start)
+    let (narrowSize, narrowOffset) = (try end.uint32(), try end.uint32())
+    var (limit, count, size, offset) = (start, counts.1, narrowSize, narrowOffset)
+    if let wide = try readZip64(file, endRecord: start) {
+      // PyTorch always adds the wide record, also where the narrow one suffices, and readers differ in which they take.
+      guard
+        [(count, wide.count, 0xffff), (size, wide.size, 0xffff_ffff), (offset, wide.offset, 0xffff_ffff)].allSatisfy({
+          $0 == $1 || $0 == $2
+        })
+      else { throw end.error("the zip64 end record names another directory than the end record") }
+      (limit, count, size, offset) = wide
     } else {
+      guard count != 0xffff, size != 0xffff_ffff, offset != 0xffff_ffff else {
+        throw ModelError(.malformed, "the zip64 locator is missing", file: file.name)
+      }
       guard disks == (0, 0), counts.0 == counts.1 else {
         throw end.error("zip archives in several parts are not supported")
       }
-      // PyTorch always adds the wide records, also where the narrow ones suffice; the narrow ones are then complete.
     }
     guard offset <= limit, size <= limit - offset, count <= size / 46 else {
       throw ModelError(
@@ -98,15 +122,23 @@ package struct ZipArchive {
         "the zip directory (\(count) members, \(size) bytes from byte \(offset)) does not fit into the file",
         file: file.name)
     }
+    // Python's zipfile takes the directory to end here; PyTorch takes the offset.
+    guard size == limit - offset else {
+      throw ModelError(
+        .malformed, "\(limit - offset - size) bytes stand between the zip directory and its end record",
+        file: file.name)
+    }
     return Directory(offset: offset, size: size, count: count)
   }
 
-  private static func readZip64(_ file: FileBytes, endRecord: Int) throws -> (Int, Int, Int, Int) {
-    guard endRecord >= 20 else { throw ModelError(.malformed, "the zip64 locator is missing", file: file.name) }
+  private typealias Wide = (limit: Int, count: Int, size: Int, offset: Int)
+
+  /// What the zip64 record says; nil where no locator stands before the end record.
+  private static func readZip64(_ file: FileBytes, endRecord: Int) throws -> Wide? {
+    guard endRecord >= 20 else { return nil }
     var locator = ByteReader(file, offset: endRecord - 20, end: endRecord)
-    guard try locator.uint32() == 0x0706_4b50, try locator.uint32() == 0 else {
-      throw ModelError(.malformed, "the zip64 locator is missing", file: file.name)
-    }
+    guard try locator.uint32() == 0x0706_4b50 else { return nil }
+    guard try locator.uint32() == 0 else { throw locator.error("zip archives in several parts are not supported") }
     let position = try locator.size()
     guard position <= endRecord - 20 - 56 else {
       throw ModelError(.malformed, "the zip64 end record does not lie inside the file", file: file.name)
@@ -145,6 +177,7 @@ package struct ZipArchive {
     guard let name = String(validating: nameBytes, as: UTF8.self) else {
       throw reader.error("a member's name is not valid UTF-8")
     }
+    guard !nameBytes.contains(0) else { throw reader.error("a member's name holds a zero byte") }
     var extra = ByteReader(file, offset: reader.offset, end: reader.offset + extraLength)
     try reader.skip(extraLength + commentLength)
     while extra.end - extra.offset >= 4 {
