@@ -7,6 +7,7 @@ extension PickleGraph {
   /// known to make data and nothing else; in words.
   func unknownEffect() -> String? {
     var seen = [Bool](repeating: false, count: nodes.count)
+    var allowed: Set<Use> = []
     var pending = [root]
     while let reference = pending.popLast() {
       guard !seen[reference] else { continue }
@@ -17,7 +18,7 @@ extension PickleGraph {
       case .dict(let entries): for entry in entries { pending += [entry.key, entry.value] }
       case .call(let index):
         let call = calls[index]
-        if let effect = unknownEffect(of: call) { return effect }
+        if let effect = unknownEffect(of: call, &allowed) { return effect }
         if !isMethodLookup(call) { pending.append(call.callable) }
         if case .newObjectWithKeywords(let keywords) = call.kind { pending.append(keywords) }
         pending.append(call.arguments)
@@ -29,13 +30,25 @@ extension PickleGraph {
     return nil
   }
 
-  private func unknownEffect(of call: Call) -> String? {
+  /// A callable and how it is called, for which there is one verdict.
+  private struct Use: Hashable {
+    let callable: Reference
+    let isNew: Bool
+    let hasArguments: Bool
+  }
+
+  /// - Parameter allowed: what was found to be known so far.
+  private func unknownEffect(of call: Call, _ allowed: inout Set<Use>) -> String? {
     if let method = smuggledMethod(call) { return "the \(method) that an object of the file brings along" }
     guard let name = className(call.callable) else { return "what another call returned" }
     if isMethodLookup(call) { return nil }
     let given = tuple(call.arguments) ?? []
     let isNew = if case .reduce = call.kind { false } else { true }
-    guard PickleVerdict.mayCall(name, isNew: isNew, hasArguments: !given.isEmpty) else { return name.description }
+    let use = Use(callable: call.callable, isNew: isNew, hasArguments: !given.isEmpty)
+    if !allowed.contains(use) {
+      guard PickleVerdict.mayCall(name, isNew: isNew, hasArguments: !given.isEmpty) else { return name.description }
+      allowed.insert(use)
+    }
     // These call, or make an object of, what they are given.
     if ["copyreg", "copy_reg"].contains(name.module) {
       for case let given? in given.prefix(2).map(className)
@@ -52,7 +65,8 @@ extension PickleGraph {
   /// A method that an object's own state puts in the place of its class's, and that Python calls while it fills the
   /// object.
   func smuggledMethod(_ call: Call) -> String? {
-    let called = Set(["__setstate__"] + (call.items.isEmpty ? [] : ["append", "extend", "add"]))
+    guard !call.states.isEmpty else { return nil }
+    let called = ["__setstate__"] + (call.items.isEmpty ? [] : ["append", "extend", "add"])
     for state in call.states {
       for part in [state] + (tuple(state) ?? []) {
         guard let entries = entries(part) else { continue }
