@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "check",
     abstract: "Looks for broken numbers and for code in the pickles.",
     discussion: """
       Numbers: NaN, infinities, what float16 would make infinite or zero, dead channels, running variances that are not positive, eps that a \

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "convert",
     abstract: "Rewrites a checkpoint in another format or element type.",
     discussion: """
       Example: mutils convert model.pt -o model.safetensors

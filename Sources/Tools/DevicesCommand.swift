@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "devices",
     abstract: "Chooses the devices to compute on, as YOLOv5's select_device does.",
     discussion: """
       Without --device it is the first CUDA device that CUDA_VISIBLE_DEVICES lets be seen, or else the CPU. NVIDIA's \

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "diff",
     abstract: "Compares two models: names, shapes, element types, values.",
     discussion: """
       Any two formats can be compared. Exit status 0: equal; 1: they differ.

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Ema: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "ema",
     abstract: "Averages checkpoints: exponential moving averages and SWA.",
     discussion: """
       The first checkpoint starts the average, each further one is an update. With --resume the average, its count and its parameters come \

@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Env: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "env",
     abstract: "Tells versions, the machine and its devices, for a report of a fault.",
     discussion: "Example: mutils env --json")
 

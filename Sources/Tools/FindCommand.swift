@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Find: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "find",
     abstract: "Indices and names of the modules of a type.",
     discussion: """
       Derived classes are found as well. The index is the module's place among all modules, the root being 0.

@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Fuse: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "fuse",
     abstract: "Fuses batch norms into the convolutions before them.",
     discussion: """
       Only pairs that are proved are fused: by the known forward of a class, or by the order inside a Sequential. The others are listed with \

@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "info",
     abstract: "Layers, parameters, gradients and FLOPs of a model.",
     discussion: """
       Example: mutils info yolov5s.pt --modules

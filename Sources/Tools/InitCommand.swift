@@ -3,6 +3,7 @@ import ModelUtils
 
 struct Init: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "init",
     abstract:
       "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
     discussion: """

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Intersect: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "intersect",
     abstract: "Transfers the pretrained weights that fit into another model.",
     discussion: """
       What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Prune: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "prune",
     abstract: "Zeroes the least important weights of every Conv2d.",
     discussion: """
       An amount without a point is a count (100), otherwise a share (0.3 or 30%). Methods: l1 (smallest magnitudes of each layer), global \

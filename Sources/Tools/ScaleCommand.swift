@@ -5,6 +5,7 @@ import SystemPackage
 
 struct Scale: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "scale",
     abstract: "Scales pictures and pads them to a model's stride, as YOLOv5's scale_img does.",
     discussion: """
       Reads PNG and JPEG, writes either (an output's extension decides), or safetensors of float32 in [0, 1]. Many pictures, or a folder \

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Seed: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "seed",
     abstract: "The random numbers that PyTorch, NumPy or Python makes of a seed.",
     discussion: """
       torch: torch.manual_seed, then rand, randn, randperm, randint or bernoulli_. numpy: np.random.seed, then rand, normal, permutation \

@@ -4,6 +4,7 @@ import SystemPackage
 
 struct Strip: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "strip",
     abstract: "Makes a training checkpoint one for inference, as YOLO's strip_optimizer.",
     discussion: """
       The average takes the model's place; optimizer, best_fitness, ema and updates become None, epoch -1; the model becomes float16 and \

@@ -111,6 +111,11 @@ import Testing
     #expect(yolo["model.0.act"]?.layer == .activation(Activation(.silu, isInPlace: true)))
   }
 
+  /// The list of a detector's layers is never called itself, which makes it no part that is traced for itself.
+  @Test func aDetectorIsTracedOnce() throws {
+    #expect(Graph.known(in: try Architecture(named: "yolov5n").module()).graphs.count == 1)
+  }
+
   @Test func attributesOfADetector() throws {
     let yolo = try Architecture(named: "yolov5n6").module()
     #expect(yolo.className.description == "models.yolo.DetectionModel")

@@ -54,7 +54,7 @@ struct AveragedWeights: Sendable {
         module.isTraining = false
         for (index, name) in module.parameters.keys.enumerated() {
           module.parameters.values[index].requiresGrad = false
-          parameters.insert(path.isEmpty ? name : "\(path).\(name)")
+          parameters.insert(dotted(path, name))
         }
       }
       skeleton = module
@@ -157,7 +157,7 @@ struct AveragedWeights: Sendable {
   /// A module's parameters: an average that is a bare state dict does not know which of its tensors are some.
   private static func parameters(of module: Module) -> Set<Tensor.Identity> {
     var parameters: Set<Tensor.Identity> = []
-    module.forEachParameter { _, parameter in parameters.insert(parameter.tensor.identity) }
+    module.visitParameters { parameter in parameters.insert(parameter.tensor.identity) }
     return parameters
   }
 

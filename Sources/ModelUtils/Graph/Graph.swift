@@ -62,6 +62,8 @@ public struct Graph: Sendable {
     public let requiresGrad: Bool
     /// Whether it is no parameter, such as a running mean.
     public let isBuffer: Bool
+    /// What it was added as; nil for one that was put in its place.
+    var value: Value?
 
     /// A parameter that requires a gradient, unless it is said otherwise.
     public init(tensor: Tensor, requiresGrad: Bool = true, isBuffer: Bool = false) {
@@ -101,7 +103,6 @@ public struct Graph: Sendable {
   /// The shapes of the inputs for which alone it holds; nil where it holds for all.
   public package(set) var inputShapes: [[Int]]?
 
-  var weightValues: [String: Value] = [:]
   var takenOperands = 0
 
   /// Beyond any model; shared modules that call each other again and again are stopped here.

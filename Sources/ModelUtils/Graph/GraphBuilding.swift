@@ -18,10 +18,13 @@ extension Graph {
 
   /// The value of a weight by its dotted path: the one that there is, or the one given.
   public mutating func addWeight(_ path: String, _ weight: Weight) -> Value {
-    if let value = weightValues[path] { return value }
-    let value = define(.weight(path))
-    weightValues[path] = value
-    weights[path] = weight
+    let next = Value(index: definitions.count)
+    let value = weights.updateValue(forKey: path, default: weight) { held in
+      let value = held.value ?? next
+      held.value = value
+      return value
+    }
+    if value == next { definitions.append(.weight(path)) }
     return value
   }
 

@@ -106,17 +106,21 @@ extension Module {
   private func counts() -> ModelInfo {
     var rows: [ModelInfo.ModuleRow] = []
     var (parameters, gradients, buffers) = (0, 0, 0)
-    var seen: Set<Tensor.Identity> = []
+    var parametersSeen: Set<Identity> = []
+    var buffersSeen: Set<Tensor.Identity> = []
     forEachModule { path, module in
-      let own = module.parameters.values.reduce(0) { $0 + $1.tensor.count }
+      var own = 0
+      for parameter in module.parameters.values {
+        let count = parameter.tensor.count
+        own += count
+        guard parametersSeen.insert(parameter.identity).inserted else { continue }
+        parameters += count
+        if parameter.requiresGrad { gradients += count }
+      }
       rows.append(.init(name: path, type: module.className.name, parameters: own))
-      for buffer in module.buffers.values where buffer.count > 0 && seen.insert(buffer.identity).inserted {
+      for buffer in module.buffers.values where buffer.count > 0 && buffersSeen.insert(buffer.identity).inserted {
         buffers += buffer.count
       }
-    }
-    forEachParameter { _, parameter in
-      parameters += parameter.tensor.count
-      if parameter.requiresGrad { gradients += parameter.tensor.count }
     }
     return ModelInfo(layers: rows.count, parameters: parameters, gradients: gradients, buffers: buffers, modules: rows)
   }
@@ -181,7 +185,7 @@ extension ModelInfo {
       if let module = report.graph.scopes[node.scope].module { macs[module, default: 0] += count }
     }
     var index = 0
-    root.forEachModule { _, module in
+    root.visitModules { module in
       modules[index].outputShape = shapes[module.identity]
       modules[index].macs = macs[module.identity, default: 0]
       index += 1

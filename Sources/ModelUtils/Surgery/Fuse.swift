@@ -45,9 +45,9 @@ extension Module {
       forEachConvolution { conv, position in conv.parameters["weight"]?.tensor = foldings[position].weight }
       throw error
     }
-    forEachConvolution { conv, position in foldings[position].finish(&conv) }
     let norms = Dictionary(grouping: plan.steps) { $0.parent }
     updateModules { _, module in
+      if let position = positions[module.identity] { foldings[position].finish(&module) }
       for step in norms[module.identity] ?? [] { module.replaceBatchNorm(step) }
     }
     report.parametersAfter = parameterCount
@@ -64,7 +64,9 @@ extension Module {
   private func foldings(_ plan: FusionPlan) throws -> [BatchNormFolding] {
     let wanted = Set(plan.steps.flatMap { [$0.conv, $0.bn] })
     var modules: [Identity: Module] = [:]
-    forEachModule { if wanted.contains($1.identity) { modules[$1.identity] = $1 } }
+    visitModules { module in
+      if wanted.contains(module.identity) { modules[module.identity] = module }
+    }
     return try plan.steps.map { step in
       guard let conv = modules[step.conv], let bn = modules[step.bn] else {
         throw ModelError(.missing, "is gone", subject: step.name)
@@ -95,7 +97,7 @@ extension Module {
   /// The elements of all distinct parameters.
   public var parameterCount: Int {
     var count = 0
-    forEachParameter { count += $1.tensor.count }
+    visitParameters { count += $0.tensor.count }
     return count
   }
 }

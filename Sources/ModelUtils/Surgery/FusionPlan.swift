@@ -28,7 +28,7 @@ struct FusionPlan {
 
   init(_ root: Module) {
     let places = takePlaces(in: root)
-    root.forEachModule { exempt($1) }
+    root.visitModules { exempt($0) }
     let known = Graph.known(in: root)
     for graph in known.graphs {
       for module in Set(graph.scopes.compactMap(\.module)) { appearances[module, default: 0] += 1 }
@@ -126,7 +126,7 @@ struct FusionPlan {
               ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
               : .identity))
         report.fused.append(
-          .init(conv: Self.join(convPlace.path, convPlace.name), bn: Self.join(bnPlace.path, bnPlace.name)))
+          .init(conv: dotted(convPlace.path, convPlace.name), bn: dotted(bnPlace.path, bnPlace.name)))
       }
     }
   }
@@ -165,6 +165,7 @@ struct FusionPlan {
   /// Gives a reason for every batch norm among the children that was not planned, and the convolution that one would
   /// think of.
   private mutating func explain(_ parent: Module, _ path: String, _ caller: Module) {
+    guard parent.children.values.contains(where: isUnplanned) else { return }
     let siblings = parent.children.elements
     // For each child the next convolution behind it.
     let next = siblings.reversed().reduce(into: [String?]([nil])) { next, sibling in
@@ -174,12 +175,16 @@ struct FusionPlan {
     var lastOfFeatures: [Int: String] = [:]
     for (index, (name, child)) in siblings.enumerated() {
       if let features = Self.features(child) { (last, lastOfFeatures[features]) = (name, name) }
-      guard case .batchNorm(let norm) = child.layer, !planned.contains(child.identity) else { continue }
+      guard case .batchNorm(let norm) = child.layer, isUnplanned(child) else { continue }
       let nearest = lastOfFeatures[norm.features] ?? last ?? next[siblings.count - 1 - index]
       let reason = reasons[child.identity] ?? "what the forward of \(caller.className) does with it is not known"
       report.refused.append(
-        .init(conv: nearest.map { Self.join(path, $0) } ?? "", bn: Self.join(path, name), reason: reason))
+        .init(conv: nearest.map { dotted(path, $0) } ?? "", bn: dotted(path, name), reason: reason))
     }
+  }
+
+  private func isUnplanned(_ module: Module) -> Bool {
+    if case .batchNorm = module.layer { !planned.contains(module.identity) } else { false }
   }
 
   /// The output channels of a convolution or linear layer.
@@ -191,7 +196,6 @@ struct FusionPlan {
     }
   }
 
-  private static func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 }
 
 extension Graph {

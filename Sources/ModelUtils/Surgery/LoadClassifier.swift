@@ -45,7 +45,7 @@ public struct LoadedClassifier: Sendable, CustomStringConvertible {
   /// The elements of all distinct parameters.
   public var parameters: Int {
     var count = 0
-    module.forEachParameter { count += $1.tensor.count }
+    module.visitParameters { count += $0.tensor.count }
     return count
   }
 

@@ -28,7 +28,7 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
   public var description: String { "\(zeros) of \(elements) parameters are zero" }
 
   /// Counts in parallel. What `known` holds is not counted again.
-  init(_ parameters: [(name: String, tensor: Tensor)], known: [Int?] = []) throws {
+  init(_ parameters: [NamedWeight], known: [Int?] = []) throws {
     var jobs = parameters.enumerated().map { index, parameter in
       (parameter: parameter, zeros: known.indices.contains(index) ? known[index] : nil)
     }
@@ -58,8 +58,7 @@ extension WeightContainer {
   /// - Throws: `ModelError` when a tensor cannot be read.
   public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
     let parameters = namedWeights().filter(\.isParameter)
-    return try Sparsity(
-      parameters.map { (name: $0.name, tensor: $0.tensor) }, known: pruned.zeros(of: parameters.map(\.name)))
+    return try Sparsity(parameters, known: pruned.zeros(of: parameters.map(\.name)))
   }
 }
 

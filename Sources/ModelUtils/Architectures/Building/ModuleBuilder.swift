@@ -133,7 +133,7 @@ final class ModuleBuilder {
 
   private func live(in root: Module) -> Set<Int> {
     var live: Set<Int> = []
-    root.forEachParameter { _, parameter in
+    root.visitParameters { parameter in
       if let index = indices[parameter.identity] { live.insert(index) }
     }
     return live

@@ -92,7 +92,7 @@ public struct ForwardCall {
   }
 
   /// The dotted path of a child.
-  public func path(of child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
+  public func path(of child: String) -> String { dotted(path, child) }
 
   /// The one tensor that a forward takes.
   public func only(_ inputs: [Value]) throws -> Value {
@@ -120,7 +120,9 @@ public struct ForwardCall {
   /// A parameter or buffer, of a child when the name has dots.
   /// - Throws: `ModelError` where there is none.
   public func weight(_ name: String) throws -> Value {
-    guard let dot = name.lastIndex(of: ".") else { return try optionalWeight(name) ?? { throw missing(name) }() }
+    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else {
+      return try optionalWeight(name) ?? { throw missing(name) }()
+    }
     let owner = String(name[..<dot])
     guard let child = module[owner],
       let value = tracer.weight(String(name[name.index(after: dot)...]), of: child, path(of: owner))

@@ -48,8 +48,8 @@ final class ForwardTracer {
   private var inference: TypeInference?
   /// Where each module that was called, or whose parameters were taken, stood first.
   private var homes: [Identity: String] = [:]
-  /// The first path of each parameter.
-  private var parameterPaths: [Identity: String] = [:]
+  /// The value of each parameter, which has the path of its first place.
+  private var parameterValues: [Identity: Graph.Value] = [:]
 
   private var knownForwards: [ClassName: Forward?] = [:]
 
@@ -103,27 +103,27 @@ final class ForwardTracer {
   }
 
   /// Notes that a module takes part.
-  func touch(_ module: Module, _ path: String) {
-    if homes[module.identity] == nil { homes[module.identity] = path }
+  /// - Returns: where it stood first.
+  @discardableResult
+  func touch(_ module: Module, _ path: String) -> String {
+    if let home = homes[module.identity] { return home }
+    homes[module.identity] = path
+    return path
   }
 
   /// The value of a parameter or buffer; one that stands in several places has its first place's path.
   func weight(_ name: String, of module: Module, _ path: String) -> Graph.Value? {
-    touch(module, path)
-    let home = homes[module.identity] ?? path
-    let full = home.isEmpty ? name : "\(home).\(name)"
+    let home = touch(module, path)
     if let parameter = module.parameters[name] {
-      var first = full
-      if let known = parameterPaths[parameter.identity] {
-        first = known
-      } else {
-        parameterPaths[parameter.identity] = full
-      }
-      return graph.addWeight(
-        first, Graph.Weight(tensor: parameter.tensor, requiresGrad: parameter.requiresGrad, isBuffer: false))
+      if let known = parameterValues[parameter.identity] { return known }
+      let value = graph.addWeight(
+        dotted(home, name),
+        Graph.Weight(tensor: parameter.tensor, requiresGrad: parameter.requiresGrad, isBuffer: false))
+      parameterValues[parameter.identity] = value
+      return value
     }
     return module.buffers[name].map { buffer in
-      graph.addWeight(full, Graph.Weight(tensor: buffer, requiresGrad: false, isBuffer: true))
+      graph.addWeight(dotted(home, name), Graph.Weight(tensor: buffer, requiresGrad: false, isBuffer: true))
     }
   }
 
@@ -187,19 +187,25 @@ final class ForwardTracer {
   /// more.
   /// - Throws: `ModelError` naming the child.
   func checkThatAllIsCalled(_ root: Module) throws {
-    try root.forEachModule { path, module in
-      guard !module.children.isEmpty, homes[module.identity] != nil, let forward = forward(of: module),
-        !(forward.isLayer && module.className.isTorchModule)
-      else { return }
-      let idle = mode == .inference ? forward.forward.idleChildren : forward.forward.idleInTraining
-      for (name, child) in module.children where !idle.contains(name) {
-        guard let uncalled = uncalled(child, name) else { continue }
+    try root.visitModules { module in
+      guard let home = homes[module.identity] else { return }
+      for index in module.children.values.indices {
+        let name = module.children.keys[index]
+        guard let uncalled = uncalled(module.children.values[index], name), mustCall(name, from: module) else {
+          continue
+        }
         throw ModelError(
           .unsupported,
           "the known forward of \(module.className) never calls '\(uncalled)', so this is another one",
-          subject: path.isEmpty ? nil : path)
+          subject: home.isEmpty ? nil : home)
       }
     }
+  }
+
+  /// Whether the known forward of a module calls a child, if it is that module's.
+  private func mustCall(_ child: String, from module: Module) -> Bool {
+    guard let forward = forward(of: module), !(forward.isLayer && module.className.isTorchModule) else { return false }
+    return !(mode == .inference ? forward.forward.idleChildren : forward.forward.idleInTraining).contains(child)
   }
 
   /// The outermost modules inside a module that were not called.
@@ -208,8 +214,8 @@ final class ForwardTracer {
     var seen: Set<Identity> = []
     func walk(_ module: Module, _ path: String) {
       for (name, child) in module.children where seen.insert(child.identity).inserted {
-        let path = path.isEmpty ? name : "\(path).\(name)"
-        if homes[child.identity] == nil && !isContainer(child) {
+        let path = dotted(path, name)
+        if homes[child.identity] == nil && !isPassedBy(child) {
           found.append((path, child))
         } else {
           walk(child, path)
@@ -220,14 +226,21 @@ final class ForwardTracer {
     return found
   }
 
-  private func isContainer(_ module: Module) -> Bool { if case .container = module.layer { true } else { false } }
+  /// Whether a module only holds those that are called.
+  private func isPassedBy(_ module: Module) -> Bool {
+    switch module.layer {
+    case .container: true
+    case .sequential: Self.isRouted(module)
+    default: false
+    }
+  }
 
   /// The part of a module that has parameters and was not called; nil where it took part.
   private func uncalled(_ module: Module, _ name: String) -> String? {
     if homes[module.identity] != nil { return nil }
     if !module.parameters.isEmpty { return name }
-    for (childName, child) in module.children {
-      if let found = uncalled(child, "\(name).\(childName)") { return found }
+    for index in module.children.values.indices {
+      if let found = uncalled(module.children.values[index], dotted(name, module.children.keys[index])) { return found }
     }
     return nil
   }

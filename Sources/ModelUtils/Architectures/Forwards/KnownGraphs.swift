@@ -44,7 +44,7 @@ extension Graph {
       for (path, module) in unknown.reversed() {
         traced.insert(module.identity)
         for (name, child) in module.children.reversed() {
-          open.append((path.isEmpty ? name : "\(path).\(name)", child))
+          open.append((dotted(path, name), child))
         }
       }
     }

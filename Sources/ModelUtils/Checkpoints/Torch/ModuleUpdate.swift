@@ -70,7 +70,7 @@ struct ModuleUpdate {
     var children: OrderedDictionary<String, PickleGraph.Reference> = [:]
     for (name, child) in module.children {
       children[name] = try write(
-        child, like: existing[name] ?? reference, path: path.isEmpty ? name : "\(path).\(name)")
+        child, like: existing[name] ?? reference, path: dotted(path, name))
     }
     arrange(children, "_modules", of: reference) { original?.children[$0] != nil }
     return reference

@@ -11,7 +11,7 @@ extension Module {
 
   private func collectVersions(_ path: String, into versions: inout OrderedDictionary<String, Int>) {
     if let version = stateDictVersion { versions[path] = version }
-    for (name, child) in children { child.collectVersions(path.isEmpty ? name : "\(path).\(name)", into: &versions) }
+    for (name, child) in children { child.collectVersions(dotted(path, name), into: &versions) }
   }
 
   private var stateDictVersion: Int? {

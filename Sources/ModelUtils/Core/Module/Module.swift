@@ -74,6 +74,17 @@ public struct Module: Sendable {
 
 // MARK: Walking
 
+/// The path of what bears a name in the module at a path; the root's path is empty.
+package func dotted(_ path: String, _ name: String) -> String {
+  guard !path.isEmpty else { return name }
+  // Every walk through a model makes one for each module: it is allocated once.
+  return String(unsafeUninitializedCapacity: path.utf8.count + 1 + name.utf8.count) { bytes in
+    let dot = bytes.initialize(fromContentsOf: path.utf8)
+    bytes.initializeElement(at: dot, to: UInt8(ascii: "."))
+    return bytes[(dot + 1)...].initialize(fromContentsOf: name.utf8)
+  }
+}
+
 extension Module {
   /// The parameter that `parameters()` gives first.
   package var firstParameter: Parameter? {
@@ -95,9 +106,21 @@ extension Module {
   ) rethrows {
     guard seen.insert(identity).inserted else { return }
     try body(path, self)
-    for (name, child) in children {
-      try child.visit(path.isEmpty ? name : "\(path).\(name)", &seen, body)
+    for index in children.values.indices {
+      try children.values[index].visit(dotted(path, children.keys[index]), &seen, body)
     }
+  }
+
+  /// The same without the paths, which take most of the time.
+  package func visitModules(_ body: (Module) throws -> Void) rethrows {
+    var seen: Set<Identity> = []
+    try visit(&seen, body)
+  }
+
+  private func visit(_ seen: inout Set<Identity>, _ body: (Module) throws -> Void) rethrows {
+    guard seen.insert(identity).inserted else { return }
+    try body(self)
+    for index in children.values.indices { try children.values[index].visit(&seen, body) }
   }
 
   /// Calls `body` with every distinct parameter and its dotted path, as `named_parameters()` does.
@@ -105,44 +128,57 @@ extension Module {
     var seen: Set<Identity> = []
     try forEachModule { path, module in
       for (name, parameter) in module.parameters where seen.insert(parameter.identity).inserted {
-        try body(path.isEmpty ? name : "\(path).\(name)", parameter)
+        try body(dotted(path, name), parameter)
       }
+    }
+  }
+
+  /// The same without the paths.
+  package func visitParameters(_ body: (Parameter) throws -> Void) rethrows {
+    var seen: Set<Identity> = []
+    try visitModules { module in
+      for parameter in module.parameters.values where seen.insert(parameter.identity).inserted { try body(parameter) }
     }
   }
 
   /// Calls `body` once with every distinct module, its children included in the value; what it changes is changed in
   /// every place where the module stands. Parents come before their children.
   public mutating func updateModules(_ body: (String, inout Module) throws -> Void) rethrows {
-    var places: [Identity: Int] = [:]
-    countPlaces(&places)
+    var (seen, shared): (Set<Identity>, Set<Identity>) = ([], [])
+    findShared(&seen, &shared)
     var done: [Identity: Module] = [:]
-    try update("", places, &done, body)
+    try update("", shared, &done, body)
   }
 
-  private func countPlaces(_ places: inout [Identity: Int]) {
-    places[identity, default: 0] += 1
-    guard places[identity] == 1 else { return }
-    for child in children.values { child.countPlaces(&places) }
+  /// Finds the modules that stand in several places.
+  private func findShared(_ seen: inout Set<Identity>, _ shared: inout Set<Identity>) {
+    guard seen.insert(identity).inserted else {
+      shared.insert(identity)
+      return
+    }
+    for index in children.values.indices { children.values[index].findShared(&seen, &shared) }
   }
 
   private mutating func update(
-    _ path: String, _ places: [Identity: Int], _ done: inout [Identity: Module],
+    _ path: String, _ shared: Set<Identity>, _ done: inout [Identity: Module],
     _ body: (String, inout Module) throws -> Void
   ) rethrows {
-    if let finished = done[identity] {
+    let isShared = shared.contains(identity)
+    if isShared, let finished = done[identity] {
       self = finished
       return
     }
     try body(path, &self)
     for index in children.values.indices {
-      let name = children.keys[index]
-      try children.values[index].update(path.isEmpty ? name : "\(path).\(name)", places, &done, body)
+      try children.values[index].update(dotted(path, children.keys[index]), shared, &done, body)
     }
-    if places[identity, default: 1] > 1 { done[identity] = self }
+    if isShared { done[identity] = self }
   }
 
   /// The module at a dotted path.
   public subscript(path: String) -> Module? {
+    // Most paths are one name, which need not be taken apart.
+    if !path.isEmpty, !path.utf8.contains(UInt8(ascii: ".")) { return children[path] }
     var module = self
     for name in path.split(separator: ".") {
       guard let child = module.children[String(name)] else { return nil }

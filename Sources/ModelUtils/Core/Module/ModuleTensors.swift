@@ -41,7 +41,7 @@ extension Module {
     forEachModule { path, module in
       for (name, buffer) in module.buffers
       where module.nonPersistentBuffers.contains(name) && seen.insert(buffer.identity).inserted {
-        tensors[path.isEmpty ? name : "\(path).\(name)"] = buffer
+        tensors[dotted(path, name)] = buffer
       }
     }
     return tensors

@@ -93,14 +93,14 @@ extension Module: WeightContainer {
       for (name, parameter) in module.parameters where parametersSeen.insert(parameter.identity).inserted {
         weights.append(
           NamedWeight(
-            name: path.isEmpty ? name : "\(path).\(name)", tensor: parameter.tensor,
+            name: dotted(path, name), tensor: parameter.tensor,
             role: .parameter(requiresGrad: parameter.requiresGrad),
             isConv2dWeight: name == "weight" && module.layer.isConv2d))
       }
       for (name, buffer) in module.buffers where buffer.count == 0 || buffersSeen.insert(buffer.identity).inserted {
         weights.append(
           NamedWeight(
-            name: path.isEmpty ? name : "\(path).\(name)", tensor: buffer, role: .buffer, isConv2dWeight: false))
+            name: dotted(path, name), tensor: buffer, role: .buffer, isConv2dWeight: false))
       }
     }
     return weights
@@ -120,7 +120,7 @@ extension Module: WeightContainer {
     var places: [Identity: (parameters: [(index: Int, position: Int)], buffers: [(index: Int, position: Int)])] = [:]
     let placeholder = try Tensor(.float32, [0])
     updateModules { path, module in
-      func full(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+      func full(_ name: String) -> String { dotted(path, name) }
       for index in module.parameters.values.indices {
         let (name, parameter) = module.parameters.elements[index]
         let weight = NamedWeight(

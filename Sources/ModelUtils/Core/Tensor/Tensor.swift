@@ -132,9 +132,9 @@ public struct Tensor: Sendable {
   public var isContiguous: Bool {
     if count == 0 { return true }
     var expected = 1
-    for (length, stride) in zip(shape, strides).reversed() where length != 1 {
-      if stride != expected { return false }
-      expected *= length
+    for axis in shape.indices.reversed() where shape[axis] != 1 {
+      if strides[axis] != expected { return false }
+      expected *= shape[axis]
     }
     return true
   }
@@ -146,6 +146,14 @@ public struct Tensor: Sendable {
     let shape: [Int]
     let strides: [Int]
     let dtype: DType
+
+    // Without the type, which is hashed by its name: it hardly ever tells two views apart.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(storage)
+      hasher.combine(byteOffset)
+      hasher.combine(shape)
+      hasher.combine(strides)
+    }
   }
 
   /// What it has in common with those that are the same view of the same memory.

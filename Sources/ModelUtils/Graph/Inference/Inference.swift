@@ -44,10 +44,11 @@ package struct TypeInference {
 
   private mutating func infer(_ node: Graph.Node, _ graph: Graph) throws {
     let operands = node.operands.map { inferred.types[$0.index] }
-    let known = node.operands.map { inferred.known.isEmpty ? nil : inferred.known[$0] }
-    let scope = graph.scopes[node.scope]
+    let known = inferred.known.isEmpty ? [] : node.operands.map { inferred.known[$0] }
     do {
-      try scope.layer?.check(scope.inputs.map { inferred.types[$0.index] })
+      if let layer = graph.scopes[node.scope].layer, let input = graph.scopes[node.scope].inputs.first {
+        try layer.check(inferred[input])
+      }
       let results = try Inference.types(of: node.operation, operands, known)
       guard results.count == node.results.count else {
         throw ModelError(.mismatch, "gives \(results.count) results, not \(node.results.count)")
@@ -56,7 +57,7 @@ package struct TypeInference {
       inferred.types += results
       for (value, elements) in zip(node.results, arrays) { inferred.known[value] = elements }
     } catch let error as ModelError {
-      throw error.about(scope.path)
+      throw error.about(graph.scopes[node.scope].path)
     }
   }
 
@@ -65,9 +66,9 @@ package struct TypeInference {
     _ operation: Operation, _ operands: [TensorType], _ known: [[Int]?], _ results: [TensorType]
   ) throws -> [[Int]] {
     if case .shape = operation { return [operands[0].shape] }
-    let counts = try results.map { Shape.count(try Shape.checked($0.shape)) }
-    guard !known.isEmpty, known.allSatisfy({ $0 != nil }), results.allSatisfy(\.dtype.isInteger),
-      counts.allSatisfy({ $0 <= Inference.knownLimit })
+    for result in results { _ = try Shape.checked(result.shape) }
+    guard !known.isEmpty, known.allSatisfy({ $0 != nil }),
+      results.allSatisfy({ $0.dtype.isInteger && Shape.count($0.shape) <= Inference.knownLimit })
     else { return [] }
     let arrays = zip(operands, known).map { ReferenceArray($0, $1.map { $0.map(Double.init) } ?? []) }
     return try Reference.compute(operation, arrays, results).map { $0.values.map { Int(exactly: $0) ?? 0 } }

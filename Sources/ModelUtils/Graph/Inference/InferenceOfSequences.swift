@@ -30,10 +30,9 @@ extension Inference {
 }
 
 extension Layer {
-  /// - Throws: `ModelError` for inputs that PyTorch's class refuses, or takes for something else than the layer's
+  /// - Throws: `ModelError` for an input that PyTorch's class refuses, or takes for something else than the layer's
   ///   operations do: an instance norm's picture without a batch, and places that are no whole numbers.
-  func check(_ inputs: [TensorType]) throws {
-    guard let input = inputs.first else { return }
+  func check(_ input: TensorType) throws {
     func requireAxes(_ count: Int) throws {
       guard input.shape.count == count else {
         throw ModelError(.mismatch, "takes \(count) axes, but \(input.shape) comes to it")

@@ -42,7 +42,7 @@ struct ConvNeXt: Sendable {
         "classifier": make.sequential([norm(width), make.flatten(), make.linear(width, classes)]),
       ])
     // Truncated at 100 deviations, where nothing is drawn.
-    root.forEachModule { _, module in
+    root.visitModules { module in
       switch module.layer {
       case .convolution, .linear:
         make.set(module.parameters["weight"], to: .normal(standardDeviation: 0.02))

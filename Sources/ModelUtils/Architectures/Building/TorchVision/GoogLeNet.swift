@@ -38,7 +38,7 @@ enum GoogLeNet {
       TorchVision.className("googlenet", "GoogLeNet"),
       attributes: ["aux_logits": .bool(true), "transform_input": .bool(false)], children)
     // Truncated at 200 deviations, where nothing is drawn. Biases keep PyTorch's default.
-    root.forEachModule { _, module in
+    root.visitModules { module in
       switch module.layer {
       case .convolution, .linear: make.set(module.parameters["weight"], to: .normal(standardDeviation: 0.01))
       default: break

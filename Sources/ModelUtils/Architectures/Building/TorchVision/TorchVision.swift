@@ -22,7 +22,7 @@ extension Architecture {
 /// What constructors do to the weights of their whole model, in `modules()` order. Batch norms keep their 1 and 0.
 extension ModuleBuilder {
   func forEachConvolution(in root: Module, _ body: (Module, Fans) -> Void) {
-    root.forEachModule { _, module in
+    root.visitModules { module in
       guard case .convolution = module.layer, let weight = module.parameters["weight"] else { return }
       body(module, Fans(weight.tensor.shape))
     }
@@ -31,7 +31,7 @@ extension ModuleBuilder {
   /// For every convolution `kaiming_normal_` by fan out and a bias of 0; for every fully connected layer what `linear`
   /// says, and a bias of 0.
   func initialize(_ root: Module, linear: (Fans) -> InitialValue?) {
-    root.forEachModule { _, module in
+    root.visitModules { module in
       guard let weight = module.parameters["weight"] else { return }
       switch module.layer {
       case .convolution:

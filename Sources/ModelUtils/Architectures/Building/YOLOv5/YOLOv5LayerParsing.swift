@@ -103,7 +103,7 @@ struct YOLOv5LayerParser {
   private func annotated(_ module: Module, _ layer: YOLOv5Configuration.Layer, _ index: Int) -> Module {
     var module = module
     var count = 0
-    module.forEachParameter { count += $1.tensor.count }
+    module.visitParameters { count += $0.tensor.count }
     module.attributes["i"] = .int(index)
     module.attributes["f"] = layer.isFromList ? .list(layer.from.map { .int($0) }) : .int(layer.from[0])
     // Repeated layers stand in a Sequential, whose type is theirs.
