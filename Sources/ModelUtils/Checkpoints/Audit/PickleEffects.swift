@@ -26,16 +26,18 @@ extension PickleGraph {
   private func effects(of isMeant: [Bool]) -> [PickleEffect] {
     var effects: OrderedSet<PickleEffect> = []
     var called: Set<Reference> = []
-    var handedOver: Set<Reference> = [root]
+    var handedOver = [Bool](repeating: false, count: nodes.count)
+    if !nodes.isEmpty { handedOver[root] = true }
+    var verdicts: [Use: PickleVerdict] = [:]
     for (reference, node) in nodes.enumerated() where isMeant[reference] {
       if case .call(let index) = node {
         called.insert(calls[index].callable)
-        if let effect = effect(of: calls[index]) { effects.append(effect) }
+        if let effect = effect(of: calls[index], &verdicts) { effects.append(effect) }
       }
-      forEachPart(of: reference) { handedOver.insert($0) }
+      forEachPart(of: reference) { handedOver[$0] = true }
     }
     for (reference, node) in nodes.enumerated() where isMeant[reference] {
-      guard case .global(let name) = node, !called.contains(reference) || handedOver.contains(reference) else {
+      guard case .global(let name) = node, !called.contains(reference) || handedOver[reference] else {
         continue
       }
       let verdict = PickleVerdict(naming: name)
@@ -83,21 +85,30 @@ extension PickleGraph {
 
   // MARK: Calls
 
-  private func effect(of call: Call) -> PickleEffect? {
+  /// A callable and how it is called, for which there is one verdict.
+  private struct Use: Hashable {
+    let callable: Reference
+    let isNew: Bool
+    let hasArguments: Bool
+  }
+
+  /// - Parameter verdicts: those found so far.
+  private func effect(of call: Call, _ verdicts: inout [Use: PickleVerdict]) -> PickleEffect? {
     func dangerous(_ what: String) -> PickleEffect { PickleEffect(verdict: .dangerous, action: .calls, what: what) }
     if let method = smuggledMethod(call) {
       return dangerous("the \(method) that an object of the file brings along")
     }
     guard let name = className(call.callable) else { return dangerous("what another call returned") }
-    if isLookup(call) {
+    if name.name == "getattr", isLookup(call) {
       let method = tuple(call.arguments).flatMap { text($0[1]) } ?? ""
       return PickleEffect(verdict: .safe, action: .looksUp, what: method)
     }
     if let culprit = functionGiven(to: name, call) { return dangerous(culprit) }
+    if isHarmlessByItsArguments(name, call) { return nil }
     let isNew = if case .reduce = call.kind { false } else { true }
-    let verdict =
-      isHarmlessByItsArguments(name, call)
-      ? .safe : PickleVerdict(calling: name, isNew: isNew, hasArguments: tuple(call.arguments)?.isEmpty == false)
+    let use = Use(callable: call.callable, isNew: isNew, hasArguments: tuple(call.arguments)?.isEmpty == false)
+    let verdict = verdicts[use] ?? PickleVerdict(calling: name, isNew: isNew, hasArguments: use.hasArguments)
+    verdicts[use] = verdict
     return verdict == .safe ? nil : PickleEffect(verdict: verdict, action: .calls, what: name.description)
   }
 
@@ -167,7 +178,8 @@ extension PickleGraph {
   /// A method that an object's own state puts in the place of its class's, and that Python calls while it fills the
   /// object; also what may be one, for nobody can tell what a call would name it.
   private func smuggledMethod(_ call: Call) -> String? {
-    let called = Set(["__setstate__"] + (call.items.isEmpty ? [] : ["append", "extend", "add"]))
+    guard !call.states.isEmpty else { return nil }
+    let called = ["__setstate__"] + (call.items.isEmpty ? [] : ["append", "extend", "add"])
     for state in call.states {
       for part in [state] + (tuple(state) ?? []) {
         if let made = self.call(part), tuple(made.arguments)?.isEmpty == false, let name = className(made.callable),
