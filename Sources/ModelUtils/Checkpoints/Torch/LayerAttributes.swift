@@ -108,6 +108,7 @@ enum LayerAttributes {
     case .localResponseNorm(let norm): return FurtherLayers.attributes(of: norm)
     case .glu(let axis): return ["dim": .int(axis)]
     case .recurrent(let recurrent): return FurtherLayers.attributes(of: recurrent)
+    case .recurrentCell(let cell): return FurtherLayers.attributes(of: cell)
     case .powerPool(let pool): return FurtherLayers.attributes(of: pool)
     case .unflatten(let unflatten): return ["dim": .int(unflatten.axis), "unflattened_size": ints(unflatten.sizes)]
     case .channelShuffle(let groups): return ["groups": .int(groups)]

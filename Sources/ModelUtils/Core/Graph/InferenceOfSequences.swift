@@ -58,6 +58,11 @@ extension Layer {
         throw ModelError(.mismatch, "takes places, which are whole numbers, but \(input.dtype.rawValue) comes to it")
       }
       if embedding.mode != nil { try requireAxes(2) }
+    case .recurrentCell:
+      guard (1...2).contains(input.shape.count), inputs.allSatisfy({ $0.shape.count == input.shape.count }) else {
+        throw ModelError(
+          .mismatch, "takes 2 axes, or 1 without a batch, but \(inputs.map(\.shape)) come to it")
+      }
     case .convolution, .batchNorm, .linear, .layerNorm, .groupNorm, .activation, .softmax, .multiheadAttention,
       .dropout, .pool, .adaptivePool, .upsample, .pad, .flatten, .pixelShuffle, .rmsNorm, .glu, .recurrent, .unflatten,
       .channelShuffle, .bilinear, .identity, .sequential, .container, .opaque:
