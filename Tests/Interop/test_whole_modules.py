@@ -4,7 +4,7 @@ import datetime
 import decimal
 import fractions
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from helpers import (
     assert_same_tensors,
     load,
+    mutils,
     report,
     same_bits,
     to_pt,
@@ -89,6 +90,49 @@ def test_whole_modules_keep_everything(saving, tmp_path):
     assert after.scalar == 2.5 and type(after.scalar) is np.float64
     assert same_bits(after.tensor, net.tensor)
     assert_same_tensors(net.state_dict(), after.state_dict())
+
+
+def kinds(value):
+    """The classes of a value and of everything in it, in an order of their own where it has none."""
+    if isinstance(value, dict):
+        return type(value), [(kinds(key), kinds(item)) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return type(value), [kinds(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return type(value), sorted(map(repr, value))
+    return type(value), value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+@pytest.mark.parametrize("saving", [{}, dict(pickle_protocol=4)])
+@pytest.mark.parametrize("outer", [dict, OrderedDict])
+def test_changed_dicts_keep_their_kind(outer, saving, tmp_path):
+    """A tensor inside of a dict becomes another one; what stands beside it stays what it was."""
+    net = nn.Sequential(nn.Conv2d(2, 2, 1))
+    net.plain = outer(
+        weight=torch.ones(2),
+        ordered=OrderedDict(b=1, a=OrderedDict(), c=[OrderedDict({3: torch.zeros(1)})]),
+        sets=[set(), {1, "a", (2, None)}, frozenset(), frozenset({"b", frozenset({5})})],
+        plain={(1, frozenset()): {}, "d": {"e": set()}},
+    )
+    torch.save(net, tmp_path / "in.pt", **saving)
+    report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.pt", "--dtype", "float64")
+    after = load(tmp_path / "out.pt").plain
+    assert after["weight"].dtype == after["ordered"]["c"][0][3].dtype == torch.float64
+    assert kinds(after) == kinds(net.plain)
+
+
+def test_what_cannot_be_written_anew(tmp_path):
+    """A dict of another class that holds a tensor is refused when the tensor changes."""
+    net = nn.Sequential(nn.Conv2d(2, 2, 1))
+    net.lists = defaultdict(list, weights=[torch.ones(2)])
+    torch.save(net, tmp_path / "in.pt")
+    # Of unknown classes it is not known what they hold: they stay.
+    report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.pt", "--dtype", "float64")
+    assert load(tmp_path / "out.pt").lists == net.lists
+    net.lists = {"weight": torch.ones(2), "lists": net.lists}
+    torch.save(net, tmp_path / "in.pt")
+    result = mutils("convert", tmp_path / "in.pt", "-o", tmp_path / "out.pt", "--dtype", "float64")
+    assert result.code == 1 and "'lists' holds what was not understood when it was read (collections.defaultdict)" in result.err
 
 
 def test_functions_as_attributes(tmp_path):

@@ -47,9 +47,10 @@ enum LayerAttributes {
     if a == b { return true }
     switch (a, b) {
     case (.double(let a), .double(let b)): return a.isNaN && b.isNaN
-    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
+    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)), (.set(let a), .set(let b)),
+      (.frozenSet(let a), .frozenSet(let b)):
       return a.count == b.count && zip(a, b).allSatisfy { isSame($0, $1) }
-    case (.dict(let a), .dict(let b)):
+    case (.dict(let a), .dict(let b)), (.orderedDict(let a), .orderedDict(let b)):
       return a.count == b.count && zip(a, b).allSatisfy { isSame($0.key, $1.key) && isSame($0.value, $1.value) }
     default: return false
     }
