@@ -92,6 +92,10 @@ extension PickleGraph {
     case .boundMethod(let name):
       let method = add(.string(name))
       return addCall("builtins", "getattr", [owner, method])
+    case .unboundMethod(let className, let name):
+      let owner = add(.global(className))
+      let method = add(.string(name))
+      return addCall("builtins", "getattr", [owner, method])
     // Those who call see to it that nothing is opaque.
     case .opaque: return add(.none)
     }

@@ -27,6 +27,8 @@ public indirect enum Attribute: Sendable, Hashable {
   case tensor(Held)
   /// A method of the object itself, such as `forward_fuse` standing in for `forward`.
   case boundMethod(String)
+  /// A method of a class that is not the object's own, such as the forward of another class that it calls.
+  case unboundMethod(ClassName, String)
   /// Anything else; the text names it for a person.
   case opaque(String)
 
@@ -124,7 +126,7 @@ public indirect enum Attribute: Sendable, Hashable {
     case .frozenSet(let items): return .frozenSet(try items.map { try $0.mapTensors(change) })
     case .dict(let entries): return .dict(try Self.mapTensors(entries, change))
     case .orderedDict(let entries): return .orderedDict(try Self.mapTensors(entries, change))
-    case .none, .bool, .int, .double, .string, .boundMethod, .opaque: return self
+    case .none, .bool, .int, .double, .string, .boundMethod, .unboundMethod, .opaque: return self
     }
   }
 
@@ -142,7 +144,7 @@ public indirect enum Attribute: Sendable, Hashable {
     case .string(let value): value.isEmpty
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.isEmpty
     case .dict(let entries), .orderedDict(let entries): entries.isEmpty
-    case .tensor, .boundMethod, .opaque: false
+    case .tensor, .boundMethod, .unboundMethod, .opaque: false
     }
   }
 }

@@ -90,6 +90,9 @@ import Testing
     let other = Pickled.call("builtins.getattr", [Pickled.object("some.Thing", []), Pickled.text("run")])
     let module = try module(Pickled.module("some.Net", attributes: [("forward", other)]))
     #expect(module.attributes["forward"] == .opaque("builtins.getattr"))
+    let borrowed = Pickled.call("__builtin__.getattr", [Pickled.global("some.Head"), Pickled.text("forward")])
+    let borrower = try self.module(Pickled.module("some.Net", attributes: [("detect", borrowed)]))
+    #expect(borrower.attributes["detect"] == .unboundMethod(ClassName("some", "Head"), "forward"))
   }
 
   @Test func anObjectThatOccursTwiceIsOneModule() throws {

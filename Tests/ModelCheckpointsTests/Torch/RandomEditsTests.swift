@@ -176,7 +176,7 @@ private struct Edits {
     case 2: return .int([0, -1, 255, 256, 65536, Int.max, Int.min][random(0..<7)])
     case 3: return .double([0.5, -0.0, .infinity, 1e300][random(0..<4)])
     case 4: return .string(["", "a", "ä\n\u{0}", "🙂"][random(0..<4)])
-    case 5: return depth == 0 ? .boundMethod("forward_fuse") : .none
+    case 5: return depth == 0 ? .boundMethod("forward_fuse") : .unboundMethod(ClassName("my.models", "Net"), "forward")
     case 6: return .list((0..<random(0..<4)).map { _ in attribute(depth: depth + 1) })
     case 7: return .tuple((0..<random(0..<5)).map { _ in attribute(depth: depth + 1) })
     case 8: return .set(keys())
@@ -194,7 +194,7 @@ extension Attribute {
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.allSatisfy(\.isUnderstood)
     case .dict(let entries), .orderedDict(let entries):
       entries.allSatisfy { $0.key.isUnderstood && $0.value.isUnderstood }
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod: true
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod: true
     }
   }
 

@@ -154,10 +154,14 @@ enum LayerAttributes {
   }
 
   private static func pool(_ pool: Pool) -> Table {
+    // One number for all axes where it is one, as the constructors mostly are given it.
+    func sizes(_ values: [Int]) -> Attribute {
+      values.count > 1 && values.allSatisfy { $0 == values[0] } ? .int(values[0]) : ints(values)
+    }
     var table: Table = [
-      "kernel_size": ints(pool.kernelSize), "stride": ints(pool.stride), "padding": ints(pool.padding),
+      "kernel_size": sizes(pool.kernelSize), "stride": sizes(pool.stride), "padding": sizes(pool.padding),
     ]
-    if pool.kind == .max { table["dilation"] = ints(pool.dilation) }
+    if pool.kind == .max { table["dilation"] = sizes(pool.dilation) }
     table["ceil_mode"] = .bool(pool.ceilMode)
     if pool.kind == .average { table["count_include_pad"] = .bool(pool.countsPadding) }
     return table

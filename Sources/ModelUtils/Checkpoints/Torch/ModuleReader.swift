@@ -192,11 +192,11 @@ struct ModuleReader {
         return function.name == "set" ? .set(elements) : .frozenSet(elements)
       }
       if isBuiltin, function.name == "getattr", let arguments = graph.tuple(call.arguments), arguments.count == 2,
-        let method = graph.text(arguments[1]),
-        // A static method is looked up on the class.
-        arguments[0] == owner || isClass(arguments[0], of: owner)
+        let method = graph.text(arguments[1])
       {
-        return .boundMethod(method)
+        // A static method is looked up on the class.
+        if arguments[0] == owner || isClass(arguments[0], of: owner) { return .boundMethod(method) }
+        if let className = graph.className(arguments[0]) { return .unboundMethod(className, method) }
       }
       if function.description == "torch.Size", let arguments = graph.tuple(call.arguments), arguments.count == 1,
         let sizes = graph.tuple(arguments[0])
