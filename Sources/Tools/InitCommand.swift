@@ -8,7 +8,8 @@ struct Init: ParsableCommand {
       "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
     discussion: """
       A built-in architecture or a YOLOv5-style .yaml is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
-      and written as a state dict, or with --whole-module as one of torchvision's own objects. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
+      and written as a state dict, or with --whole-module as one of the original's own objects: \
+      torchvision's as torch.save(model) writes it, YOLOv5's under the key 'model' of a dict, where its attempt_load and train.py look for it. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
       inplace.
 
       Examples:
@@ -50,14 +51,11 @@ struct Init: ParsableCommand {
           throw ModelError(.invalid, "a whole module is written into a .pt alone", file: destination?.string)
         }
         let module = try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil)
-        guard !wholeModule || module.className.module.hasPrefix("torchvision.") else {
-          throw ModelError(
-            .unsupported,
-            "its class keeps more than is known here, so it is written as a state dict alone", file: architecture.name)
-        }
         checkpoint =
           wholeModule
           ? Checkpoint(whole: module, name: architecture.name) : Checkpoint(module, name: architecture.name)
+        // YOLOv5's tools look for their models there.
+        if wholeModule, module.className.module.hasPrefix("models.") { checkpoint.nestModel(under: "model") }
       } else {
         guard !wholeModule else {
           throw ModelError(.invalid, "--whole-module goes with an architecture, not with a file", file: arguments.model)

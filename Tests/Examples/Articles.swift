@@ -5,7 +5,8 @@ import Testing
 /// so compiles and runs.
 @Suite struct Articles {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-  static let catalogue = folder.appending(path: "../../Sources/ModelUtils/ModelUtils/ModelUtils.docc").standardizedFileURL
+  static let catalogue = folder.appending(path: "../../Sources/ModelUtils/ModelUtils/ModelUtils.docc")
+    .standardizedFileURL
 
   static func names() throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: catalogue.path()).filter { $0.hasSuffix(".md") }

@@ -134,8 +134,8 @@ def check_flops(model, size, path, channels=3, twin=None, ultralytics=True, pair
     answer = ultralytics_thop.ask(str(path), size, channels) if ultralytics else None
     folded = {conv for conv, _ in pairs(twin or model)}
     expected = judged(model, size, channels, folded)
-    lengths = "x".join(map(str, size))
-    shape = ("--image-size", lengths) if len(size) == 2 else ("--input-shape", f"1x{channels}x{lengths}")
+    lengths = "x".join(map(str, (1, channels, *size)))
+    shape = ("--image-size", "x".join(map(str, size))) if len(size) == 2 else ("--input-shape", lengths)
     result = report("info", path, *shape)
     if answer:
         expected.ultralytics = answer()

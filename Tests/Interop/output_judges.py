@@ -38,7 +38,8 @@ def several(x):
 def run(model, x):
     """The model's outputs; an LSTM takes its states as one tuple."""
     first, *others = (t.clone() for t in several(x))
-    return model(first, tuple(others)) if isinstance(model, nn.LSTM) and others else model(first, *others)
+    takes_pair = isinstance(model, (nn.LSTM, nn.LSTMCell))
+    return model(first, tuple(others)) if takes_pair and others else model(first, *others)
 
 
 def doubled(x):

@@ -24,6 +24,7 @@ PICTURES = [
     nn.Sequential(nn.ReflectionPad2d(2), nn.Conv2d(3, 8, 3), nn.CircularPad2d(1), nn.PixelUnshuffle(2)),
 ]
 OTHERS = [
+    (nn.Sequential(nn.Linear(3, 6), nn.RNNCell(6, 5, nonlinearity="relu"), nn.GRUCell(5, 7, bias=False), nn.LSTMCell(7, 4)), ()),
     (nn.Sequential(nn.Conv1d(3, 8, 5, 2), nn.BatchNorm1d(8), nn.ReLU(), nn.AvgPool1d(3), nn.InstanceNorm1d(8)), (50,)),
     (nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.AdaptiveAvgPool3d(2), nn.ConvTranspose3d(4, 2, 2)), (4, 9, 8)),
     (nn.Sequential(nn.Conv1d(3, 20, 3), nn.Upsample(scale_factor=2, mode="linear"), nn.AdaptiveMaxPool1d(7)), (31,)),

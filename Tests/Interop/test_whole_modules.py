@@ -4,13 +4,15 @@ import datetime
 import decimal
 import fractions
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
+import nets
 import numpy as np
 import pytest
 import torch
 from helpers import (
     assert_same_tensors,
+    fails,
     load,
     report,
     same_bits,
@@ -89,6 +91,58 @@ def test_whole_modules_keep_everything(saving, tmp_path):
     assert after.scalar == 2.5 and type(after.scalar) is np.float64
     assert same_bits(after.tensor, net.tensor)
     assert_same_tensors(net.state_dict(), after.state_dict())
+
+
+def kinds(value):
+    """The classes of a value and of everything in it, in an order of their own where it has none."""
+    if isinstance(value, dict):
+        return type(value), [(kinds(key), kinds(item)) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return type(value), [kinds(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return type(value), sorted(map(repr, value))
+    return type(value), value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+def detector(grid):
+    """A detector of YOLOv5's, whose grid strip makes float16: here of kinds that it never has."""
+    nets.import_yolov5()
+    from yolov5.models import yolo
+
+    rows = [[-1, 1, "Conv", [8, 3, 2]]], [[[-1], 1, "Detect", ["nc", "anchors"]]]
+    model = yolo.DetectionModel(dict(zip(("backbone", "head"), rows), nc=1, anchors=1, depth_multiple=1, width_multiple=1))
+    model.model[-1].grid = grid
+    return {"model": model}
+
+
+@pytest.mark.parametrize("saving", [{}, dict(pickle_protocol=4)])
+@pytest.mark.parametrize("outer", [dict, OrderedDict])
+def test_changed_dicts_keep_their_kind(outer, saving, tmp_path):
+    """A tensor inside of a dict becomes another one; what stands beside it stays what it was."""
+    grid = outer(
+        weight=torch.ones(2),
+        ordered=OrderedDict(b=1, a=OrderedDict(), c=[OrderedDict({3: torch.zeros(1)})]),
+        sets=[set(), {1, "a", (2, None)}, frozenset(), frozenset({"b", frozenset({5})})],
+        plain={(1, frozenset()): {}, "d": {"e": set()}},
+    )
+    with nets.RepositoryNames():
+        torch.save(detector(grid), tmp_path / "in.pt", **saving)
+    report("strip", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    after = load(tmp_path / "out.pt")["model"].model[-1].grid
+    assert after["weight"].dtype == after["ordered"]["c"][0][3].dtype == torch.float16
+    assert kinds(after) == kinds(grid)
+
+
+def test_what_cannot_be_written_anew(tmp_path):
+    """What a dict of another class holds stays, and nothing that holds one can change."""
+    grid = defaultdict(list, weights=[torch.ones(2)])
+    with nets.RepositoryNames():
+        torch.save(detector(grid), tmp_path / "in.pt")
+        report("strip", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+        assert kinds(load(tmp_path / "out.pt")["model"].model[-1].grid) == kinds(grid)
+        torch.save(detector([torch.ones(2), grid]), tmp_path / "in.pt")
+    reason = fails("strip", tmp_path / "in.pt", "-o", tmp_path / "again.pt").err
+    assert "'grid' holds what was not understood when it was read (collections.defaultdict)" in reason
 
 
 def test_functions_as_attributes(tmp_path):

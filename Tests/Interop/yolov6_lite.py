@@ -93,6 +93,9 @@ class DPBlock(nn.Module):
     def forward(self, x):
         return self.act_2(self.bn_2(self.conv_pw_1(self.act_1(self.bn_1(self.conv_dw_1(x))))))
 
+    def forward_fuse(self, x):
+        return self.act_2(self.conv_pw_1(self.act_1(self.conv_dw_1(x))))
+
 
 @named(common + "DarknetBlock")
 class DarknetBlock(nn.Module):

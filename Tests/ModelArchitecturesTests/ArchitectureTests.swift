@@ -121,7 +121,20 @@ import Testing
     #expect(yolo.className.description == "models.yolo.DetectionModel")
     #expect(
       yolo.attributes["save"]?.intsValue == [4, 6, 8, 12, 16, 20, 23, 26, 29, 32])
-    #expect(yolo["model.33"]?.attributes["stride"] == .list([8, 16, 32, 64].map { .double($0) }))
+    #expect(yolo["model.33"]?.attributes["stride"]?.doublesValue == [8, 16, 32, 64])
+    #expect(yolo.attributes["stride"] == yolo["model.33"]?.attributes["stride"])
+    #expect(yolo.attributes["yaml_file"] == .string("yolov5n6.yaml"))
+    let description = try #require(yolo.attributes["yaml"]?.entriesValue)
+    #expect(
+      description.map(\.key)
+        == ["nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head", "ch"].map { .string($0) })
+    // The head's second line.
+    guard case .list(let rows) = description[5].value else { return }
+    #expect(
+      rows[1]
+        == .list([
+          .int(-1), .int(1), .string("nn.Upsample"), .list([.string("None"), .int(2), .string("nearest")]),
+        ]))
     #expect(yolo["model.33"]?.attributes["f"]?.intsValue == [23, 26, 29, 32])
     #expect(yolo["model.2"]?.attributes["type"] == .string("models.common.C3"))
     #expect(yolo["model.2"]?.attributes["np"] == .int(4800))

@@ -44,11 +44,37 @@ import Testing
     #expect(module["model.1.m.0"]?.attributes["add"] == .bool(false))
     #expect(module["model.2"]?.children.count == 2)
     #expect(module["model.2"]?.attributes["type"] == .string("torch.nn.modules.batchnorm.BatchNorm2d"))
-    #expect(module["model.3"]?.attributes["stride"] == .list([.double(2)]))
+    #expect(module["model.3"]?.attributes["stride"]?.doublesValue == [2])
     #expect(module["model.3.m.0"]?.parameters["bias"]?.tensor.shape == [7])
     #expect(try module["model.3"]?.buffers["anchors"]?.floats() == [0, 0.5])
     #expect(try module["model.0.bn"]?.buffers["running_var"]?.floats().first == 0.9)
     #expect(try module["model.0.bn"]?.buffers["num_batches_tracked"]?.doubles() == [1])
+  }
+
+  /// The description stays in the module as Python reads it, entries that nobody knows too.
+  @Test func theDescriptionIsAnAttribute() throws {
+    let net = try architecture(
+      description(
+        ["[-1, 1, Conv, [8, 3, 2]]", "[-1, 1, nn.Upsample, [None, 2, 'nearest']]"],
+        settings: "inplace: no\nown: {a: [1.5, ~, None, x], b: '7', c: 1e3, d: 010, 5: e}"))
+    let module = try net.module(classes: 4)
+    let entries = try #require(module.attributes["yaml"]?.entriesValue)
+    let values = Dictionary(uniqueKeysWithValues: entries.map { ($0.key.stringValue ?? "", $0.value) })
+    #expect(values["nc"] == .int(4) && values["ch"] == .int(3) && entries.last?.key == .string("ch"))
+    #expect(values["inplace"] == .bool(false))
+    #expect(
+      values["own"]
+        == .dict([
+          .init(key: .string("a"), value: .list([.double(1.5), .none, .string("None"), .string("x")])),
+          .init(key: .string("b"), value: .string("7")), .init(key: .string("c"), value: .opaque("1e3")),
+          .init(key: .string("d"), value: .opaque("010")), .init(key: .opaque("the key 5"), value: .string("e")),
+        ]))
+    #expect(module.attributes["yaml_file"] == .string("net.yaml"))
+    guard case .list(let rows)? = values["backbone"], case .list(let row) = rows[1] else {
+      Issue.record("no backbone")
+      return
+    }
+    #expect(row[3] == .list([.string("None"), .int(2), .string("nearest")]))
   }
 
   @Test func settings() throws {

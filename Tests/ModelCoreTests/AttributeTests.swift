@@ -18,11 +18,14 @@ import Testing
   }
 
   @Test func whatPythonCallsFalseIsEmpty() {
-    let empty: [Attribute] = [.none, .bool(false), .int(0), .double(0), .string(""), .list([]), .tuple([]), .dict([])]
+    let empty: [Attribute] =
+      [.none, .bool(false), .int(0), .double(0), .string(""), .list([]), .tuple([]), .dict([])]
+      + [.orderedDict([]), .set([]), .frozenSet([])]
     #expect(empty.allSatisfy { $0.isEmpty })
     let full: [Attribute] = [
       .bool(true), .int(-1), .double(.nan), .string(" "), .list([.none]), .tuple([.none]),
-      .dict([.init(key: .none, value: .none)]), .boundMethod("forward_fuse"), .opaque(""),
+      .dict([.init(key: .none, value: .none)]), .orderedDict([.init(key: .none, value: .none)]), .set([.none]),
+      .frozenSet([.none]), .boundMethod("forward_fuse"), .opaque(""),
     ]
     #expect(full.allSatisfy { !$0.isEmpty })
   }
@@ -32,7 +35,7 @@ import Testing
     let attribute = Attribute.dict([
       .init(key: .int(0), value: .list([.tensor(.init(tensor, requiresGrad: true)), .tuple([.tensor(.init(tensor))])]))
     ])
-    #expect(try attribute.mapTensors { $0 } == attribute)
+    #expect(attribute.mapTensors { $0 } == attribute)
     let other = try attribute.mapTensors { try $0.converted(to: .float64) }
     guard case .dict(let entries) = other, case .list(let items) = entries[0].value, case .tensor(let held) = items[0]
     else {

@@ -82,4 +82,22 @@ extension ModelInfoTests {
     #expect(conv.modelInfo(inputShapes: []).gflopsReason != nil)
     #expect(conv.modelInfo(inputShapes: [[-1, 2, 10]]).gflopsReason?.contains("-1 elements") == true)
   }
+
+  /// One step for each entry of the batch. thop takes the features of an input without a batch for entries.
+  @Test func recurrentCells() throws {
+    for (kind, operations) in [(Recurrent.Kind.rnnReLU, 45.0), (.gru, 155), (.lstm, 200)] {
+      var cell = Module(
+        ClassName("torch.nn.modules.rnn", "Cell"),
+        layer: .recurrentCell(RecurrentCell(kind, inputSize: 3, hiddenSize: 5, hasBias: false)))
+      cell.parameters["weight_ih"] = Parameter(try Tensor(.float32, [5 * kind.gates, 3]))
+      cell.parameters["weight_hh"] = Parameter(try Tensor(.float32, [5 * kind.gates, 5]))
+      let products = Double(kind.gates * 5 * 8)
+      let batch = try #require(cell.modelInfo(inputShapes: [[4, 3]]).gflops)
+      #expect(batch.macs == 4 * products / 1e9)
+      #expect(batch.thop == 8 * operations / 1e9 && batch.ultralytics == 8 * operations / 1e9)
+      let alone = try #require(cell.modelInfo(inputShapes: [[3]]).gflops)
+      #expect(alone.macs == products / 1e9)
+      #expect(alone.thop == 6 * operations / 1e9 && alone.ultralytics == 2 * operations / 1e9)
+    }
+  }
 }

@@ -133,6 +133,37 @@ import Testing
     }
   }
 
+  /// YOLOv6-lite's block has a method without both of its norms: it takes over where both are fused.
+  @Test func aMethodThatLeavesTwoNormsOut() throws {
+    func block() throws -> Module {
+      func act() -> Module {
+        Module(ClassName("torch.nn.modules.activation", "Hardswish"), layer: .activation(Activation(.hardswish)))
+      }
+      return Module(
+        ClassName("yolov6.layers.common", "DPBlock"),
+        children: [
+          "conv_dw_1": try convolution(), "bn_1": try norm(), "act_1": act(), "conv_pw_1": try convolution(),
+          "bn_2": try norm(), "act_2": act(),
+        ])
+    }
+    let x = try Tensor([1, 0.5], [1, 1, 1, 2])
+    var whole = try block()
+    let expected = try Graph(whole).reference([x])[0].floats()
+    #expect(try whole.fuse().fused.map(\.bn) == ["bn_1", "bn_2"])
+    #expect(whole.children.keys == ["conv_dw_1", "act_1", "conv_pw_1", "act_2"])
+    #expect(whole.attributes["forward"] == .boundMethod("forward_fuse"))
+    func isClose(_ module: Module) throws -> Bool {
+      // Folded in float32.
+      try zip(Graph(module).reference([x])[0].floats(), expected).allSatisfy { abs($0 - $1) <= 1e-6 * abs($1) }
+    }
+    #expect(try isClose(whole) && whole.fuse().fused.isEmpty)
+    var half = try block()
+    half.children["bn_2"]?.layer = .batchNorm(BatchNorm(rank: 2, features: 1, tracksRunningStatistics: false))
+    half.children["bn_2"]?.buffers = [:]
+    #expect(try half.fuse().fused.map(\.bn) == ["bn_1"])
+    #expect(half["bn_1"]?.layer == .identity && half.attributes["forward"] == nil && half.children.count == 6)
+  }
+
   // MARK: timm
 
   private func block(_ convolution: String, drop: Module? = nil, act: Module?) throws -> Module {

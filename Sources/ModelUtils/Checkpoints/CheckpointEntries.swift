@@ -79,14 +79,29 @@ extension PickleGraph {
       let references = items.map { add($0, owner: owner) }
       return add(.tuple(references))
     case .dict(let entries):
-      let pairs = entries.map { Entry(key: add($0.key, owner: owner), value: add($0.value, owner: owner)) }
+      let pairs = add(entries, owner: owner)
       return add(.dict(pairs))
+    case .orderedDict(let entries):
+      let pairs = add(entries, owner: owner)
+      let dict = addOrderedDict()
+      setEntries(pairs, of: dict)
+      return dict
+    case .set(let items): return addCall("builtins", "set", [add(.list(items), owner: owner)])
+    case .frozenSet(let items): return addCall("builtins", "frozenset", [add(.list(items), owner: owner)])
     case .tensor(let held): return add(held.tensor, parameterRequiresGrad: held.requiresGrad)
     case .boundMethod(let name):
+      let method = add(.string(name))
+      return addCall("builtins", "getattr", [owner, method])
+    case .unboundMethod(let className, let name):
+      let owner = add(.global(className))
       let method = add(.string(name))
       return addCall("builtins", "getattr", [owner, method])
     // Those who call see to it that nothing is opaque.
     case .opaque: return add(.none)
     }
+  }
+
+  private mutating func add(_ entries: [Attribute.Entry], owner: Reference) -> [Entry] {
+    entries.map { Entry(key: add($0.key, owner: owner), value: add($0.value, owner: owner)) }
   }
 }

@@ -101,6 +101,8 @@ extension Layer {
     case .upsample(let upsample): return upsample.operationsPerOutput(nearest: 1) * count(output)
     case .instanceNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
     case .recurrent(let recurrent): return recurrent.operations(input, countsProjection: false)
+    // The first axis for the batch, also where there is none.
+    case .recurrentCell(let cell): return cell.operations * Double(input.first ?? 0)
     case .groupNorm, .multiheadAttention, .dropout, .pad, .flatten, .pixelShuffle, .rmsNorm, .localResponseNorm, .glu,
       .powerPool, .unflatten, .channelShuffle, .unfold, .embedding, .bilinear, .identity, .sequential, .container,
       .opaque:
@@ -134,6 +136,7 @@ extension Layer {
     case .instanceNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
     case .rmsNorm(let norm): return count(input) * (norm.isAffine ? 4 : 2)
     case .recurrent(let recurrent): return recurrent.operations(input, countsProjection: true)
+    case .recurrentCell(let cell): return cell.operations * (input.count == 2 ? Double(input[0]) : 1)
     case .bilinear(let bilinear):
       return (Double(bilinear.firstFeatures) + 1) * Double(bilinear.secondFeatures) * count(output)
     case .dropout, .pad, .flatten, .pixelShuffle, .localResponseNorm, .glu, .powerPool, .unflatten, .channelShuffle,

@@ -24,7 +24,7 @@ extension Recurrent {
   }
 
   /// One step of one layer in one direction.
-  private func cell(_ inputs: Double, _ projection: Int) -> Double {
+  fileprivate func cell(_ inputs: Double, _ projection: Int) -> Double {
     let hidden = Double(hiddenSize)
     let states = projection > 0 ? Double(projection) : hidden
     let gate = hidden * (inputs + states) + hidden + (hasBias ? 2 * hidden : 0)
@@ -35,5 +35,12 @@ extension Recurrent {
     // f · c + i · g; o · tanh(c), and its projection.
     case .lstm: return 4 * gate + 4 * hidden + hidden * Double(projection)
     }
+  }
+}
+
+extension RecurrentCell {
+  /// One step of one entry of the batch.
+  var operations: Double {
+    Recurrent(kind, inputSize: inputSize, hiddenSize: hiddenSize, hasBias: hasBias).cell(Double(inputSize), 0)
   }
 }

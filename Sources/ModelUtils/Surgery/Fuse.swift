@@ -48,7 +48,9 @@ extension Module {
     let norms = Dictionary(grouping: plan.steps) { $0.parent }
     updateModules { _, module in
       if let position = positions[module.identity] { foldings[position].finish(&module) }
-      for step in norms[module.identity] ?? [] { module.replaceBatchNorm(step) }
+      guard let steps = norms[module.identity] else { return }
+      let takesMethod = FusionRules.isWhole(module, fusing: Set(steps.map(\.name)))
+      for step in steps { module.replaceBatchNorm(step, takesMethod: takesMethod) }
     }
     report.parametersAfter = parameterCount
     return report
@@ -75,12 +77,12 @@ extension Module {
     }
   }
 
-  private mutating func replaceBatchNorm(_ step: FusionPlan.Step) {
+  private mutating func replaceBatchNorm(_ step: FusionPlan.Step, takesMethod: Bool) {
     switch step.replacement {
-    case .method(let name):
+    case .method(let name) where takesMethod:
       children[step.name] = nil
       attributes["forward"] = .boundMethod(name)
-    case .identity:
+    case .identity, .method:
       children[step.name] = children[step.name].map { Self.remainder(of: $0) }
     }
   }

@@ -38,8 +38,22 @@ enum FusionRules {
       uniqueKeysWithValues: ["drop", "act"].compactMap { name in norm.children[name].map { (name, $0) } })
   }
 
+  /// Classes whose method for the fused state leaves several batch norms out, with the convolution before each: it takes
+  /// the place of the forward where all of them are fused.
+  private static let pairsOfMethods = ["DPBlock": ["bn_1": "conv_dw_1", "bn_2": "conv_pw_1"]]
+
+  /// Whether all batch norms that the method of a class leaves out are among those that are fused.
+  static func isWhole(_ parent: Module, fusing names: Set<String>) -> Bool {
+    pairsOfMethods[parent.className.name].map { names.isSuperset(of: $0.keys) } ?? true
+  }
+
   /// What takes the place of the batch norm of a pair that stands in `parent`.
   static func replacement(in parent: Module, conv: String, bn: String, root: Module) -> FusionReplacement {
+    if let pairs = pairsOfMethods[parent.className.name], pairs[bn] == conv,
+      Forward.isKnown("forward_fuse", of: parent.className)
+    {
+      return .method("forward_fuse")
+    }
     guard bn == "bn", conv == "conv" || conv == "conv_transpose" else { return .identity }
     // YOLOX's classes have YOLOv7's method alone.
     let methods = [fusedForward(of: root), "fuseforward"]

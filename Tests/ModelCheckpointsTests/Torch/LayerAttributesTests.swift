@@ -70,6 +70,10 @@ import Testing
             projectionSize: 2))
       ), ("rnn", "GRU", .recurrent(Recurrent(.gru, inputSize: 3, hiddenSize: 4, hasBias: false))),
       ("rnn", "RNN", .recurrent(Recurrent(.rnnReLU, inputSize: 3, hiddenSize: 4))),
+      ("rnn", "RNNCell", .recurrentCell(RecurrentCell(.rnnTanh, inputSize: 3, hiddenSize: 4))),
+      ("rnn", "RNNCell", .recurrentCell(RecurrentCell(.rnnReLU, inputSize: 3, hiddenSize: 4, hasBias: false))),
+      ("rnn", "LSTMCell", .recurrentCell(RecurrentCell(.lstm, inputSize: 3, hiddenSize: 4, hasBias: false))),
+      ("rnn", "GRUCell", .recurrentCell(RecurrentCell(.gru, inputSize: 3, hiddenSize: 4))),
       ("pooling", "LPPool2d", .powerPool(PowerPool(norm: 2, kernelSize: [2, 3], ceilMode: true))),
       ("flatten", "Unflatten", .unflatten(Unflatten(axis: -1, sizes: [2, -1]))),
       ("channelshuffle", "ChannelShuffle", .channelShuffle(groups: 2)),

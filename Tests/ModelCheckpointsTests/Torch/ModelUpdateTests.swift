@@ -151,6 +151,32 @@ import Testing
     #expect(graph.storages.filter { $0.elementCount == 3 }.count == 1)
   }
 
+  /// Dicts of both classes and sets keep their kind, alone and inside of others.
+  @Test func dictsAndSets() throws {
+    let nested = Attribute.dict([
+      .init(key: .string("empty"), value: .set([])),
+      .init(key: .frozenSet([.int(1)]), value: .orderedDict([.init(key: .int(2), value: .orderedDict([]))])),
+      .init(key: .tuple([.int(1), .none]), value: .list([.frozenSet([]), .set([.string("a"), .int(3)]), .dict([])])),
+    ])
+    let (again, graph) = try rewritten("conv_bn_small.pt") { _, model in
+      try changeModule(&model) { $0.attributes["nested"] = nested }
+    }
+    #expect(again.preferred.module?.attributes["nested"] == nested)
+    // An OrderedDict and two kinds of sets are calls of their classes.
+    let classes = graph.calls.compactMap { graph.className($0.callable) }
+    #expect(classes.filter { $0 == ClassName("builtins", "set") }.count == 2)
+    #expect(classes.filter { $0 == ClassName("builtins", "frozenset") }.count == 2)
+    for (part, kind) in [
+      (Attribute.set([.list([])]), "list"), (.dict([.init(key: .orderedDict([]), value: .none)]), "dict"),
+      (.list([.frozenSet([.tuple([.set([])])])]), "set"),
+    ] {
+      #expect(
+        refusal {
+          _ = try rewritten("conv_bn_small.pt") { _, model in try changeModule(&model) { $0.attributes["x"] = part } }
+        }?.hasSuffix("its attribute 'x' has a \(kind) as a key of a dict or in a set, where Python takes none") == true)
+    }
+  }
+
   @Test func entries() throws {
     var checkpoint = try Checkpoint(contentsOf: TorchFixtures.path("training_checkpoint.pt"))
     let optimizer = try #require(checkpoint.entry("optimizer"))

@@ -57,7 +57,16 @@ import Testing
         "names", [0x7d] + Pickled.int(0) + Pickled.text("cat") + [0x73],
         .dict([.init(key: .int(0), value: .string("cat"))])
       ),
-      ("ordered", Pickled.call("collections.OrderedDict", []), .dict([])),
+      ("ordered", Pickled.call("collections.OrderedDict", []), .orderedDict([])),
+      (
+        "pairs", Pickled.call("collections.OrderedDict", []) + Pickled.int(1) + Pickled.none + [0x73],
+        .orderedDict([.init(key: .int(1), value: .none)])
+      ), ("set", Pickled.call("__builtin__.set", [Pickled.list([Pickled.int(2)])]), .set([.int(2)])),
+      ("nothing", Pickled.call("builtins.set", []), .set([])), ("empty", [0x8f], .set([])),
+      ("frozen", Pickled.call("builtins.frozenset", [Pickled.list([])]), .frozenSet([])),
+      ("several", [0x28] + Pickled.int(3) + Pickled.text("a") + [0x91], .frozenSet([.int(3), .string("a")])),
+      ("of text", Pickled.call("builtins.set", [Pickled.text("ab")]), .opaque("builtins.set")),
+      ("counter", Pickled.call("collections.Counter", []), .opaque("collections.Counter")),
       ("class", Pickled.global("torch.float32"), .opaque("torch.float32")),
       ("object", Pickled.object("some.Thing", []), .opaque("some.Thing")), ("tensor", Self.tensor, .opaque("")),
       ("bytes", [0x43, 1, 0x61], .opaque("bytes")), ("big", [0x8a, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1], .opaque("integer")),
@@ -82,6 +91,9 @@ import Testing
     let other = Pickled.call("builtins.getattr", [Pickled.object("some.Thing", []), Pickled.text("run")])
     let module = try module(Pickled.module("some.Net", attributes: [("forward", other)]))
     #expect(module.attributes["forward"] == .opaque("builtins.getattr"))
+    let borrowed = Pickled.call("__builtin__.getattr", [Pickled.global("some.Head"), Pickled.text("forward")])
+    let borrower = try self.module(Pickled.module("some.Net", attributes: [("detect", borrowed)]))
+    #expect(borrower.attributes["detect"] == .unboundMethod(ClassName("some", "Head"), "forward"))
   }
 
   @Test func anObjectThatOccursTwiceIsOneModule() throws {

@@ -94,7 +94,9 @@ private struct Edits {
     let parameter = module.parameters.keys.randomElement(using: &generator)
     let buffer = module.buffers.keys.randomElement(using: &generator)
     let child = module.children.keys.randomElement(using: &generator)
-    let choice = random(0..<17)
+    let choice = random(0..<18)
+    let dict = module.attributes.filter { $0.value.entriesValue != nil && $0.value.isUnderstood }.keys
+      .randomElement(using: &generator)
     let value = random(0..<4) == 0 ? Attribute.list([.tensor(.init(tensor)), .int(count)]) : attribute(depth: 0)
     var shuffled = module.children
     shuffled.shuffle(using: &generator)
@@ -121,6 +123,11 @@ private struct Edits {
         module.children[name] = Module(
           ClassName("torch.nn.modules.linear", "Linear"), layer: .linear(Linear(inFeatures: 2, outFeatures: 3)),
           parameters: ["weight": Parameter(tensor, requiresGrad: false)])
+      case 17:
+        // An entry more in a dict that the file has.
+        if let dict, Self.isOwn(module), let attribute = module.attributes[dict] {
+          module.attributes[dict] = attribute.adding(.init(key: .string(name), value: value))
+        }
       case 15:
         // The same tensor, and the same parameter, in a second place.
         if let (key, shared) = donor.module.parameters.elements.first {
@@ -157,18 +164,47 @@ private struct Edits {
     }
   }
 
+  /// Different ones that Python can hash.
+  private mutating func keys() -> [Attribute] {
+    let keys = [Attribute.int(7), .string("key"), .none, .tuple([.int(1), .double(0.5)]), .frozenSet([.string("é")])]
+    return Array(keys.shuffled(using: &generator).prefix(random(0..<4)))
+  }
+
   private mutating func attribute(depth: Int) -> Attribute {
-    switch random(0..<(depth < 3 ? 9 : 6)) {
+    switch random(0..<(depth < 3 ? 12 : 6)) {
     case 0: return .none
     case 1: return .bool(random(0..<2) == 0)
     case 2: return .int([0, -1, 255, 256, 65536, Int.max, Int.min][random(0..<7)])
     case 3: return .double([0.5, -0.0, .infinity, 1e300][random(0..<4)])
     case 4: return .string(["", "a", "ä\n\u{0}", "🙂"][random(0..<4)])
-    case 5: return depth == 0 ? .boundMethod("forward_fuse") : .none
+    case 5: return depth == 0 ? .boundMethod("forward_fuse") : .unboundMethod(ClassName("my.models", "Net"), "forward")
     case 6: return .list((0..<random(0..<4)).map { _ in attribute(depth: depth + 1) })
     case 7: return .tuple((0..<random(0..<5)).map { _ in attribute(depth: depth + 1) })
-    default:
-      return .dict((0..<random(0..<3)).map { .init(key: .int($0), value: attribute(depth: depth + 1)) })
+    case 8: return .set(keys())
+    case 9: return .frozenSet(keys())
+    case 10: return .dict(keys().map { .init(key: $0, value: attribute(depth: depth + 1)) })
+    default: return .orderedDict(keys().map { .init(key: $0, value: attribute(depth: depth + 1)) })
+    }
+  }
+}
+
+extension Attribute {
+  fileprivate var isUnderstood: Bool {
+    switch self {
+    case .opaque: false
+    case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.allSatisfy(\.isUnderstood)
+    case .dict(let entries), .orderedDict(let entries):
+      entries.allSatisfy { $0.key.isUnderstood && $0.value.isUnderstood }
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod: true
+    }
+  }
+
+  /// A dict of the same class with one entry more.
+  fileprivate func adding(_ entry: Entry) -> Attribute {
+    switch self {
+    case .dict(let entries): .dict(entries + [entry])
+    case .orderedDict(let entries): .orderedDict(entries + [entry])
+    default: self
     }
   }
 }

@@ -45,8 +45,9 @@ public struct Architecture: Sendable {
   /// - Throws: `ModelError` with the file and the line.
   public init(yaml file: FileBytes) throws {
     do {
-      let configuration = try YOLOv5Configuration(yaml: file.bytes)
-      self.init(file.name, classes: configuration.classes) { make, classes in
+      var configuration = try YOLOv5Configuration(yaml: file.bytes)
+      configuration.file = file.name.split(separator: "/").last.map(String.init)
+      self.init(file.name, classes: configuration.classes) { [configuration] make, classes in
         var configuration = configuration
         configuration.classes = classes
         return YOLOv5Model(make, configuration).detector()

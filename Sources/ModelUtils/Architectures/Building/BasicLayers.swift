@@ -46,10 +46,11 @@ extension ModuleBuilder {
     _ inputs: Int, _ outputs: Int, bias: Bool = true,
     _ className: ClassName = ClassName("torch.nn.modules.linear", "Linear")
   ) -> Module {
-    Module(
-      className,
-      layer: className.name == "Linear" ? .linear(Linear(inFeatures: inputs, outFeatures: outputs)) : .opaque,
-      isTraining: true, parameters: weightAndBias([outputs, inputs], bias: bias ? outputs : nil))
+    let isKnown = className.name == "Linear"
+    return Module(
+      className, layer: isKnown ? .linear(Linear(inFeatures: inputs, outFeatures: outputs)) : .opaque,
+      isTraining: true, parameters: weightAndBias([outputs, inputs], bias: bias ? outputs : nil),
+      attributes: isKnown ? [:] : ["in_features": .int(inputs), "out_features": .int(outputs)])
   }
 
   /// PyTorch's default: the weight by `kaiming_uniform_` with a = √5, the bias in ±1/√fan in.

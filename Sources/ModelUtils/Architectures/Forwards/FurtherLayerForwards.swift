@@ -222,4 +222,25 @@ extension ForwardCall {
     let states = try (0..<(hasCell ? 2 : 1)).map { kind in try stack(last.map { $0[kind] }) }
     return [layer.isBatchFirst ? try permute(x, [1, 0, 2]) : x] + states
   }
+
+  /// One step, of a batch or without one.
+  func recurrentCell(_ cell: RecurrentCell, _ inputs: [Value]) throws -> [Value] {
+    let stateCount = cell.kind == .lstm ? 2 : 1
+    guard let first = inputs.first, inputs.count == 1 || inputs.count == 1 + stateCount else {
+      throw ModelError(.unsupported, "takes an input, and perhaps the states before it", subject: path)
+    }
+    guard (1...1 << 24).contains(cell.hiddenSize) else { throw missing("hidden_size") }
+    let x = try reshape(first, [.fixed(1), .inferred, .of(operand: 0, axis: -1)])
+    let zeros = try constant([0])
+    let states = try (1...stateCount).map { place in
+      guard inputs.count > 1 else {
+        return try expand(zeros, [.of(operand: 1, axis: 1), .fixed(cell.hiddenSize)], like: x)
+      }
+      return try reshape(inputs[place], [.inferred, .of(operand: 0, axis: -1)])
+    }
+    let recurrence = Operation.recurrence(Recurrence(cell.kind, hasBias: cell.hasBias))
+    return try emitAll(recurrence, [x] + states + cell.weightNames.map { try weight($0) }).dropFirst().map {
+      try reshape($0, [.axes(operand: 1, from: 0, to: -1), .of(operand: 0, axis: -1)], like: first)
+    }
+  }
 }

@@ -9,6 +9,7 @@ extension ForwardCall {
     switch layer {
     case .multiheadAttention(let attention): return [try self.attention(attention, inputs)]
     case .recurrent(let recurrent): return try self.recurrent(recurrent, inputs)
+    case .recurrentCell(let cell): return try recurrentCell(cell, inputs)
     case .bilinear(let bilinear): return [try self.bilinear(bilinear, inputs)]
     default: break
     }
@@ -22,7 +23,7 @@ extension ForwardCall {
       return [try emit(.groupNorm(groups: norm.groups, eps: norm.eps), [x] + optional("weight", "bias"))]
     case .activation(let activation): return [try activate(activation.kind, x)]
     case .softmax(let softmax): return [try self.softmax(softmax, x)]
-    case .multiheadAttention, .recurrent, .bilinear: return []
+    case .multiheadAttention, .recurrent, .recurrentCell, .bilinear: return []
     case .dropout: return [try dropout(x)]
     case .pool(var pool):
       if isTrue("return_indices") { throw missing("return_indices") }

@@ -52,7 +52,7 @@ extension Forward {
 extension Module {
   /// For each child whose output is given its name there.
   fileprivate var returnedLayers: [String: String] {
-    guard case .dict(let entries)? = attributes["return_layers"] else { return [:] }
+    guard let entries = attributes["return_layers"]?.entriesValue else { return [:] }
     return entries.reduce(into: [:]) { names, entry in
       if let child = entry.key.stringValue, let name = entry.value.stringValue { names[child] = name }
     }

@@ -144,8 +144,9 @@ extension PickleGraph {
       return given.first.flatMap { isDangerous($0) { PickleVerdict(naming: $0) != .dangerous } }
     default:
       // Nothing that is known here takes a method that was looked up.
-      guard PickleVerdict(calling: name, isNew: false, hasArguments: true) == .safe else { return nil }
-      return given.contains { self.call($0).map(isLookup) == true } ? "what another call returned" : nil
+      guard given.contains(where: { self.call($0).map(isLookup) == true }) else { return nil }
+      return PickleVerdict(calling: name, isNew: false, hasArguments: true) == .safe
+        ? "what another call returned" : nil
     }
   }
 

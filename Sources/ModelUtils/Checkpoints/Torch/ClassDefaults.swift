@@ -51,6 +51,7 @@ enum ClassDefaults {
     case .batchNorm(let norm) where norm.isFrozen: ([], ["weight", "bias", "running_mean", "running_var"])
     case .rmsNorm, .embedding: (["weight"], [])
     case .recurrent(let recurrent): (recurrent.suffixes.flatMap(recurrent.weightNames), [])
+    case .recurrentCell: (["weight_ih", "weight_hh", "bias_ih", "bias_hh"], [])
     case .batchNorm, .instanceNorm: (["weight", "bias"], ["running_mean", "running_var", "num_batches_tracked"])
     case .multiheadAttention:
       (["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_bias"], [])

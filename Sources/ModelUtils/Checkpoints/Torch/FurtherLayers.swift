@@ -26,6 +26,7 @@ enum FurtherLayers {
       return .localResponseNorm(LocalResponseNorm(size: size, alpha: alpha, beta: beta, k: k))
     case "GLU": return int("dim").map { .glu(axis: $0) }
     case "RNN", "LSTM", "GRU": return recurrent(module).map { .recurrent($0) }
+    case "RNNCell", "LSTMCell", "GRUCell": return recurrentCell(module).map { .recurrentCell($0) }
     case "LPPool1d", "LPPool2d", "LPPool3d":
       guard let rank = rank(module), let norm = attributes["norm_type"]?.doubleValue,
         let kernel = sizes(attributes["kernel_size"], rank)
@@ -104,6 +105,22 @@ enum FurtherLayers {
       dropout: dropout, isBidirectional: isBidirectional, projectionSize: attributes["proj_size"]?.intValue ?? 0)
   }
 
+  private static func recurrentCell(_ module: Module) -> RecurrentCell? {
+    let attributes = module.attributes
+    let kind: Recurrent.Kind
+    switch (module.className.name, attributes["nonlinearity"]?.stringValue) {
+    case ("RNNCell", "tanh"): kind = .rnnTanh
+    case ("RNNCell", "relu"): kind = .rnnReLU
+    case ("LSTMCell", _): kind = .lstm
+    case ("GRUCell", _): kind = .gru
+    default: return nil
+    }
+    guard let inputs = attributes["input_size"]?.intValue, let hidden = attributes["hidden_size"]?.intValue,
+      let hasBias = attributes["bias"]?.boolValue
+    else { return nil }
+    return RecurrentCell(kind, inputSize: inputs, hiddenSize: hidden, hasBias: hasBias)
+  }
+
   private static func unfold(_ module: Module, outputSize: [Int]?) -> Layer? {
     let attributes = module.attributes
     guard let kernel = sizes(attributes["kernel_size"], 2), let dilation = sizes(attributes["dilation"], 2),
@@ -154,6 +171,18 @@ extension FurtherLayers {
       "proj_size": .int(layer.projectionSize), "_flat_weights_names": .list(names.flatMap { $0 }),
       "_all_weights": .list(names.map { .list($0) }),
     ]
+  }
+
+  static func attributes(of cell: RecurrentCell) -> OrderedDictionary<String, Attribute> {
+    var table: OrderedDictionary<String, Attribute> = [
+      "input_size": .int(cell.inputSize), "hidden_size": .int(cell.hiddenSize), "bias": .bool(cell.hasBias),
+    ]
+    switch cell.kind {
+    case .rnnTanh: table["nonlinearity"] = .string("tanh")
+    case .rnnReLU: table["nonlinearity"] = .string("relu")
+    case .lstm, .gru: break
+    }
+    return table
   }
 
   static func attributes(of pool: PowerPool) -> OrderedDictionary<String, Attribute> {

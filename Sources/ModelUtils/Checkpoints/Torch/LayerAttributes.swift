@@ -47,9 +47,10 @@ enum LayerAttributes {
     if a == b { return true }
     switch (a, b) {
     case (.double(let a), .double(let b)): return a.isNaN && b.isNaN
-    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
+    case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)), (.set(let a), .set(let b)),
+      (.frozenSet(let a), .frozenSet(let b)):
       return a.count == b.count && zip(a, b).allSatisfy { isSame($0, $1) }
-    case (.dict(let a), .dict(let b)):
+    case (.dict(let a), .dict(let b)), (.orderedDict(let a), .orderedDict(let b)):
       return a.count == b.count && zip(a, b).allSatisfy { isSame($0.key, $1.key) && isSame($0.value, $1.value) }
     default: return false
     }
@@ -108,6 +109,7 @@ enum LayerAttributes {
     case .localResponseNorm(let norm): return FurtherLayers.attributes(of: norm)
     case .glu(let axis): return ["dim": .int(axis)]
     case .recurrent(let recurrent): return FurtherLayers.attributes(of: recurrent)
+    case .recurrentCell(let cell): return FurtherLayers.attributes(of: cell)
     case .powerPool(let pool): return FurtherLayers.attributes(of: pool)
     case .unflatten(let unflatten): return ["dim": .int(unflatten.axis), "unflattened_size": ints(unflatten.sizes)]
     case .channelShuffle(let groups): return ["groups": .int(groups)]
@@ -152,10 +154,14 @@ enum LayerAttributes {
   }
 
   private static func pool(_ pool: Pool) -> Table {
+    // One number for all axes where it is one, as the constructors mostly are given it.
+    func sizes(_ values: [Int]) -> Attribute {
+      values.count > 1 && values.allSatisfy { $0 == values[0] } ? .int(values[0]) : ints(values)
+    }
     var table: Table = [
-      "kernel_size": ints(pool.kernelSize), "stride": ints(pool.stride), "padding": ints(pool.padding),
+      "kernel_size": sizes(pool.kernelSize), "stride": sizes(pool.stride), "padding": sizes(pool.padding),
     ]
-    if pool.kind == .max { table["dilation"] = ints(pool.dilation) }
+    if pool.kind == .max { table["dilation"] = sizes(pool.dilation) }
     table["ceil_mode"] = .bool(pool.ceilMode)
     if pool.kind == .average { table["count_include_pad"] = .bool(pool.countsPadding) }
     return table

@@ -173,20 +173,30 @@ struct ModuleReader {
     case .bytes, .byteArray: return .opaque("bytes")
     case .tuple(let items): return .tuple(items.map { attribute($0, of: owner, depth: depth + 1) })
     case .list(let items): return .list(items.map { attribute($0, of: owner, depth: depth + 1) })
-    case .dict(let entries): return dict(entries, of: owner, depth: depth)
-    case .set(let items), .frozenSet(let items): return items.isEmpty ? .list([]) : .opaque("set")
+    case .dict(let entries): return .dict(self.entries(entries, of: owner, depth: depth))
+    case .set(let items): return .set(items.map { attribute($0, of: owner, depth: depth + 1) })
+    case .frozenSet(let items): return .frozenSet(items.map { attribute($0, of: owner, depth: depth + 1) })
     case .global(let name): return .opaque(name.description)
     case .storage, .tensor: return .opaque("tensor")
     case .call(let index):
       let call = graph.calls[index]
       guard let function = graph.className(call.callable) else { return .opaque("object") }
-      if let entries = graph.entries(reference), call.states.isEmpty { return dict(entries, of: owner, depth: depth) }
-      if ["builtins", "__builtin__"].contains(function.module), function.name == "getattr",
-        let arguments = graph.tuple(call.arguments), arguments.count == 2, let method = graph.text(arguments[1]),
-        // A static method is looked up on the class.
-        arguments[0] == owner || isClass(arguments[0], of: owner)
+      let isBuiltin = ["builtins", "__builtin__"].contains(function.module)
+      if function.description == "collections.OrderedDict", graph.tuple(call.arguments)?.isEmpty == true,
+        call.states.isEmpty
       {
-        return .boundMethod(method)
+        return .orderedDict(entries(call.entries, of: owner, depth: depth))
+      }
+      if isBuiltin, ["set", "frozenset"].contains(function.name), let items = graph.items(ofSet: call) {
+        let elements = items.map { attribute($0, of: owner, depth: depth + 1) }
+        return function.name == "set" ? .set(elements) : .frozenSet(elements)
+      }
+      if isBuiltin, function.name == "getattr", let arguments = graph.tuple(call.arguments), arguments.count == 2,
+        let method = graph.text(arguments[1])
+      {
+        // A static method is looked up on the class.
+        if arguments[0] == owner || isClass(arguments[0], of: owner) { return .boundMethod(method) }
+        if let className = graph.className(arguments[0]) { return .unboundMethod(className, method) }
       }
       if function.description == "torch.Size", let arguments = graph.tuple(call.arguments), arguments.count == 1,
         let sizes = graph.tuple(arguments[0])
@@ -201,14 +211,12 @@ struct ModuleReader {
     graph.className(reference).map { $0 == graph.objectClass(owner) } ?? false
   }
 
-  private mutating func dict(
+  private mutating func entries(
     _ entries: [PickleGraph.Entry], of owner: PickleGraph.Reference, depth: Int
-  ) -> Attribute {
-    .dict(
-      entries.map {
-        Attribute.Entry(
-          key: attribute($0.key, of: owner, depth: depth + 1),
-          value: attribute($0.value, of: owner, depth: depth + 1))
-      })
+  ) -> [Attribute.Entry] {
+    entries.map {
+      Attribute.Entry(
+        key: attribute($0.key, of: owner, depth: depth + 1), value: attribute($0.value, of: owner, depth: depth + 1))
+    }
   }
 }

@@ -32,9 +32,11 @@ extension Attribute {
   var opaquePart: String? {
     switch self {
     case .opaque(let text): text
-    case .list(let items), .tuple(let items): items.lazy.compactMap(\.opaquePart).first
-    case .dict(let entries): entries.lazy.compactMap { $0.key.opaquePart ?? $0.value.opaquePart }.first
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod: nil
+    case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items):
+      items.lazy.compactMap(\.opaquePart).first
+    case .dict(let entries), .orderedDict(let entries):
+      entries.lazy.compactMap { $0.key.opaquePart ?? $0.value.opaquePart }.first
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod: nil
     }
   }
 
@@ -42,9 +44,31 @@ extension Attribute {
   var hasMethod: Bool {
     switch self {
     case .boundMethod: true
-    case .list(let items), .tuple(let items): items.contains(where: \.hasMethod)
-    case .dict(let entries): entries.contains { $0.key.hasMethod || $0.value.hasMethod }
-    case .none, .bool, .int, .double, .string, .tensor, .opaque: false
+    case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items):
+      items.contains(where: \.hasMethod)
+    case .dict(let entries), .orderedDict(let entries): entries.contains { $0.key.hasMethod || $0.value.hasMethod }
+    case .none, .bool, .int, .double, .string, .tensor, .unboundMethod, .opaque: false
+    }
+  }
+
+  /// What of it is a key of a dict or an element of a set, and nothing that Python can hash; nil where all can be.
+  var unhashablePart: String? {
+    switch self {
+    case .list(let items), .tuple(let items): items.lazy.compactMap(\.unhashablePart).first
+    case .set(let items), .frozenSet(let items): items.lazy.compactMap(\.unhashableKind).first
+    case .dict(let entries), .orderedDict(let entries):
+      entries.lazy.compactMap { $0.key.unhashableKind ?? $0.value.unhashablePart }.first
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod, .opaque: nil
+    }
+  }
+
+  private var unhashableKind: String? {
+    switch self {
+    case .list: "list"
+    case .dict, .orderedDict: "dict"
+    case .set: "set"
+    case .tuple(let items), .frozenSet(let items): items.lazy.compactMap(\.unhashableKind).first
+    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod, .opaque: nil
     }
   }
 }

@@ -106,6 +106,10 @@ struct ModuleUpdate {
           .unsupported,
           "its attribute '\(name)' holds what was not understood when it was read (\(text)), "
             + "and cannot be written anew")
+      } else if let kind = attribute.unhashablePart {
+        throw ModelError(
+          .unsupported,
+          "its attribute '\(name)' has a \(kind) as a key of a dict or in a set, where Python takes none")
       } else {
         values[name] = graph.add(attribute, owner: reference)
       }

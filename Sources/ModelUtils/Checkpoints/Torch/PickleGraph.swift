@@ -195,6 +195,14 @@ extension PickleGraph {
     name.module == "collections" && ["OrderedDict", "defaultdict", "Counter"].contains(name.name)
   }
 
+  /// The elements of a set that is made of a list of them, as protocols before 4 do it; nil for any other call.
+  func items(ofSet call: Call) -> [Reference]? {
+    guard case .reduce = call.kind, call.states.isEmpty, call.entries.isEmpty, let arguments = tuple(call.arguments),
+      arguments.count < 2
+    else { return nil }
+    return arguments.isEmpty ? call.items : sequence(arguments[0]).map { $0 + call.items }
+  }
+
   /// The entries with text keys; the last of equal keys counts, at the place of the first, as in Python.
   package func dictionary(_ reference: Reference) -> OrderedDictionary<String, Reference>? {
     guard let entries = entries(reference) else { return nil }

@@ -40,6 +40,9 @@ public enum Layer: Sendable, Hashable {
   case glu(axis: Int)
   /// RNN, LSTM and GRU: gives all states, the last one of every layer and direction, and an LSTM's last cells.
   case recurrent(Recurrent)
+  /// RNNCell, LSTMCell and GRUCell: takes one step's input, perhaps with the states before it, and gives the states
+  /// behind it.
+  case recurrentCell(RecurrentCell)
   /// LPPool in one to three dimensions.
   case powerPool(PowerPool)
   /// Unflatten.

@@ -17,10 +17,18 @@ public indirect enum Attribute: Sendable, Hashable {
   case tuple([Attribute])
   /// A dict, in its order.
   case dict([Entry])
+  /// A `collections.OrderedDict`.
+  case orderedDict([Entry])
+  /// A set, in the order of the file.
+  case set([Attribute])
+  /// A frozenset, in the order of the file.
+  case frozenSet([Attribute])
   /// A tensor that is neither a parameter nor a buffer, such as a detector's strides.
   case tensor(Held)
   /// A method of the object itself, such as `forward_fuse` standing in for `forward`.
   case boundMethod(String)
+  /// A method of a class that is not the object's own, such as the forward of another class that it calls.
+  case unboundMethod(ClassName, String)
   /// Anything else; the text names it for a person.
   case opaque(String)
 
@@ -67,6 +75,13 @@ public indirect enum Attribute: Sendable, Hashable {
   public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
   /// The text of a string; nil for anything else.
   public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  /// The entries of a dict or OrderedDict; nil for anything else.
+  public var entriesValue: [Entry]? {
+    switch self {
+    case .dict(let entries), .orderedDict(let entries): entries
+    default: nil
+    }
+  }
   /// The tensor; nil for anything else.
   public var tensorValue: Tensor? { if case .tensor(let held) = self { held.tensor } else { nil } }
 
@@ -101,19 +116,25 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
-  /// With each tensor in it, in lists and dicts too, as `change` makes it.
+  /// With each tensor in it, in lists, sets and dicts too, as `change` makes it.
   public func mapTensors(_ change: (Tensor) throws -> Tensor) rethrows -> Attribute {
     switch self {
     case .tensor(let held): return .tensor(Held(try change(held.tensor), requiresGrad: held.requiresGrad))
     case .list(let items): return .list(try items.map { try $0.mapTensors(change) })
     case .tuple(let items): return .tuple(try items.map { try $0.mapTensors(change) })
-    case .dict(let entries):
-      return .dict(try entries.map { Entry(key: $0.key, value: try $0.value.mapTensors(change)) })
-    case .none, .bool, .int, .double, .string, .boundMethod, .opaque: return self
+    case .set(let items): return .set(try items.map { try $0.mapTensors(change) })
+    case .frozenSet(let items): return .frozenSet(try items.map { try $0.mapTensors(change) })
+    case .dict(let entries): return .dict(try Self.mapTensors(entries, change))
+    case .orderedDict(let entries): return .orderedDict(try Self.mapTensors(entries, change))
+    case .none, .bool, .int, .double, .string, .boundMethod, .unboundMethod, .opaque: return self
     }
   }
 
-  /// Whether Python would call it empty or false: None, False, 0, '', [], {}.
+  private static func mapTensors(_ entries: [Entry], _ change: (Tensor) throws -> Tensor) rethrows -> [Entry] {
+    try entries.map { Entry(key: $0.key, value: try $0.value.mapTensors(change)) }
+  }
+
+  /// Whether Python would call it empty or false: None, False, 0, '', [], {}, set().
   public var isEmpty: Bool {
     switch self {
     case .none: true
@@ -121,9 +142,9 @@ public indirect enum Attribute: Sendable, Hashable {
     case .int(let value): value == 0
     case .double(let value): value == 0
     case .string(let value): value.isEmpty
-    case .list(let items), .tuple(let items): items.isEmpty
-    case .dict(let entries): entries.isEmpty
-    case .tensor, .boundMethod, .opaque: false
+    case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.isEmpty
+    case .dict(let entries), .orderedDict(let entries): entries.isEmpty
+    case .tensor, .boundMethod, .unboundMethod, .opaque: false
     }
   }
 }

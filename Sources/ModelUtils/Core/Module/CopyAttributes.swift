@@ -29,8 +29,8 @@ extension Attribute {
   fileprivate var isOpaque: Bool {
     switch self {
     case .opaque: true
-    case .list(let items), .tuple(let items): items.contains(where: \.isOpaque)
-    case .dict(let entries): entries.contains { $0.key.isOpaque || $0.value.isOpaque }
+    case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.contains(where: \.isOpaque)
+    case .dict(let entries), .orderedDict(let entries): entries.contains { $0.key.isOpaque || $0.value.isOpaque }
     default: false
     }
   }

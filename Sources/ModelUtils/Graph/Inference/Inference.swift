@@ -47,7 +47,8 @@ package struct TypeInference {
     let known = inferred.known.isEmpty ? [] : node.operands.map { inferred.known[$0] }
     do {
       if let layer = graph.scopes[node.scope].layer, let input = graph.scopes[node.scope].inputs.first {
-        try layer.check(inferred[input])
+        try layer.check(
+          inferred[input], beside: graph.scopes[node.scope].inputs.dropFirst().map { inferred[$0] })
       }
       let results = try Inference.types(of: node.operation, operands, known)
       guard results.count == node.results.count else {

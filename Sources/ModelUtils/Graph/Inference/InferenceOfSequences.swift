@@ -32,7 +32,8 @@ extension Inference {
 extension Layer {
   /// - Throws: `ModelError` for an input that PyTorch's class refuses, or takes for something else than the layer's
   ///   operations do: an instance norm's picture without a batch, and places that are no whole numbers.
-  func check(_ input: TensorType) throws {
+  /// - Parameter others: what comes to it beside the input, such as states.
+  func check(_ input: TensorType, beside others: @autoclosure () -> [TensorType]) throws {
     func requireAxes(_ count: Int) throws {
       guard input.shape.count == count else {
         throw ModelError(.mismatch, "takes \(count) axes, but \(input.shape) comes to it")
@@ -59,6 +60,11 @@ extension Layer {
         throw ModelError(.mismatch, "takes places, which are whole numbers, but \(input.dtype.rawValue) comes to it")
       }
       if embedding.mode != nil { try requireAxes(2) }
+    case .recurrentCell:
+      let inputs = [input] + others()
+      guard (1...2).contains(input.shape.count), inputs.allSatisfy({ $0.shape.count == input.shape.count }) else {
+        throw ModelError(.mismatch, "takes 2 axes, or 1 without a batch, but \(inputs.map(\.shape)) come to it")
+      }
     case .convolution, .batchNorm, .linear, .layerNorm, .groupNorm, .activation, .softmax, .multiheadAttention,
       .dropout, .pool, .adaptivePool, .upsample, .pad, .flatten, .pixelShuffle, .rmsNorm, .glu, .recurrent, .unflatten,
       .channelShuffle, .bilinear, .identity, .sequential, .container, .opaque:

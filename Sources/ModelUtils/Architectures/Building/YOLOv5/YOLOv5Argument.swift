@@ -72,10 +72,10 @@ indirect enum YOLOv5Argument: Sendable, Hashable {
     return Double(text).flatMap { $0.isFinite ? .double($0) : nil }
   }
 
-  /// As the attribute that a pickled model holds in its `yaml`.
+  /// As descriptions write it and a pickled model holds it in its `yaml`.
   var attribute: Attribute {
     switch self {
-    case .none: .none
+    case .none: .string("None")
     case .bool(let value): .bool(value)
     case .int(let value): .int(value)
     case .double(let value): .double(value)

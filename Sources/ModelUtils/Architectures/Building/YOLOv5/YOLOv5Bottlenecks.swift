@@ -127,7 +127,7 @@ extension YOLOv5Blocks {
   /// `TransformerBlock` of as many channels as come in.
   private func transformer(_ channels: Int, heads: Int, layers: Int) -> Module {
     make.module(
-      Self.className("TransformerBlock"), attributes: ["c2": .int(channels)],
+      Self.className("TransformerBlock"), attributes: ["conv": .none, "c2": .int(channels)],
       [
         "linear": make.linear(channels, channels),
         "tr": make.sequential(make.repeated(layers) { transformerLayer(channels, heads) }),

@@ -43,6 +43,10 @@ struct YOLOv5Configuration: Sendable {
   var channels = 3
   var activation: YOLOv5Activation?
   var isInPlace = true
+  /// The file that it comes from, without its folder.
+  var file: String?
+  /// The file's entries; nil for a built-in model.
+  var description: OrderedDictionary<String, Attribute>?
   let backbone: [Layer]
   let head: [Layer]
 
@@ -116,6 +120,7 @@ extension YOLOv5Configuration {
       }
       isInPlace = value
     }
+    description = entries.mapValues(\.attribute)
     backbone = try Self.layers(try required("backbone"))
     head = try Self.layers(try required("head"))
     guard (1...Self.layerLimit).contains(backbone.count + head.count) else {

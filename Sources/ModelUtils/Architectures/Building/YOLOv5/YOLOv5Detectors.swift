@@ -24,17 +24,24 @@ extension YOLOv5LayerParser {
       YOLOv5Blocks.className(name, in: "yolo"),
       attributes: [
         "nc": .int(classes), "no": .int(outputs), "nl": .int(sources.count), "na": .int(count),
+        "grid": .list(noGrids(sources.count)), "anchor_grid": .list(noGrids(sources.count)),
         "inplace": .bool(configuration.isInPlace),
       ], children)
     if name == "Segment" {
       head.attributes["nm"] = .int(masks.count)
       head.attributes["npr"] = .int(masks.prototypes)
+      head.attributes["detect"] = .unboundMethod(YOLOv5Blocks.className("Detect", in: "yolo"), "forward")
     }
     let values = anchors.flatMap { $0 }.map { Float($0) }
     head.buffers["anchors"] = make.tensor(.float32, [sources.count, count, 2]) { bytes in
       values.withUnsafeBytes { bytes.copyMemory(from: $0) }
     }
     return head
+  }
+
+  /// Made for the size of a picture when the first one comes in evaluation.
+  private func noGrids(_ levels: Int) -> [Attribute] {
+    (0..<levels).map { _ in .tensor(.init(make.tensor(.float32, [0]) { _ in })) }
   }
 
   private func resolved(_ argument: YOLOv5Argument) -> YOLOv5Argument {
@@ -67,10 +74,13 @@ extension YOLOv5LayerParser {
 
   /// `Classify`, as it stands on a backbone.
   func classifier(_ inputs: Int, classes: Int) -> Module {
-    make.module(
+    let conv = blocks.conv(inputs, 1280)
+    var pool = make.adaptiveAvgPool2d(1)
+    pool.attributes["output_size"] = .int(1)
+    return make.module(
       YOLOv5Blocks.className("Classify"),
       [
-        "conv": blocks.conv(inputs, 1280), "pool": make.adaptiveAvgPool2d(1), "drop": make.dropout(0, inplace: true),
+        "conv": conv, "pool": pool, "drop": make.dropout(0, inplace: true),
         "linear": make.linear(1280, classes),
       ])
   }

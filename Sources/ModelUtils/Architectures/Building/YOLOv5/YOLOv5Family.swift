@@ -32,8 +32,9 @@ enum YOLOv5Family {
     ])
 
   private static func architecture(_ name: String, _ size: Size, _ shape: Shape, _ task: Task) -> Architecture {
-    let configuration = configuration(size, shape, task)
-    return Architecture(name, classes: task == .classify ? 1000 : 80) { make, classes in
+    var configuration = configuration(size, shape, task)
+    configuration.file = "\(name).yaml"
+    return Architecture(name, classes: task == .classify ? 1000 : 80) { [configuration] make, classes in
       if task == .classify { return YOLOv5Model(make, configuration).classifier(classes: classes) }
       var configuration = configuration
       configuration.classes = classes

@@ -73,6 +73,9 @@ struct YOLOv5Model {
         "names": .list((0..<configuration.classes).map { .string(String($0)) }),
         "inplace": .bool(configuration.isInPlace),
       ], ["model": make.sequential(layers + [head])])
+    if let file = configuration.file {
+      root.attributes.updateValue(.string(file), forKey: "yaml_file", insertingAt: 0)
+    }
     do {
       let pass = try YOLOv5ConstructorPass(root, channels: configuration.channels, side: Self.side)
       let strides = try pass.strides(of: head)
@@ -96,12 +99,17 @@ struct YOLOv5Model {
 
   /// With the strides come anchors in cells and the biases of a rare object.
   private func settle(_ head: inout Module, _ strides: [Int]) {
-    head.attributes["stride"] = .list(strides.map { .double(Double($0)) })
+    let pixels = strides.map { Float($0) }
+    head.attributes["stride"] = .tensor(
+      .init(
+        make.tensor(.float32, [strides.count]) { bytes in
+          pixels.withUnsafeBytes { bytes.copyMemory(from: $0) }
+        }))
     guard let anchors = head.attributes["na"]?.intValue, let classes = head.attributes["nc"]?.intValue,
-      let outputs = head.attributes["no"]?.intValue, let pixels = try? head.buffers["anchors"]?.floats()
+      let outputs = head.attributes["no"]?.intValue, let sizes = try? head.buffers["anchors"]?.floats()
     else { return }
     let perLevel = anchors * 2
-    var levels = strides.indices.map { Array(pixels[$0 * perLevel..<($0 + 1) * perLevel]) }
+    var levels = strides.indices.map { Array(sizes[$0 * perLevel..<($0 + 1) * perLevel]) }
     if Self.isReversed(levels, strides) { levels.reverse() }
     let cells = zip(levels, strides).flatMap { level, stride in level.map { $0 / Float(stride) } }
     head.buffers["anchors"] = make.tensor(.float32, [strides.count, anchors, 2]) { bytes in
@@ -140,20 +148,23 @@ extension YOLOv5Configuration {
   /// The description as the attribute `yaml` of a pickled model.
   fileprivate var attribute: Attribute {
     func entry(_ key: String, _ value: Attribute) -> Attribute.Entry { .init(key: .string(key), value: value) }
+    if var description {
+      description["nc"] = .int(classes)
+      description["ch"] = .int(channels)
+      return .dict(description.map { entry($0.key, $0.value) })
+    }
     let anchors: Attribute =
       switch anchors {
       case .count(let count): .int(count)
       case .sizes(let levels):
         .list(levels.map { .list($0.map { Int(exactly: $0).map { .int($0) } ?? .double($0) }) })
       }
-    var entries = [
+    return .dict([
       entry("nc", .int(classes)), entry("depth_multiple", .double(depthMultiple)),
       entry("width_multiple", .double(widthMultiple)), entry("anchors", anchors),
       entry("backbone", .list(backbone.map(\.attribute))), entry("head", .list(head.map(\.attribute))),
       entry("ch", .int(channels)),
-    ]
-    if let activation { entries.append(entry("activation", .string(activation.text))) }
-    return .dict(entries)
+    ])
   }
 }
 
