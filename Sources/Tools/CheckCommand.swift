@@ -11,7 +11,7 @@ struct Check: ParsableCommand {
       state dict would lose. Pickles: everything that loading the file in Python would import or call, also in other members of the \
       archive and behind the pickle's end.
 
-      Exit status 1: the file is dangerous to load in Python, or broken.
+      Exit status 1: the file is dangerous to load in Python, or broken; with --strict also where it names code that is not known.
 
       Example: mutils check downloaded.pt
       """)
@@ -19,21 +19,16 @@ struct Check: ParsableCommand {
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var report: ReportOptions
 
+  @Flag(help: "Let a suspicious file end with status 1 too.")
+  var strict = false
+
   func run() throws {
     try report.withThreads {
-      let audit = try arguments.model.map { try PickleAudit(contentsOf: FilePath($0)) }
+      let audit = try arguments.file.map { try PickleAudit(contentsOf: $0) }
       var findings = (audit?.findings ?? []).map {
         CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
       }
-      do {
-        let check = try WeightCheck(try arguments.open(report).preferred)
-        findings += check.findings.map {
-          CheckFinding(severity: $0.severity.rawValue, where: $0.name, what: $0.what)
-        }
-      } catch let error as ModelError where audit?.verdict == .dangerous || audit?.verdict == .suspicious {
-        // A file that is no model may still be worth a warning.
-        findings.append(CheckFinding(severity: "broken", where: "", what: error.description))
-      }
+      findings += try numbers(isAudited: audit != nil)
       let order = ["dangerous", "broken", "suspicious", "warning", "info"]
       findings = order.flatMap { severity in findings.filter { $0.severity == severity } }
       let verdict = audit?.verdict ?? .safe
@@ -46,10 +41,29 @@ struct Check: ParsableCommand {
           Terminal.print("  \(finding.severity): \(place)\(finding.what)")
         }
       }
-      if findings.contains(where: { ["dangerous", "broken"].contains($0.severity) }) {
+      let failures = ["dangerous", "broken"] + (strict ? ["suspicious"] : [])
+      if findings.contains(where: { failures.contains($0.severity) }) {
         Terminal.printNotes()
         throw ExitCode(1)
       }
+    }
+  }
+
+  /// What is wrong with the numbers of every model in the file. A file that was audited has its verdict, also where no
+  /// model can be read from it: a list of tensors, an optimizer's state.
+  private func numbers(isAudited: Bool) throws -> [CheckFinding] {
+    do {
+      let models = try arguments.open(report).models
+      return try models.flatMap { key, model in
+        try WeightCheck(model).findings.map {
+          let name = models.count > 1 ? "\(key).\($0.name)" : $0.name
+          return CheckFinding(severity: $0.severity.rawValue, where: name, what: $0.what)
+        }
+      }
+    } catch let error as ModelError where isAudited {
+      let isOtherData = error.kind == .missing || error.kind == .unsupported
+      let what = isOtherData ? "the numbers were not looked at: \(error.description)" : error.description
+      return [CheckFinding(severity: isOtherData ? "info" : "broken", where: "", what: what)]
     }
   }
 }

@@ -47,6 +47,11 @@ struct ModelArguments: ParsableArguments {
     return Checkpoint(try architecture.module(), name: architecture.name)
   }
 
+  /// The file that is read; nil where a model is built.
+  var file: FilePath? {
+    get throws { try architecture() == nil ? model.map { FilePath($0) } : nil }
+  }
+
   private static func exists(_ path: String) -> Bool {
     (try? FileDescriptor.open(FilePath(path), .readOnly, options: [.nonBlocking]).close()) != nil
   }

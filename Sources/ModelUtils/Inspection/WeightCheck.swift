@@ -22,7 +22,7 @@ public struct WeightCheck: Sendable, Codable {
   /// All that was found: by tensor, in the state dict's order, then the eps of batch norms.
   public let findings: [Finding]
 
-  /// Looks at every floating tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make
+  /// Looks at every floating or complex tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make
   /// infinite (warning) or zero (info), output channels of a weight that are zero throughout (warning), running
   /// variances below zero (broken) or zero (warning), and the eps of batch norms that a bare state dict would lose
   /// (info).
@@ -51,8 +51,30 @@ public struct WeightCheck: Sendable, Codable {
       findings.append(Finding(severity: severity, name: name, what: what))
     }
 
+    /// The types that are carried, not computed with: NaN and infinities alone.
+    private mutating func countCarried() throws -> Bool {
+      let parts: mk_float
+      switch tensor.dtype {
+      case .complex128: parts = MK_FLOAT64
+      case .complex64: parts = MK_FLOAT32
+      case .complex32: parts = MK_FLOAT16
+      case .float8E4M3FNUZ, .float8E5M2FNUZ, .float8E8M0FNU:
+        let marker: UInt8 = tensor.dtype == .float8E8M0FNU ? 0xff : 0x80
+        let count = try tensor.withContiguousBytes { bytes in bytes.count { $0 == marker } }
+        if count > 0 { add(.broken, "\(count) of \(tensor.count) elements are NaN") }
+        return true
+      default: return false
+      }
+      let count = tensor.count * 2
+      let census = try tensor.withContiguousBytes { mk_take_census($0.baseAddress, count, parts, parts) }
+      if census.nan > 0 { add(.broken, "\(census.nan) of \(count) real and imaginary parts are NaN") }
+      if census.infinite > 0 { add(.broken, "\(census.infinite) of \(count) real and imaginary parts are infinite") }
+      return true
+    }
+
     mutating func run() throws {
-      guard let format = tensor.dtype.kernelFormat, tensor.count > 0 else { return }
+      if try tensor.count == 0 || countCarried() { return }
+      guard let format = tensor.dtype.kernelFormat else { return }
       let (count, rows) = (tensor.count, tensor.shape.first ?? 1)
       let isVariance = name.split(separator: ".").last == "running_var"
       let isWeight = name.split(separator: ".").last == "weight" && tensor.shape.count > 1

@@ -258,30 +258,20 @@ package struct PickleReader {
 
   private mutating func append(_ items: [PickleGraph.Reference]) throws {
     let target = try top()
-    switch graph.nodes[target] {
-    case .list(var list):
-      graph.nodes[target] = .none  // so that the array is not shared while it grows
-      list.append(contentsOf: items)
-      graph.nodes[target] = .list(list)
-    case .set(var set):
-      graph.nodes[target] = .none
-      set.append(contentsOf: items)
-      graph.nodes[target] = .set(set)
-    case .call(let index): graph.calls[index].items.append(contentsOf: items)
-    default: throw input.error("the pickle is damaged: items are added to what is no list")
+    if case .call(let index) = graph.nodes[target] {
+      graph.calls[index].items.append(contentsOf: items)
+    } else if !graph.nodes[target].append(items) {
+      throw input.error("the pickle is damaged: items are added to what is no list")
     }
   }
 
   private mutating func assign(_ items: [PickleGraph.Reference]) throws {
     let entries = try pairs(items)
     let target = try top()
-    switch graph.nodes[target] {
-    case .dict(var dict):
-      graph.nodes[target] = .none
-      dict.append(contentsOf: entries)
-      graph.nodes[target] = .dict(dict)
-    case .call(let index): graph.calls[index].entries.append(contentsOf: entries)
-    default: throw input.error("the pickle is damaged: entries are added to what is no dict")
+    if case .call(let index) = graph.nodes[target] {
+      graph.calls[index].entries.append(contentsOf: entries)
+    } else if !graph.nodes[target].append(entries) {
+      throw input.error("the pickle is damaged: entries are added to what is no dict")
     }
   }
 
@@ -350,5 +340,34 @@ package struct PickleReader {
 
   private static func text(_ bytes: UnsafeRawBufferPointer) -> PickleGraph.Node {
     String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .surrogateString(Array(bytes))
+  }
+}
+
+extension PickleGraph.Node {
+  // While an array grows nobody else may hold it: each batch of a long list would copy what came before.
+
+  /// Adds items to a list or set; false where it is neither.
+  fileprivate mutating func append(_ items: [PickleGraph.Reference]) -> Bool {
+    switch self {
+    case .list(var list):
+      self = .none
+      list.append(contentsOf: items)
+      self = .list(list)
+    case .set(var set):
+      self = .none
+      set.append(contentsOf: items)
+      self = .set(set)
+    default: return false
+    }
+    return true
+  }
+
+  /// Adds entries to a dict; false where it is none.
+  fileprivate mutating func append(_ entries: [PickleGraph.Entry]) -> Bool {
+    guard case .dict(var dict) = self else { return false }
+    self = .none
+    dict.append(contentsOf: entries)
+    self = .dict(dict)
+    return true
   }
 }
