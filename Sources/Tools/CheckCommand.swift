@@ -28,7 +28,7 @@ struct Check: ParsableCommand {
       var findings = (audit?.findings ?? []).map {
         CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
       }
-      findings += try numbers(isAudited: audit != nil)
+      findings += try numbers(hasVerdict: (audit?.pickles ?? 0) > 0)
       let order = ["dangerous", "broken", "suspicious", "warning", "info"]
       findings = order.flatMap { severity in findings.filter { $0.severity == severity } }
       let verdict = audit?.verdict ?? .safe
@@ -49,9 +49,9 @@ struct Check: ParsableCommand {
     }
   }
 
-  /// What is wrong with the numbers of every model in the file. A file that was audited has its verdict, also where no
-  /// model can be read from it: a list of tensors, an optimizer's state.
-  private func numbers(isAudited: Bool) throws -> [CheckFinding] {
+  /// What is wrong with the numbers of every model in the file. A file of pickles has its verdict also where no model
+  /// can be read from it: a list of tensors, an optimizer's state.
+  private func numbers(hasVerdict: Bool) throws -> [CheckFinding] {
     do {
       let models = try arguments.open(report).models
       return try models.flatMap { key, model in
@@ -60,7 +60,7 @@ struct Check: ParsableCommand {
           return CheckFinding(severity: $0.severity.rawValue, where: name, what: $0.what)
         }
       }
-    } catch let error as ModelError where isAudited {
+    } catch let error as ModelError where hasVerdict {
       let isOtherData = error.kind == .missing || error.kind == .unsupported
       let what = isOtherData ? "the numbers were not looked at: \(error.description)" : error.description
       return [CheckFinding(severity: isOtherData ? "info" : "broken", where: "", what: what)]

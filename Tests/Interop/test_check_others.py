@@ -62,10 +62,11 @@ def unsafe(data):
 
 
 def verdict(path):
-    """Ours; None where the file is refused."""
+    """Ours; "broken" where nothing is wrong but that it cannot be read, None where the file is refused."""
     result = mutils("check", path, "--json")
     if result.out:
-        return json.loads(result.out)["verdict"]
+        answer = json.loads(result.out)
+        return "broken" if result.code == 1 and answer["verdict"] == "safe" else answer["verdict"]
     assert result.code == 1 and is_error(result.err, True), result.err
     return None
 

@@ -37,8 +37,11 @@ package struct PickleReader {
   /// Reads as much of one pickle as there is, for an audit: what Python would have done before it met the error counts
   /// too.
   static func audit(_ input: inout ByteReader) -> Audited {
-    // What a persistent id stands for does not matter here.
-    var reader = PickleReader(input: input) { _, _ in .none }
+    // A persistent id stands for a storage, or in older files for the class of a module.
+    var reader = PickleReader(input: input) { id, graph in
+      guard let parts = graph.tuple(id), parts.count > 1, graph.text(parts[0]) == "module" else { return .none }
+      return graph.nodes[parts[1]]
+    }
     var failure: ModelError?
     do {
       try reader.run()
@@ -133,7 +136,8 @@ package struct PickleReader {
     case "\u{8f}": push(.set([]))
     case "\u{91}": push(.frozenSet(try popMark()))
     case "a": try append(try pop(1))
-    case "e", "\u{90}": try append(try popMark())
+    case "e": try append(try popMark())
+    case "\u{90}": try add(try popMark())
     case "s": try assign(try pop(2))
     case "u": try assign(try popMark())
 
@@ -261,7 +265,16 @@ package struct PickleReader {
     if case .call(let index) = graph.nodes[target] {
       graph.calls[index].items.append(contentsOf: items)
     } else if !graph.nodes[target].append(items) {
-      throw input.error("the pickle is damaged: items are added to what is no list")
+      throw input.error("the pickle is damaged: items are appended to what is no list")
+    }
+  }
+
+  private mutating func add(_ items: [PickleGraph.Reference]) throws {
+    let target = try top()
+    if case .call(let index) = graph.nodes[target] {
+      graph.calls[index].items.append(contentsOf: items)
+    } else if !graph.nodes[target].insert(items) {
+      throw input.error("the pickle is damaged: items are added to what is no set")
     }
   }
 
@@ -346,19 +359,21 @@ package struct PickleReader {
 extension PickleGraph.Node {
   // While an array grows nobody else may hold it: each batch of a long list would copy what came before.
 
-  /// Adds items to a list or set; false where it is neither.
+  /// Adds items to a list; false where it is none.
   fileprivate mutating func append(_ items: [PickleGraph.Reference]) -> Bool {
-    switch self {
-    case .list(var list):
-      self = .none
-      list.append(contentsOf: items)
-      self = .list(list)
-    case .set(var set):
-      self = .none
-      set.append(contentsOf: items)
-      self = .set(set)
-    default: return false
-    }
+    guard case .list(var list) = self else { return false }
+    self = .none
+    list.append(contentsOf: items)
+    self = .list(list)
+    return true
+  }
+
+  /// Adds items to a set; false where it is none.
+  fileprivate mutating func insert(_ items: [PickleGraph.Reference]) -> Bool {
+    guard case .set(var set) = self else { return false }
+    self = .none
+    set.append(contentsOf: items)
+    self = .set(set)
     return true
   }
 
