@@ -50,7 +50,7 @@ import Testing
       ("Nq\u{5}0K\u{1}\u{94}0h\u{5}h\u{1}\u{86}.", "(None, 1)"),
       // Protocol and frame
       ("\u{80}\0N.", "None"), ("\u{80}\u{5}N.", "None"), ("\u{80}\u{4}\u{95}\u{2}\0\0\0\0\0\0\0N.", "None"),
-      ("\u{95}\u{ff}\u{ff}\u{ff}\u{ff}\0\0\0\0N.", "None"), ("N.behind", "None"),
+      ("\u{95}\u{1}\0\0\0\0\0\0\0N\u{95}\u{1}\0\0\0\0\0\0\0.", "None"), ("N.behind", "None"),
     ])
   func opcodes(source: String, text: String) throws {
     #expect(try read(pickle(source)).text == text)

@@ -39,6 +39,11 @@ import Testing
       ("V\\u+123\n.", "bad text escape"), ("Sab\n.", "bad string literal"), ("S'ab\"\n.", "bad string literal"),
       ("S'\n.", "bad string literal"), ("S'\\'\n.", "bad string literal"), ("S'\\x4'\n.", "bad string literal"),
       ("S'\\x+4'\n.", "bad string literal"),
+      // Frames
+      ("\u{95}\u{3}\0\0\0\0\0\0\0N.", "a frame is cut off"),
+      ("\u{95}\u{3}\0\0\0\0\0\0\0ca\nb\n.", "a frame ends within an instruction"),
+      ("\u{95}\u{1}\0\0\0\0\0\0\0K\u{1}.", "a frame ends within an instruction"),
+      ("\u{95}\u{b}\0\0\0\0\0\0\0N\u{95}\u{1}\0\0\0\0\0\0\0N.", "a frame begins within another"),
       // The stack
       ("\u{85}.", empty), ("N\u{86}.", empty), ("NN\u{87}.", empty), ("N(N\u{86}.", empty), ("t.", noMark),
       ("l.", noMark),
@@ -51,9 +56,12 @@ import Testing
       ("g5\n.", "memo 5 was never set"), ("g-1\n.", "memo '-1'"), ("Np-1\n.", "memo '-1'"), ("Npx\n.", "memo 'x'"),
       ("Np99999999999999999999\n.", "memo '99999999999999999999'"), ("Np\n.", "memo ''"),
       // Filling
-      ("(Nd.", "a key has no value"), ("}(Nu.", "a key has no value"), ("NNa.", "items are added to what is no list"),
-      (")Na.", "items are added to what is no list"), ("}(N\u{90}.", "items are added to what is no list"),
-      ("N(Ne.", "items are added to what is no list"), ("]NNs.", "entries are added to what is no dict"),
+      ("(Nd.", "a key has no value"), ("}(Nu.", "a key has no value"),
+      ("NNa.", "items are appended to what is no list"),
+      (")Na.", "items are appended to what is no list"), ("}(N\u{90}.", "items are added to what is no set"),
+      ("](N\u{90}.", "items are added to what is no set"),
+      ("N(Ne.", "items are appended to what is no list"), ("\u{8f}(Ne.", "items are appended to what is no list"),
+      ("]NNs.", "entries are added to what is no dict"),
       ("N(NNu.", "entries are added to what is no dict"), ("]Nb.", "a state is given to what takes none"),
       ("cm\nf\nNb.", "a state is given to what takes none"), ("cm\nf\nNR.", "a call's arguments are no tuple"),
       ("cm\nf\n]\u{81}.", "a call's arguments are no tuple"), ("cm\nf\nN}\u{92}.", "a call's arguments are no tuple"),

@@ -102,7 +102,11 @@ import Testing
   /// A method that was looked up is called, by a call or by what Python does to fill an object.
   @Test func calledMethods() throws {
     let path = Pickled.call("copyreg._reconstructor", [Pickled.global("pathlib.PosixPath"), Pickled.none])
-    let method = Pickled.call("builtins.getattr", [path, Pickled.text("unlink")])
+    // On what is not the model's own, nothing is looked up.
+    #expect(
+      try writing(try checkpoint(Pickled.call("builtins.getattr", [path, Pickled.text("unlink")])))?
+        .contains("builtins.getattr") == true)
+    let method = Pickled.call("builtins.getattr", [Pickled.object("some.Thing", []), Pickled.text("unlink")])
     #expect(try writing(try checkpoint(method)) == nil)
     #expect(try writing(try checkpoint(method + Pickled.tuple([]) + [0x52]))?.contains("what another call") == true)
     for name in ["__setstate__", "append"] {
@@ -111,12 +115,52 @@ import Testing
       #expect(try writing(try checkpoint(filled))?.contains("the \(name) that an object") == true, "\(name)")
     }
     #expect(try writing(try checkpoint(Pickled.object("some.Thing", [("append", method)]))) == nil)
-    // Functions that call what they are given.
-    let rebuilt = Pickled.call("torch._tensor._rebuild_from_type_v2", [Pickled.global("some.function"), Pickled.none])
-    #expect(try writing(try checkpoint(rebuilt))?.contains("some.function") == true)
+  }
+
+  /// Functions that call what they are given.
+  @Test func functionsOfFunctions() throws {
+    func refused(_ path: String, _ arguments: [UInt8]...) throws -> String? {
+      try writing(try checkpoint(Pickled.call(path, arguments)))
+    }
+    let rebuild = "torch._tensor._rebuild_from_type_v2"
+    #expect(try refused(rebuild, Pickled.global("some.function"), Pickled.none)?.contains("some.function") == true)
+    #expect(try refused(rebuild, Pickled.global("torch._utils._set_obj_state"), Pickled.none) != nil)
+    #expect(
+      try refused(rebuild, Pickled.global("torch._utils._rebuild_tensor_v2"), Pickled.global("torch.Tensor")) == nil)
     let zip = Pickled.global("zipfile.ZipFile")
-    let made = Pickled.call("copyreg._reconstructor", [zip, zip])
-    #expect(try writing(try checkpoint(made))?.contains("zipfile.ZipFile") == true)
+    #expect(try refused("copyreg._reconstructor", zip, zip)?.contains("zipfile.ZipFile") == true)
+    #expect(try refused("copyreg.__newobj__", Pickled.call("some.Thing", [])) != nil)
+    #expect(try refused("functools.partial", Pickled.call("some.Thing", [])) != nil)
+    #expect(try refused("functools.partial", Pickled.global("torch.nn.modules.normalization.LayerNorm")) == nil)
+    #expect(try refused("collections.defaultdict", Pickled.global("builtins.list")) == nil)
+    #expect(try refused("collections.defaultdict", Pickled.global("builtins.eval")) != nil)
+    let generator = "numpy.random._pickle.__generator_ctor"
+    #expect(try refused(generator, Pickled.text("PCG64"), Pickled.global("os.system")) != nil)
+    #expect(
+      try refused(
+        generator, Pickled.text("PCG64"), Pickled.global("numpy.random._pickle.__bit_generator_ctor")) == nil)
+    #expect(try refused("builtins.type", Pickled.none) == nil)
+    #expect(try refused("builtins.type", Pickled.text("A"), Pickled.tuple([]), Pickled.emptyDict) != nil)
+    #expect(
+      try refused("_operator.getitem", Pickled.global("typing.Optional"), Pickled.global("builtins.int")) == nil)
+    #expect(try refused("_operator.getitem", Pickled.global("some.Thing"), Pickled.int(0)) != nil)
+  }
+
+  /// A key or a state that a call makes cannot be judged.
+  @Test func statesThatCallsMake() throws {
+    func filled(_ state: [UInt8]) -> [UInt8] { Pickled.call("some.Thing", []) + state + [0x62] }
+    let key = Pickled.call("builtins.str", [Pickled.text("x")])
+    #expect(try writing(try checkpoint(filled([0x7d, 0x28] + key + Pickled.none + [0x75]))) != nil)
+    #expect(try writing(try checkpoint(filled(Pickled.call("builtins.dict", [Pickled.list([])])))) != nil)
+    #expect(try writing(try checkpoint(filled(Pickled.emptyDict))) == nil)
+  }
+
+  /// A class in a class, as protocols up to 3 write it.
+  @Test func nestedClasses() throws {
+    let inner = Pickled.call("builtins.getattr", [Pickled.global("some.Net"), Pickled.text("Kind")])
+    #expect(try writing(try checkpoint(inner + Pickled.tuple([Pickled.int(1)]) + [0x52])) == nil)
+    let function = Pickled.call("builtins.getattr", [Pickled.global("some.Net"), Pickled.text("run")])
+    #expect(try writing(try checkpoint(function + Pickled.tuple([]) + [0x52]))?.contains("some.Net.run") == true)
   }
 
   /// YOLO's own fused files hold `getattr(module, 'forward_fuse')`: a method of an object of the file.

@@ -83,7 +83,7 @@ import Testing
       ([], "is empty"), (Array("hello".utf8), "is neither a PyTorch checkpoint nor a safetensors file"),
       (Array("version https://git-lfs.github.com/spec/v1\noid".utf8), "is a Git LFS pointer"),
       (Array("<!DOCTYPE html><html>".utf8), "is a web page"), (Array("<html>".utf8), "is a web page"),
-      ([UInt8](repeating: 0x61, count: 257) + Array("ustar\0 more".utf8), "is a tar archive"),
+      (tarHeader(), "is a tar archive"), (tarHeader(checksum: 1), "is neither"),
       (Array("N.".utf8), "is a pickle, but not one that torch.save wrote"),
       ([0x80, 2, 0x7d, 0x2e], "is a pickle, but not one that torch.save wrote"),
       (Array("PK".utf8), "is neither"),
@@ -93,4 +93,13 @@ import Testing
     #expect(message?.hasPrefix("some.pt: ") == true)
     #expect(message?.contains(reason) == true, "\(message ?? "accepted")")
   }
+}
+
+/// The first block of a tar archive, of a file `a`, with the right checksum or with another.
+private func tarHeader(checksum: Int? = nil) -> [UInt8] {
+  var header = [UInt8](repeating: 0, count: 512)
+  header[0] = 0x61
+  let field = String(checksum ?? 0x61 + 8 * 0x20, radix: 8)
+  header.replaceSubrange(148..<148 + field.utf8.count, with: field.utf8)
+  return header
 }

@@ -30,10 +30,13 @@ import Testing
   @Test func anEmptyArchiveAndComments() throws {
     #expect(try open(ZipBytes().finished()).members.isEmpty)
     #expect(try open(Self.twoMembers().finished(comment: Array("a comment".utf8))).members.count == 2)
-    // A comment that looks like an end record does not deceive: its own comment length does not reach the end of the
-    // file.
+    // What follows the end record is passed over, as by PyTorch.
+    #expect(try open(Self.twoMembers().finished() + [0x0a]).members.count == 2)
+    // A comment that looks like an end record is one to PyTorch, and to others not.
     let decoy = Self.twoMembers().end(count: 0, size: 0, offset: 0, commentLength: 7)
-    #expect(try open(Self.twoMembers().finished(comment: decoy)).members.count == 2)
+    #expect(
+      message(Self.twoMembers().finished(comment: decoy))?.contains("between the zip directory and its end record")
+        == true)
   }
 
   @Test func truncationAtEveryByte() {
@@ -81,7 +84,11 @@ import Testing
   @Test func duplicateNames() {
     var zip = Self.twoMembers()
     zip.add("a/one", [9])
-    #expect(message(zip.finished()) == "test.zip: a/one: the archive holds two members of this name")
+    let reason = "the archive holds two members of this name (PyTorch has no regard to case)"
+    #expect(message(zip.finished()) == "test.zip: a/one: \(reason)")
+    zip = Self.twoMembers()
+    zip.add("A/One", [9])
+    #expect(message(zip.finished()) == "test.zip: A/One: \(reason)")
   }
 
   @Test func overlappingMembers() {
@@ -106,11 +113,11 @@ import Testing
     #expect(end(zip.end(count: 1, size: size, offset: offset))?.contains("is longer than its 1 members") == true)
     #expect(end(zip.end(count: 2, size: size + 1, offset: offset))?.contains("does not fit") == true)
     #expect(end(zip.end(count: 2, size: size, offset: offset + 1))?.contains("does not fit") == true)
-    #expect(end(zip.end(count: 2, size: size, offset: offset - 1))?.contains("is damaged") == true)
+    #expect(end(zip.end(count: 2, size: size, offset: offset - 1))?.contains("1 bytes stand between") == true)
     #expect(end(zip.end(disk: 1, count: 2, size: size, offset: offset))?.contains("in several parts") == true)
     #expect(end(zip.end(count: 2, total: 3, size: size, offset: offset))?.contains("in several parts") == true)
     #expect(end(zip.end(count: 2, size: 0xffff_fff0, offset: offset))?.contains("does not fit") == true)
-    #expect(end(zip.end(count: 2, size: size, offset: offset, commentLength: 1))?.contains("no end record") == true)
+    #expect(end(zip.end(count: 2, size: size, offset: offset, commentLength: 1)) == nil)
     #expect(end(zip.end(count: 2, size: 0xffff_ffff, offset: offset))?.contains("zip64 locator is missing") == true)
   }
 
