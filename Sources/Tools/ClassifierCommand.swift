@@ -37,8 +37,9 @@ struct Classifier: ParsableCommand {
   var head = ClassifierHead.zero
 
   @Option(
+    parsing: .unconditional,
     help: "The seed of what is drawn, as torch.manual_seed takes it: all weights with --weights none, then the head's.")
-  var seed: UInt64 = 0
+  var seed = SeedNumber(0)
 
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
@@ -64,7 +65,7 @@ struct Classifier: ParsableCommand {
   private func load() throws -> LoadedClassifier {
     let progress = Progress("downloading", of: 0, in: .bytes, isShown: !report.quiet)
     defer { progress.finish() }
-    return try loadClassifier(name, classes: classes, weights: source, head: head, seed: seed) {
+    return try loadClassifier(name, classes: classes, weights: source, head: head, seed: seed.bits) {
       progress.reach($0.received, of: $0.expected ?? 0)
     }
   }

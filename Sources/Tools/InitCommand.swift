@@ -22,8 +22,8 @@ struct Init: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
 
-  @Option(help: "The seed, as torch.manual_seed takes it.")
-  var seed: UInt64 = 0
+  @Option(parsing: .unconditional, help: "The seed, as torch.manual_seed takes it.")
+  var seed = SeedNumber(0)
 
   @Option(help: ArgumentHelp("How many classes an architecture tells apart. Default: its original's.", valueName: "n"))
   var classes: Int?
@@ -50,7 +50,7 @@ struct Init: ParsableCommand {
         if wholeModule, try destination.map({ try Checkpoint.OutputFormat(of: $0) }) != .torch {
           throw ModelError(.invalid, "a whole module is written into a .pt alone", file: destination?.string)
         }
-        let module = try architecture.initialised(classes: classes, seed: seed, isNeeded: destination != nil)
+        let module = try architecture.initialised(classes: classes, seed: seed.bits, isNeeded: destination != nil)
         checkpoint =
           wholeModule
           ? Checkpoint(whole: module, name: architecture.name) : Checkpoint(module, name: architecture.name)
@@ -106,7 +106,7 @@ extension Architecture {
 
 private struct InitResult: Encodable {
   let parameters: Int
-  let seed: UInt64
+  let seed: SeedNumber
   let output: String?
 
   private enum Key: String, CodingKey { case parameters, seed, output }

@@ -40,8 +40,8 @@ struct Prune: ParsableCommand {
   @Option(help: ArgumentHelp("The norm of ln: 2 (default), 1, inf, -inf or any other number.", valueName: "p"))
   var norm: Double?
 
-  @Option(help: "The seed of random (default 0), as torch.manual_seed takes it.")
-  var seed: UInt64?
+  @Option(parsing: .unconditional, help: "The seed of random (default 0), as torch.manual_seed takes it.")
+  var seed: SeedNumber?
 
   @Option(help: ArgumentHelp("Prune only layers or weights of these names.", valueName: "glob"))
   var include: [String] = []
@@ -117,7 +117,7 @@ struct Prune: ParsableCommand {
       switch method {
       case .l1: chosen = .l1
       case .global: chosen = .global
-      case .random: chosen = dim.map { .randomStructured(seed: seed ?? 0, axis: $0) } ?? .random(seed: seed ?? 0)
+      case .random: chosen = dim.map { .randomStructured(seed: seed?.bits ?? 0, axis: $0) } ?? .random(seed: seed?.bits ?? 0)
       case .ln: chosen = .structured(norm: norm ?? 2, axis: dim ?? 0)
       }
     }

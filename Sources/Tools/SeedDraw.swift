@@ -2,7 +2,7 @@ import ArgumentParser
 import ModelUtils
 
 /// A seed as its user wrote it: torch counts a negative one's bits, Python its magnitude, NumPy refuses it.
-struct SeedNumber: ExpressibleByArgument, CustomStringConvertible {
+struct SeedNumber: ExpressibleByArgument, CustomStringConvertible, Encodable {
   let magnitude: UInt64
   let isNegative: Bool
 
@@ -23,6 +23,11 @@ struct SeedNumber: ExpressibleByArgument, CustomStringConvertible {
   /// The 64 bits, as torch takes them.
   var bits: UInt64 { isNegative ? 0 &- magnitude : magnitude }
   var description: String { (isNegative ? "-" : "") + "\(magnitude)" }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if isNegative { try container.encode(Int64(bitPattern: bits)) } else { try container.encode(magnitude) }
+  }
 }
 
 enum SeedGenerator: String, CaseIterable, ExpressibleByArgument {

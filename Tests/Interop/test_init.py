@@ -65,7 +65,7 @@ def assert_same_values(a, b):
     assert_same_tensors({k: v + 0 for k, v in a.items()}, {k: v + 0 for k, v in b.items()})
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2**32 + 7])
+@pytest.mark.parametrize("seed", [0, 1, 2**32 + 7, -1])
 @pytest.mark.parametrize("name", SMALL)
 def test_torchvision(name, seed, tmp_path):
     agrees(name, lambda: torchvision_model(name), tmp_path, seed)

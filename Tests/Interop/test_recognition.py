@@ -1,5 +1,6 @@
 """Bare state dicts of known architectures: recognised, counted and fused as the whole modules are, eps included."""
 
+import re
 from pathlib import Path
 
 import nets
@@ -101,6 +102,20 @@ def test_yolov5(name, classes, prefix, tmp_path):
     taken = prefix if prefix == "model." else ""
     model.load_state_dict({k.removeprefix(taken): v for k, v in fused.items()})
     assert_same_outputs(expected, outputs(model, x))
+
+
+def test_older_names(tmp_path):
+    """DenseNets of torchvision's first years are recognised, and keep their names."""
+    model = torchvision.models.densenet121(num_classes=5).eval()
+    renamed = re.compile(r"(denselayer\d+\.(?:norm|conv))([12])")
+    state = {renamed.sub(r"\1.\2", name): tensor for name, tensor in model.state_dict().items()}
+    torch.save(state, tmp_path / "old.pth")
+    torch.save(model, tmp_path / "whole.pt")
+    assert report("info", tmp_path / "old.pth")["gflops"] == report("info", tmp_path / "whole.pt")["gflops"] > 0
+    fused = report("fuse", tmp_path / "old.pth", "-o", tmp_path / "fused.pth")
+    assert len(fused["fused"]) == len(report("fuse", tmp_path / "whole.pt", "-o", tmp_path / "f.pt")["fused"]) > 0
+    kept = [name for name in load(tmp_path / "fused.pth") if name in state]
+    assert any("norm.1" in name for name in kept) and any("conv.1" in name for name in kept)
 
 
 def test_what_is_not_known(tmp_path):

@@ -4,17 +4,18 @@ extension StateDict {
   /// The names as torchvision reads them: files from its first years, its own DenseNets among them, call a layer
   /// `denselayer1.norm.1.weight` that is `denselayer1.norm1.weight` today.
   package func withoutOlderNames() -> StateDict {
-    guard names.contains(where: { Self.newName($0) != $0 }) else { return self }
+    guard names.contains(where: { Self.nameToday($0) != $0 }) else { return self }
     var tensors: OrderedDictionary<String, Tensor> = [:]
     for (name, tensor) in self.tensors {
-      let new = Self.newName(name)
+      let new = Self.nameToday(name)
       // A file that has both keeps both, which no architecture has.
       tensors[tensors[new] == nil ? new : name] = tensor
     }
     return StateDict(tensors, metadata: metadata)
   }
 
-  private static func newName(_ name: String) -> String {
+  /// The name that a tensor of such a file has today.
+  static func nameToday(_ name: String) -> String {
     guard name.contains("denselayer") else { return name }
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count >= 4 else { return name }

@@ -15,9 +15,11 @@ public struct RecognizedModel: Sendable {
   /// The module's tensors under the names that the state dict uses; entries that it did not have are left out.
   public func stateDict(like original: StateDict) -> StateDict {
     var tensors: OrderedDictionary<String, Tensor> = [:]
+    let names = Dictionary(
+      original.names.map { (StateDict.nameToday($0), $0) }, uniquingKeysWith: { first, _ in first })
     let hasCounts = original.names.contains { $0.hasSuffix(StateDict.batchCount) }
     for (name, tensor) in module.stateDict().tensors where hasCounts || !name.hasSuffix(StateDict.batchCount) {
-      tensors[prefix + name] = tensor
+      tensors[names[prefix + name] ?? prefix + name] = tensor
     }
     return StateDict(tensors, metadata: original.metadata)
   }
@@ -30,8 +32,10 @@ extension StateDict {
   /// is none.
   ///
   /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted
-  /// their batches are recognised as well.
-  public func recognized() -> RecognizedModel? {
+  /// their batches are recognised as well, and torchvision's older names.
+  public func recognized() -> RecognizedModel? { withoutOlderNames().recognizedAsNamed() }
+
+  private func recognizedAsNamed() -> RecognizedModel? {
     for prefix in wrapperPrefixes {
       let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })
       for name in Architecture.names(ofEntries: names.count) {
