@@ -13,16 +13,19 @@ extension SafeTensors {
   @discardableResult
   public static func write(_ state: StateDict, to location: some FileLocation) throws -> Int {
     let path = try location.filePath
-    let file = try written(state, to: path)
+    let file = try written(state, path) { try AtomicFile(replacing: path, expectedSize: $0) }
     try file.commit()
     return file.position
   }
 
-  /// The whole file beside its place, which `commit` puts it into.
-  static func written(_ state: StateDict, to path: FilePath) throws -> AtomicFile {
+  /// The whole file beside its place, into which it is put later.
+  /// - Parameter open: starts the file, of which it is told the size.
+  static func written(
+    _ state: StateDict, _ path: FilePath, open: (Int) throws -> AtomicFile
+  ) throws -> AtomicFile {
     do {
       let layout = try Layout(state)
-      let file = try AtomicFile(replacing: path, expectedSize: layout.byteCount)
+      let file = try open(layout.byteCount)
       try file.write(layout.header)
       let items = layout.items.filter { $0.tensor.byteCount > 0 }
       try ReadAhead.forEach(items, byteCount: \.tensor.byteCount) { item in

@@ -14,41 +14,78 @@ extension SafeTensors {
   /// `model-00001-of-00003.safetensors`, … and `model.safetensors.index.json` for the path `model.safetensors`. A
   /// tensor that is larger has a shard of its own. What fits into one shard is written as one plain file at the path.
   ///
-  /// Tensors keep their order; tied ones go into one shard. All shards are written beside their places before the first
-  /// is put there, and an index that stood there goes first: at no time does an index name a shard that is missing or
-  /// is another's. Of an earlier output at the path what is not replaced is removed: the one plain file, and those
-  /// shards that its index names and that are named as here.
+  /// Tensors keep their order; tied ones go into one shard. At no time, whatever ends the process, does the index name
+  /// anything but one whole output, the earlier or the new one: shards replace no file, but are called
+  /// `model-2-00001-of-00003.safetensors`, … where their names are taken; when all are whole and in their places the
+  /// index is replaced; then what is left of an earlier output at the path is removed: the one plain file, and those
+  /// shards that its index named and that are named as here. What a process that was killed has left is removed by the
+  /// next writing to the same path.
   /// - Returns: the number of bytes written, index included.
-  /// - Throws: `ModelError` as `write`.
+  /// - Throws: `ModelError` as `write`, and when another process is writing to the same path.
   @discardableResult
   public static func writeSharded(
     _ state: StateDict, to location: some FileLocation, maxShardSize: Int
   ) throws -> Int {
     let path = try location.filePath
     let shards = shards(of: state, maxShardSize: maxShardSize)
-    let folder = path.removingLastComponent()
-    let stem = path.stem ?? "model"
-    let indexPath = indexPath(for: path)
-    let earlier = earlierShards(of: stem, index: indexPath)
-    guard shards.count > 1 else {
-      let written = try write(state, to: path)
-      if let earlier {
-        try remove(indexPath)
-        for shard in earlier { try remove(folder.appending(shard)) }
+    let names = ShardNames(folder: path.removingLastComponent(), stem: path.stem ?? "model")
+    let record = try ShardRecord(of: names, for: path)
+    let earlier = try EarlierShards(index: indexPath(for: path), names: names)
+    // An index that cannot be read may name anything: then all stays until it is replaced.
+    if earlier.isKnown { try record.sweep(keeping: Set(earlier.named)) }
+    AtomicFile.removeAbandoned(path)
+    AtomicFile.removeAbandoned(indexPath(for: path))
+    try record.add(standing: earlier.ours)
+    return shards.count > 1
+      ? try write(shards, of: state, to: path, names, replacing: earlier, record)
+      : try write(state, to: path, replacing: earlier, record)
+  }
+
+  /// Writes one plain file.
+  private static func write(
+    _ state: StateDict, to path: FilePath, replacing earlier: EarlierShards, _ record: ShardRecord
+  ) throws -> Int {
+    let written = try write(state, to: path)
+    guard !earlier.named.isEmpty else { return written }
+    record.keep()
+    try ShardRecord.remove(earlier.index)
+    AtomicFile.synchronizeFolder(of: earlier.index)
+    try record.sweep(keeping: [])
+    return written
+  }
+
+  private static func write(
+    _ shards: [StateDict], of state: StateDict, to path: FilePath, _ names: ShardNames,
+    replacing earlier: EarlierShards, _ record: ShardRecord
+  ) throws -> Int {
+    let index = try AtomicFile(replacing: earlier.index)
+    let new = names.free(count: shards.count, taken: earlier.named)
+    try record.add(new.map { ($0, 0) })
+    let files = try zip(new, shards).map { name, shard in
+      let place = names.folder.appending(name)
+      return try written(shard, place) {
+        try AtomicFile(creating: place, permissions: earlier.permissions, expectedSize: $0)
       }
-      return written
     }
-    var files: [(name: String, file: AtomicFile)] = []
+    try index.write(try indexText(of: state, shards: Array(zip(new, shards))))
+    try index.synchronize()
+    try record.add(zip(new, files).map { try ($0, $1.number()) })
+    for file in files { try file.place() }
+    try index.commit(with: files, and: [record.file])
+    record.keep()
+    try ShardRecord.remove(path)
+    try record.sweep(keeping: Set(new))
+    return files.reduce(index.position) { $0 + $1.position }
+  }
+
+  private static func indexText(of state: StateDict, shards: [(file: String, content: StateDict)]) throws -> [UInt8] {
     var total = 0
     var weights: [(name: String, file: String)] = []
-    for (index, shard) in shards.enumerated() {
-      let file = "\(stem)-\(digits(index + 1))-of-\(digits(shards.count)).safetensors"
-      let layout = try Layout(shard)
-      for item in layout.items {
+    for (file, content) in shards {
+      for item in try Layout(content).items {
         weights.append((item.name, file))
         total += item.tensor.byteCount
       }
-      files.append((file, try written(shard, to: folder.appending(file))))
     }
     var json = JSONWriter()
     json.open()
@@ -70,46 +107,12 @@ extension SafeTensors {
     }
     json.close()
     json.close()
-    let index = try AtomicFile(replacing: indexPath)
-    try index.write(json.bytes)
-    if earlier != nil { try remove(indexPath) }
-    for (_, file) in files { try file.commit() }
-    try index.commit()
-    let new = Set(files.map(\.name))
-    for shard in earlier ?? [] where !new.contains(shard) { try remove(folder.appending(shard)) }
-    try remove(path)
-    return files.reduce(json.bytes.count) { $0 + $1.file.position }
-  }
-
-  /// The shards of an earlier output: those that its index names and that bear the names this writer gives. Nil where
-  /// there is no index.
-  private static func earlierShards(of stem: String, index: FilePath) -> [String]? {
-    guard let file = try? FileBytes(mapping: index), let map = try? ShardIndex(file) else { return nil }
-    return map.shards.filter { name in
-      let (prefix, suffix) = ("\(stem)-", ".safetensors")
-      guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return false }
-      let numbers = name.dropFirst(prefix.count).dropLast(suffix.count).split(
-        separator: "-of-", omittingEmptySubsequences: false)
-      return numbers.count == 2 && numbers.allSatisfy { $0.utf8.count >= 5 && $0.utf8.allSatisfy { 48...57 ~= $0 } }
-    }
-  }
-
-  /// Removes a file that is there.
-  private static func remove(_ path: FilePath) throws {
-    guard unlink(path.string) != 0, errno != ENOENT, errno != EISDIR else { return }
-    throw ModelError(
-      .system,
-      "belongs to what was there before, and cannot be removed: \(Errno(rawValue: errno))", file: path.string)
+    return json.bytes
   }
 
   /// Where the index of a sharded checkpoint stands: `model.safetensors.index.json`.
   package static func indexPath(for path: FilePath) -> FilePath {
     path.removingLastComponent().appending("\(path.stem ?? "model").safetensors.index.json")
-  }
-
-  private static func digits(_ number: Int) -> String {
-    let text = String(number)
-    return String(repeating: "0", count: max(0, 5 - text.count)) + text
   }
 
   private static func shards(of state: StateDict, maxShardSize: Int) -> [StateDict] {
@@ -132,5 +135,44 @@ extension SafeTensors {
       shards[shards.count - 1][name] = tensor
     }
     return shards
+  }
+}
+
+/// What an index names that stands where one is about to be written.
+private struct EarlierShards {
+  let index: FilePath
+  /// All the shards.
+  private(set) var named: [String] = []
+  /// Those that bear the names this writer gives.
+  private(set) var ours: [String] = []
+  /// Whether `named` is all that it names: there is no index, or it can be read.
+  let isKnown: Bool
+  /// The first shard's; nil where there is none.
+  private(set) var permissions: FilePermissions?
+
+  /// - Throws: `ModelError` when there is an index that cannot be opened now.
+  init(index: FilePath, names: ShardNames) throws {
+    self.index = index
+    var status = stat()
+    let file: FileBytes
+    do {
+      file = try FileBytes(mapping: index)
+    } catch {
+      if error.kind == .system { throw error }
+      isKnown = error.kind == .missing
+      return
+    }
+    guard let map = try? ShardIndex(file) else {
+      isKnown = false
+      return
+    }
+    isKnown = true
+    named = Array(map.shards)
+    ours = named.filter(names.contains)
+    for name in named
+    where stat(names.folder.appending(name).string, &status) == 0 && status.st_mode & S_IFMT == S_IFREG {
+      permissions = FilePermissions(rawValue: status.st_mode & 0o777)
+      break
+    }
   }
 }

@@ -1,4 +1,3 @@
-import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
@@ -14,10 +13,19 @@ import SystemPackage
 /// Until then the target is untouched. An object that is let go uncommitted removes what it wrote. A process that is
 /// killed leaves `.NAME.mutils-partial`, which the next writing of the same target takes over.
 public final class AtomicFile {
+  private enum State {
+    /// Being written.
+    case open
+    /// Whole and at its target, but only to stay there with another file, which is not yet in its place.
+    case placed
+    /// In its place for good, or removed.
+    case closed
+  }
+
   private let target: FilePath
   private let partial: FilePath
   private let descriptor: FileDescriptor
-  private var isOpen = true
+  private var state = State.open
   /// How many bytes have been written.
   public private(set) var position = 0
   /// The last of them, which are few and wait for more.
@@ -29,16 +37,13 @@ public final class AtomicFile {
   private let expectedSize: Int?
   private let observer = WritingProgress.observer
 
-  private static let unfinished = Mutex<Set<String>>([])
-
   /// Starts to write what will stand at `location`. A symbolic link there is followed; an existing file keeps its
   /// permissions.
   /// - Parameter expectedSize: how many bytes it will have, where that is known, for `WritingProgress`.
   /// - Throws: `ModelError` when the place cannot be written, is no regular file, or is being written by another
   ///   process.
-  public init(replacing location: some FileLocation, expectedSize: Int? = nil) throws {
+  public convenience init(replacing location: some FileLocation, expectedSize: Int? = nil) throws {
     let path = try location.filePath
-    self.expectedSize = expectedSize
     var target = path
     var mode: mode_t?
     var status = stat()
@@ -52,56 +57,49 @@ public final class AtomicFile {
         free(resolved)
       }
     }
-    guard let name = target.lastComponent else {
+    try self.init(target, permissions: mode, expectedSize: expectedSize, for: path)
+  }
+
+  /// Starts to write one of several files that are to appear together, where nothing stands: see `place`.
+  /// - Parameter permissions: nil for those of any new file.
+  /// - Throws: `ModelError` when the place cannot be written, is taken, or is being written by another process.
+  package convenience init(creating path: FilePath, permissions: FilePermissions?, expectedSize: Int? = nil) throws {
+    try self.init(path, permissions: permissions?.rawValue, expectedSize: expectedSize, for: path)
+    try checkFree()
+  }
+
+  private init(_ target: FilePath, permissions: mode_t?, expectedSize: Int?, for path: FilePath) throws {
+    self.target = target
+    self.expectedSize = expectedSize
+    guard let partial = Self.partial(of: target) else {
       throw ModelError(.invalid, "names no file", file: path.string)
     }
-    self.target = target
-    partial = target.removingLastComponent().appending(".\(name.string).mutils-partial")
-    descriptor = try Self.openLocked(partial, for: path)
-    if let mode { fchmod(descriptor.rawValue, mode) }
+    self.partial = partial
+    descriptor = try LockedFile.open(partial, for: path)
+    if let permissions { fchmod(descriptor.rawValue, permissions) }
     guard ftruncate(descriptor.rawValue, 0) == 0 else {
       throw failure("cannot be written")
     }
-    let key = partial.string
-    Self.unfinished.withLock { _ = $0.insert(key) }
+    UnfinishedFiles.insert(partial)
   }
 
-  /// Opens the partial file and locks it.
-  ///
-  /// Between the two another process may have finished its writing, so that what was opened is now the target: then
-  /// once more.
-  private static func openLocked(_ partial: FilePath, for path: FilePath) throws -> FileDescriptor {
-    while true {
-      let descriptor: FileDescriptor
-      do {
-        descriptor = try FileDescriptor.open(
-          partial, .writeOnly, options: [.create, .noFollow, .closeOnExec],
-          permissions: FilePermissions(rawValue: 0o666))
-      } catch let error as Errno {
-        throw ModelError(.system, "cannot be written: \(error)", file: path.string)
-      }
-      guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
-        try? descriptor.close()
-        throw ModelError(.system, "is being written by another process", file: path.string)
-      }
-      var opened = stat()
-      var named = stat()
-      if fstat(descriptor.rawValue, &opened) == 0, lstat(partial.string, &named) == 0,
-        opened.st_ino == named.st_ino, opened.st_dev == named.st_dev
-      {
-        return descriptor
-      }
-      try? descriptor.close()
-    }
+  /// Where the file for a target is written.
+  private static func partial(of target: FilePath) -> FilePath? {
+    target.lastComponent.map { target.removingLastComponent().appending(".\($0.string).mutils-partial") }
+  }
+
+  /// Removes what a killed process left of a file that should have come to stand at `target`.
+  package static func removeAbandoned(_ target: FilePath) {
+    if let partial = partial(of: target) { LockedFile.removeAbandoned(partial) }
   }
 
   deinit {
-    if isOpen { discard() }
+    if state != .closed { discard() }
   }
 
   /// Appends bytes.
   public func write(_ bytes: UnsafeRawBufferPointer) throws {
-    guard isOpen else { throw ModelError(.invalid, "is closed", file: target.string) }
+    guard state == .open else { throw ModelError(.invalid, "is closed", file: target.string) }
     position += bytes.count
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count > Self.bufferSize / 4 {
@@ -153,13 +151,51 @@ public final class AtomicFile {
 
   /// Puts the file in its place.
   public func commit() throws {
-    guard isOpen else { throw ModelError(.invalid, "is closed", file: target.string) }
+    try commit(with: [])
+  }
+
+  /// Puts the file in its place, and thereby makes those stay that were placed, in one folder, for it.
+  /// - Parameter others: also what a signal removed until now, but must no longer.
+  package func commit(with files: [AtomicFile], and others: [FilePath] = []) throws {
+    try synchronize()
+    if let file = files.first { Self.synchronizeFolder(of: file.target) }
+    let finished = files.map(\.target) + others
+    guard UnfinishedFiles.rename(partial, to: target, finishing: finished, staysUnfinished: false) else {
+      throw failure("cannot be replaced")
+    }
+    close()
+    for file in files { file.close() }
+    Self.synchronizeFolder(of: target)
+  }
+
+  /// Puts the file in its place, whole, from where it is removed with this object, unless another one is committed with
+  /// it before.
+  package func place() throws {
+    try synchronize()
+    try checkFree()
+    guard UnfinishedFiles.rename(partial, to: target, finishing: [], staysUnfinished: true) else {
+      throw failure("cannot be put in its place")
+    }
+    state = .placed
+  }
+
+  /// Brings all that was written to the disk.
+  package func synchronize() throws {
+    guard state == .open else { throw ModelError(.invalid, "is closed", file: target.string) }
     try flush()
     guard fsync(descriptor.rawValue) == 0 else { throw failure("cannot be written") }
-    guard rename(partial.string, target.string) == 0 else { throw failure("cannot be replaced") }
-    close()
-    // The new name survives a crash only once its folder is written; a folder that cannot be synced is no error.
-    let folder = target.removingLastComponent()
+  }
+
+  /// Tells this file from all others of its disk, under whatever name.
+  package func number() throws -> UInt64 {
+    var status = stat()
+    guard fstat(descriptor.rawValue, &status) == 0 else { throw failure("cannot be examined") }
+    return UInt64(status.st_ino)
+  }
+
+  /// A new name survives a crash only once its folder is written; a folder that cannot be synced is no error.
+  package static func synchronizeFolder(of path: FilePath) {
+    let folder = path.removingLastComponent()
     if let directory = try? FileDescriptor.open(folder.isEmpty ? "." : folder, .readOnly) {
       fsync(directory.rawValue)
       try? directory.close()
@@ -167,22 +203,24 @@ public final class AtomicFile {
   }
 
   /// Removes the partial files of this process; for a program that is about to end at a signal.
-  public static func discardUnfinished() {
-    unfinished.withLock { paths in
-      for path in paths { unlink(path) }
+  public static func discardUnfinished() { UnfinishedFiles.discard() }
+
+  private func checkFree() throws {
+    var status = stat()
+    guard lstat(target.string, &status) != 0 else {
+      throw ModelError(.exists, "has come to stand here meanwhile", file: target.string)
     }
   }
 
   private func discard() {
-    unlink(partial.string)
+    unlink(state == .placed ? target.string : partial.string)
     close()
   }
 
   private func close() {
-    let key = partial.string
-    Self.unfinished.withLock { _ = $0.remove(key) }
+    UnfinishedFiles.remove(state == .placed ? target : partial)
     try? descriptor.close()
-    isOpen = false
+    state = .closed
   }
 
   private func failure(_ what: String) -> ModelError {
