@@ -111,7 +111,7 @@ def test_older_names(tmp_path):
     state = {renamed.sub(r"\1.\2", name): tensor for name, tensor in model.state_dict().items()}
     torch.save(state, tmp_path / "old.pth")
     torch.save(model, tmp_path / "whole.pt")
-    assert report("info", tmp_path / "old.pth")["gflops"] == report("info", tmp_path / "whole.pt")["gflops"] > 0
+    assert report("info", tmp_path / "old.pth")["gflops"] == report("info", tmp_path / "whole.pt")["gflops"] is not None
     fused = report("fuse", tmp_path / "old.pth", "-o", tmp_path / "fused.pth")
     assert len(fused["fused"]) == len(report("fuse", tmp_path / "whole.pt", "-o", tmp_path / "f.pt")["fused"]) > 0
     kept = [name for name in load(tmp_path / "fused.pth") if name in state]
