@@ -117,7 +117,8 @@ struct Prune: ParsableCommand {
       switch method {
       case .l1: chosen = .l1
       case .global: chosen = .global
-      case .random: chosen = dim.map { .randomStructured(seed: seed?.bits ?? 0, axis: $0) } ?? .random(seed: seed?.bits ?? 0)
+      case .random:
+        chosen = dim.map { .randomStructured(seed: seed?.bits ?? 0, axis: $0) } ?? .random(seed: seed?.bits ?? 0)
       case .ln: chosen = .structured(norm: norm ?? 2, axis: dim ?? 0)
       }
     }
