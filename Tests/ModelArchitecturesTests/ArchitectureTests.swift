@@ -1,6 +1,7 @@
 import Foundation
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 import ModelRandom
 import Testing
 

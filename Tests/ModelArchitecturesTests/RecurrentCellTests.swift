@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelGraph
 import Testing
 
 /// One step of an RNN, LSTM or GRU; the numbers are PyTorch's.
