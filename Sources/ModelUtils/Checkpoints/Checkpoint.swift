@@ -29,6 +29,8 @@ public struct Checkpoint: Sendable {
     var places: [String: ModelSelection.Place]
     var modules: [PickleGraph.Reference: Module]
     var stateDicts: [PickleGraph.Reference: StateDict]
+    /// Whether the model was chosen by its key, not by rule.
+    var isChosen = false
   }
 
   /// Reads a file; its content decides the format.
@@ -96,7 +98,7 @@ public struct Checkpoint: Sendable {
   private mutating func read(_ graph: PickleGraph, key: String?) throws {
     var selection = ModelSelection(graph)
     var reader = ModuleReader(graph)
-    var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:])
+    var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:], isChosen: key != nil)
     for place in try selection.models(key: key) {
       if place.isModule {
         models[place.key] = .module(try reader.read(place.reference))
