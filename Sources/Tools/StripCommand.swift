@@ -55,6 +55,7 @@ struct Strip: ParsableCommand {
         let names = result.removed.map { "'\($0.printable())'" }.joined(separator: ", ")
         report.note("left out what only training needs: \(names)")
       }
+      if try output.writing.writesTensorsAlone(file, to: destination) { report.noteLeftOut(file) }
       let after = try output.writing.write(file, to: destination)
       if report.json {
         try Terminal.print(

@@ -176,7 +176,7 @@ extension PickleGraph {
   }
 
   /// Whether there is a tensor among an object's parts.
-  fileprivate func holdsTensors(_ reference: Reference, where isMeant: (Tensor) -> Bool = { _ in true }) -> Bool {
+  func holdsTensors(_ reference: Reference, where isMeant: (Tensor) -> Bool = { _ in true }) -> Bool {
     var pending = [reference]
     var seen: Set<Reference> = [reference]
     while let next = pending.popLast() {

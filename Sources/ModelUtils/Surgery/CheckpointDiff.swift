@@ -42,6 +42,13 @@ extension StateDictDiff {
     for (file, other) in [(first, others.0), (second, others.1)] where !other.unread.isEmpty {
       notCompared.append("\(other.unread.count) tensors of \(file.name) of a kind that is not read")
     }
+    for (file, other) in [(first, others.0), (second, others.1)] {
+      let names = file.leftOut.filter { a[$0] == nil && b[$0] == nil && other.tensors[$0] == nil }
+      if !names.isEmpty {
+        let list = names.prefix(8).joined(separator: ", ")
+        notCompared.append("\(names.count) entries of \(file.name) that are no tensors: \(list)")
+      }
+    }
     try self.init(a, b, tolerance: tolerance)
     self.notCompared = notCompared
   }

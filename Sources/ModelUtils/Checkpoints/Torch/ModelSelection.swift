@@ -108,14 +108,16 @@ struct ModelSelection {
     let states = entries.keys.filter { name in
       !Self.isTrainingState(name) && entries[name].map { isStateDict($0) } ?? false
     }
-    if states.count > 1, path.isEmpty || !isStateDict(reference) {
-      guard path.isEmpty else { return [] }
+    if states.count > 1, path.isEmpty {
       throw ModelError(.missing, "holds several models: \(list(Array(states)))", advice: "choose one with --key")
     }
     if let name = states.first, let value = entries[name], path.isEmpty || isScalars(entries) {
       return [place(value, inside(name), isModule: false)]
     }
-    return isStateDict(reference) ? [place(reference, path, isModule: false)] : []
+    if isStateDict(reference) { return [place(reference, path, isModule: false)] }
+    // Under a known key the whole of a dict is the model, however its weights are nested.
+    guard let last = path.last?.key, !Self.isTrainingState(last), graph.holdsWeights(reference) else { return [] }
+    return [place(reference, path, isModule: false)]
   }
 
   /// The keys to look under in a dict. mmengine changes the two places when it saves: its `state_dict` is the average.
@@ -132,7 +134,7 @@ struct ModelSelection {
   /// and its other tensors belong to it. A tensor under a plain name, such as `loss`, may stand beside models.
   private func isWeights(_ entries: OrderedDictionary<String, PickleGraph.Reference>) -> Bool {
     entries.contains { name, value in
-      (name.contains(".") || name == "weight" || name == "bias") && graph.isTensor(value)
+      (name.contains(".") || name == "weight" || name == "bias") && graph.isWeight(value)
     }
   }
 
@@ -154,20 +156,40 @@ struct ModelSelection {
 
   private mutating func isStateDict(_ reference: PickleGraph.Reference) -> Bool {
     if let known = stateDicts[reference] { return known }
-    let isStateDict = graph.dictionary(reference)?.values.contains { graph.isTensor($0) } ?? false
+    let isStateDict =
+      graph.entries(reference)?.contains { entry in
+        graph.isWeight(entry.value) && (graph.text(entry.key) != nil || graph.int(entry.key) != nil)
+      } ?? false
     stateDicts[reference] = isStateDict
     return isStateDict
   }
 
   // MARK: Reading
 
-  /// The tensors of a state dict, in order. Entries that are no tensors stay in the file and are not listed.
-  func stateDict(_ reference: PickleGraph.Reference) throws -> StateDict {
+  /// The weights of a state dict, in order: tensors and NumPy's arrays, those in dicts inside it under names with dots.
+  /// What is no weight stays in the file; `leftOut` names it.
+  func stateDict(_ reference: PickleGraph.Reference) throws -> (state: StateDict, leftOut: [LeftOut]) {
     var state = StateDict()
-    for (name, value) in graph.dictionary(reference) ?? [:] where graph.isTensor(value) {
-      do { state[name] = try graph.tensor(value).tensor } catch let error as ModelError { throw error.about(name) }
+    var leftOut: [LeftOut] = []
+    for entry in try graph.stateEntries(of: reference) {
+      do {
+        if let tensor = try graph.weight(entry.value) {
+          state[entry.name] = tensor
+        } else {
+          let isTraining = Self.isTrainingState(entry.name)
+          leftOut.append(
+            LeftOut(name: entry.name, isWeight: !isTraining && graph.holdsTensors(entry.value)))
+        }
+      } catch let error as ModelError { throw error.about(entry.name) }
     }
-    return state
+    return (state, leftOut)
+  }
+
+  /// An entry of a state dict that is no tensor.
+  struct LeftOut: Sendable {
+    let name: String
+    /// Whether there are tensors in it all the same, such as the packed ones of a quantized layer.
+    let isWeight: Bool
   }
 
   /// The tensors of a TorchScript module: its attributes and those of the modules below it, by dotted path.
