@@ -86,6 +86,11 @@ struct WritingOptions: ParsableArguments {
     }
   }
 
+  /// Whether the tensors alone are written, not the other objects of a PyTorch file.
+  func writesTensorsAlone(_ checkpoint: Checkpoint, to path: FilePath) throws -> Bool {
+    try stateDict || Checkpoint.OutputFormat(of: path) == .safetensors || checkpoint.format == .torchScript
+  }
+
   /// - Returns: how many bytes were written.
   @discardableResult
   func write(_ checkpoint: Checkpoint, to path: FilePath) throws -> Int {

@@ -48,6 +48,7 @@ struct Convert: ParsableCommand {
           do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
         }
       }
+      if try writing.writesTensorsAlone(checkpoint, to: path) { report.noteLeftOut(checkpoint) }
       let bytes = try writing.write(checkpoint, to: path)
       let tensors = checkpoint.preferred.stateDict().count
       if report.json {

@@ -5,9 +5,10 @@ import SystemPackage
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
-    abstract: "Compares two models: names, shapes, element types, values.",
+    abstract: "Compares two files: names, shapes, element types, values.",
     discussion: """
-      Any two formats can be compared. Exit status 0: equal; 1: they differ.
+      Any two formats can be compared. Exit status 0: equal; 1: they differ. All models that both files hold are compared, and what stands \
+      beside them, such as an optimizer's tensors; with --key one model alone. What only one of the formats can hold is noted.
 
       Without --tolerance values must be equal (zeros of either sign are, NaNs too) and element types the same. With it a difference of at \
       most that much counts as equal, also between element types.
@@ -36,8 +37,11 @@ struct Diff: ParsableCommand {
 
   func run() throws {
     let diff = try report.withThreads {
-      try StateDictDiff(try read(first), try read(second), tolerance: tolerance)
+      if key != nil { return try StateDictDiff(try read(first), try read(second), tolerance: tolerance) }
+      return try StateDictDiff(
+        Checkpoint(contentsOf: FilePath(first)), Checkpoint(contentsOf: FilePath(second)), tolerance: tolerance)
     }
+    for text in diff.notCompared { report.note("not compared: \(text.printable())") }
     if report.json {
       try Terminal.print(json: diff)
     } else {

@@ -23,6 +23,14 @@ struct ReportOptions: ParsableArguments {
     if !quiet { Terminal.note(text) }
   }
 
+  /// Names what a file of tensors alone leaves out.
+  func noteLeftOut(_ checkpoint: Checkpoint) {
+    let names = checkpoint.leftOut
+    if names.isEmpty { return }
+    let list = names.prefix(8).map { "'\($0.printable())'" }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
+    note("\(names.count) entries are no tensors of the model and are left out: \(list)")
+  }
+
   func progress(_ what: String, of total: Int) -> Progress { Progress(what, of: total, isShown: !quiet) }
 
   /// Runs `body` with the number of threads asked for, and tells of what it writes and logs.

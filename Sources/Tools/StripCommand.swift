@@ -7,8 +7,9 @@ struct Strip: ParsableCommand {
     commandName: "strip",
     abstract: "Makes a training checkpoint one for inference, as YOLO's strip_optimizer.",
     discussion: """
-      The average takes the model's place; optimizer, best_fitness, ema and updates become None, epoch -1; the model becomes float16 and \
-      requires no gradients. Finite numbers that float16 cannot hold are an error that names them.
+      The average takes the model's place, wherever it stands; the states of optimizers, schedulers and scalers go, and epoch becomes -1; \
+      the model becomes float16, requires no gradients and loads on any device. Finite numbers that float16 cannot hold are an error that \
+      names them.
 
       Example: mutils strip runs/train/exp/weights/last.pt -o model.pt
       """)
@@ -47,11 +48,20 @@ struct Strip: ParsableCommand {
       for overflow in result.overflows {
         report.note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite")
       }
+      if let average = result.average, average != "ema" {
+        report.note("'\(average.printable())' is the average that became '\(file.preferredKey.printable())'")
+      }
+      if !result.removed.isEmpty {
+        let names = result.removed.map { "'\($0.printable())'" }.joined(separator: ", ")
+        report.note("left out what only training needs: \(names)")
+      }
+      if try output.writing.writesTensorsAlone(file, to: destination) { report.noteLeftOut(file) }
       let after = try output.writing.write(file, to: destination)
       if report.json {
         try Terminal.print(
           json: StripResult(
-            bytesBefore: before, bytesAfter: after, usedAverage: result.usedAverage, output: destination.string))
+            bytesBefore: before, bytesAfter: after, usedAverage: result.usedAverage, average: result.average,
+            removed: result.removed, output: destination.string))
       } else {
         Terminal.print("\(result): \(before) -> \(after) bytes")
         Terminal.print("Saved \(destination.string)")
@@ -64,5 +74,7 @@ private struct StripResult: Encodable {
   let bytesBefore: Int
   let bytesAfter: Int
   let usedAverage: Bool
+  let average: String?
+  let removed: [String]
   let output: String
 }

@@ -100,3 +100,37 @@ def test_missing_file(tmp_path):
     save_file(tensors(), tmp_path / "b.safetensors")
     fails("diff", tmp_path / "no.pt", tmp_path / "b.safetensors", naming="no.pt")
     assert report("diff", tmp_path / "b.safetensors", tmp_path / "b.safetensors")["equal"]
+
+
+def files(tmp_path, a, b):
+    torch.save(a, tmp_path / "a.pt")
+    torch.save(b, tmp_path / "b.pt")
+    return tmp_path / "a.pt", tmp_path / "b.pt"
+
+
+def test_every_model_is_compared(tmp_path):
+    def file(**values):
+        return {key: {"w": torch.full((2,), value)} for key, value in values.items()}
+
+    different = file(model=1.0, ema=1.0), file(model=0.0, ema=1.0)
+    result = mutils("diff", *files(tmp_path, *different), "--json")
+    answer = json.loads(result.out)
+    assert result.code == 1 and [entry["name"] for entry in answer["differing"]] == ["model.w"]
+    result = mutils("diff", *files(tmp_path, file(model=1.0, ema=1.0), file(ema=1.0)), "--json")
+    assert result.code == 1 and json.loads(result.out)["onlyInFirst"] == ["model.w"]
+    succeeds("diff", *files(tmp_path, *different), "--key", "ema")
+
+
+def test_what_stands_beside_the_models(tmp_path):
+    def file(latent, moment):
+        state = {0: {"exp_avg": torch.full((3,), moment)}}
+        return {"model": {"c.w": torch.ones(2)}, "latent": torch.full((4,), latent), "optimizer": {"state": state}}
+
+    assert report("diff", *files(tmp_path, file(1.0, 2.0), file(1.0, 2.0)))["compared"] == 3
+    result = mutils("diff", *files(tmp_path, file(1.0, 2.0), file(3.0, 4.0)), "--json")
+    names = [entry["name"] for entry in json.loads(result.out)["differing"]]
+    assert result.code == 1 and names == ["latent", "optimizer.state.0.exp_avg"]
+    # What the other format cannot hold is noted.
+    succeeds("convert", tmp_path / "a.pt", "-o", tmp_path / "a.safetensors")
+    result = succeeds("diff", tmp_path / "a.pt", tmp_path / "a.safetensors")
+    assert result.out == "Equal: 1 tensors\n" and "2 tensors beside the models" in result.err

@@ -1,3 +1,4 @@
+import ModelCheckpoints
 import ModelCore
 import ModelSurgery
 import Testing
@@ -37,5 +38,21 @@ import Testing
     #expect(try StateDictDiff(a, a).equal)
     let b = state(["x": try Tensor([.nan, -.infinity, .nan])])
     #expect(try StateDictDiff(a, b, tolerance: .infinity).differing.first?.nonFinite == 2)
+  }
+
+  @Test func filesOfSeveralModels() throws {
+    func file(_ weight: Float, _ mean: Float) throws -> Checkpoint {
+      var file = Checkpoint(StateDict(["c.weight": try Tensor([weight, weight])]))
+      file.nestModel(under: "model")
+      try file.setEntry("mean", to: .tensor(.init(try Tensor([mean]), requiresGrad: nil)))
+      return file
+    }
+    #expect(try StateDictDiff(file(1, 2), file(1, 2)).equal)
+    let models = try StateDictDiff(file(1, 2), file(2, 2))
+    #expect(models.differing.map(\.name) == ["c.weight"] && models.compared == 2)
+    #expect(try StateDictDiff(file(1, 1), file(1, 2)).differing.map(\.name) == ["mean"])
+    let bare = try StateDictDiff(file(1, 2), Checkpoint(StateDict(["c.weight": Tensor([1, 1])]), name: "bare"))
+    #expect(bare.equal && bare.compared == 1)
+    #expect(bare.notCompared == ["1 tensors beside the models of state dict"])
   }
 }

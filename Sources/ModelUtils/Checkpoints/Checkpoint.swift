@@ -22,6 +22,8 @@ public struct Checkpoint: Sendable {
   /// first.
   public internal(set) var models: OrderedDictionary<String, Model>
   var torch: TorchSource?
+  /// How many tensors the code of a TorchScript archive keeps as constants.
+  var scriptConstants = 0
 
   /// What is needed to write a PyTorch file back as it was.
   struct TorchSource {
@@ -29,6 +31,10 @@ public struct Checkpoint: Sendable {
     var places: [String: ModelSelection.Place]
     var modules: [PickleGraph.Reference: Module]
     var stateDicts: [PickleGraph.Reference: StateDict]
+    /// What is no tensor in the state dicts, by the key of each.
+    var leftOut: [String: [ModelSelection.LeftOut]] = [:]
+    /// Whether the model was chosen by its key, not by rule.
+    var isChosen = false
   }
 
   /// Reads a file; its content decides the format.
@@ -82,6 +88,7 @@ public struct Checkpoint: Sendable {
       case .torchScript:
         guard key == nil else { throw ModelError(.invalid, "a TorchScript archive has no keys to choose from") }
         format = .torchScript
+        scriptConstants = torch.constantCount
         models = ["": .stateDict(try ModelSelection(torch.graph).scriptStateDict())]
       case .zip, .legacy:
         format = torch.format == .zip ? .torch : .torchLegacy
@@ -96,12 +103,13 @@ public struct Checkpoint: Sendable {
   private mutating func read(_ graph: PickleGraph, key: String?) throws {
     var selection = ModelSelection(graph)
     var reader = ModuleReader(graph)
-    var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:])
+    var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:], isChosen: key != nil)
     for place in try selection.models(key: key) {
       if place.isModule {
         models[place.key] = .module(try reader.read(place.reference))
       } else {
-        let state = try selection.stateDict(place.reference)
+        let (state, leftOut) = try selection.stateDict(place.reference)
+        source.leftOut[place.key] = leftOut
         models[place.key] = .stateDict(state)
         source.stateDicts[place.reference] = state
       }

@@ -46,21 +46,6 @@ extension Checkpoint {
   public mutating func dropOptimizer() {
     if entry("optimizer") != nil { set("optimizer", to: .none) }
   }
-
-  /// Puts the model that stands under one key under another, in place of what stands there; the first key is then None.
-  package mutating func moveModel(from source: String, to target: String) {
-    guard let container, var place = torch?.places[source], let model = models[source],
-      let none = torch?.graph.add(.none)
-    else { return }
-    torch?.graph.change([target: place.reference, source: none], of: container)
-    place.key = target
-    place.holder = .init(dictionary: container, key: target)
-    torch?.places[source] = nil
-    torch?.places[target] = place
-    models[source] = nil
-    models[target] = nil
-    models.updateValue(model, forKey: target, insertingAt: 0)
-  }
 }
 
 extension PickleGraph {
@@ -88,7 +73,9 @@ extension PickleGraph {
       return dict
     case .set(let items): return addCall("builtins", "set", [add(.list(items), owner: owner)])
     case .frozenSet(let items): return addCall("builtins", "frozenset", [add(.list(items), owner: owner)])
-    case .tensor(let held): return add(held.tensor, parameterRequiresGrad: held.requiresGrad)
+    case .tensor(let held):
+      return add(
+        held.tensor, parameterRequiresGrad: held.requiresGrad, location: location(ofModule: owner) ?? Self.cpu)
     case .boundMethod(let name):
       let method = add(.string(name))
       return addCall("builtins", "getattr", [owner, method])

@@ -23,7 +23,7 @@ extension Checkpoint {
     self.init(module, name: name)
     var graph = PickleGraph()
     graph.root = graph.add(.none)
-    let place = ModelSelection.Place(key: "", reference: graph.root, isModule: false)
+    let place = ModelSelection.Place(key: "", reference: graph.root, isModule: false, path: [])
     torch = TorchSource(graph: graph, places: ["": place], modules: [:], stateDicts: [:])
   }
 
@@ -37,13 +37,13 @@ extension Checkpoint {
       place = known
     } else {
       let reference = graph.addOrderedDict()
-      place = .init(key: "", reference: reference, isModule: false)
+      place = .init(key: "", reference: reference, isModule: false, path: [])
       // Written into an empty dict, every tensor is new.
       torch = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [reference: StateDict()])
     }
     let name = graph.add(.string(key))
     graph.root = graph.add(.dict([.init(key: name, value: place.reference)]))
-    (place.key, place.holder) = (key, .init(dictionary: graph.root, key: key))
+    (place.key, place.path) = (key, [.init(dictionary: graph.root, key: key)])
     torch?.graph = graph
     torch?.places = [key: place]
     models = [key: model]

@@ -29,7 +29,8 @@ extension Checkpoint {
   /// safetensors, and with `stateDictOnly`, the preferred model's tensors alone are written.
   /// - Parameter maxShardSize: the most bytes of a shard, for safetensors; nil writes one file.
   /// - Returns: the number of bytes written.
-  /// - Throws: `ModelError` when the place cannot be written, or when loading the file in Python would call what is not
+  /// - Throws: `ModelError` when the place cannot be written, when the tensors alone would lack weights that the file has
+  ///   (of quantized layers, in the constants of TorchScript), or when loading the file in Python would call what is not
   ///   known to make data and nothing else.
   @discardableResult
   public func write(
@@ -38,10 +39,14 @@ extension Checkpoint {
     let path = try location.filePath
     switch try OutputFormat(of: path) {
     case .safetensors:
+      try refuseLostWeights()
       guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict(), to: path) }
       return try SafeTensors.writeSharded(preferred.stateDict(), to: path, maxShardSize: maxShardSize)
     case .torch:
-      guard let torch, !stateDictOnly else { return try preferred.writeTorchStateDict(to: path) }
+      guard let torch, !stateDictOnly else {
+        try refuseLostWeights()
+        return try preferred.writeTorchStateDict(to: path)
+      }
       let graph = try updatedGraph(torch)
       if let effect = graph.dangerousEffect() {
         throw ModelError(

@@ -45,6 +45,8 @@ public struct StateDictDiff: Sendable, Codable, CustomStringConvertible {
   public let differing: [Entry]
   /// How many tensors both have.
   public let compared: Int
+  /// What a file holds beside and the other could not hold, in words; it does not count as a difference.
+  public internal(set) var notCompared: [String] = []
 
   public var description: String {
     equal

@@ -25,33 +25,39 @@ public struct StripReport: Sendable, Codable, CustomStringConvertible {
   /// What became infinite; empty unless that was allowed.
   public let overflows: [Overflow]
 
+  /// The key under which the average stood that is the model now; nil where none was used.
+  public let average: String?
+  /// The keys under which something else stood that only training needs.
+  public let removed: [String]
+
   public var description: String {
     usedAverage ? "The average became the model, as \(dtype.rawValue)" : "As \(dtype.rawValue)"
   }
 }
 
 extension Checkpoint {
-  /// Makes a training checkpoint one for inference: YOLOv5's `strip_optimizer`.
+  /// Makes a training checkpoint one for inference: YOLOv5's `strip_optimizer`, for other programs' checkpoints too.
   ///
-  /// In a file that is a dict, `ema` becomes `model` where there is one; `optimizer`, `best_fitness`, `ema` and
-  /// `updates` become None and `epoch` -1, added where they are missing. The floating parameters and buffers of the
-  /// model become `dtype`, for a YOLOv5 detection or segmentation model those of its last layer's `stride`, `grid` and
-  /// `anchor_grid` too, and nothing requires a gradient any more. A bare state dict is converted, no more; the original
-  /// takes only whole modules.
+  /// In a file that is a dict the average of the weights (`ema`, `ema.module`, `state_dict_ema`, `params_ema`, …) takes
+  /// the place of the model that it averages. What else only training needs goes: `optimizer`, `best_fitness`, `ema` of
+  /// whole modules and `updates` become None and `epoch` -1 where there are such; `optimizer_states`, `lr_schedulers`,
+  /// scalers, further averages are taken out. The floating parameters and buffers of the model become `dtype`, for a
+  /// YOLOv5 detection or segmentation model those of its last layer's `stride`, `grid` and `anchor_grid` too, nothing
+  /// requires a gradient any more, and every tensor of the file is said to be the processor's, so that it loads
+  /// anywhere. A bare state dict is converted, no more; the original takes only whole modules, and adds the entries that
+  /// a file never had.
   /// - Parameter allowOverflow: whether finite numbers may become infinite, as the original lets them.
-  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite, or for one that
-  ///   cannot be read; the checkpoint is then as it was.
+  /// - Throws: `ModelError` that names the tensors in which finite numbers would become infinite, for one that cannot be
+  ///   read, or for an average that is not understood; the checkpoint is then as it was.
   @discardableResult
   public mutating func strip(to dtype: DType = .float16, allowOverflow: Bool = false) throws -> StripReport {
-    let usesAverage = hasEntries && models["ema"] != nil
-    // The keys before `ema` moves, and after.
-    let (sources, chosen) =
-      usesAverage
-      ? (["ema"], ["model"])
-      : models["model"] == nil ? (Array(models.keys), Array(models.keys)) : (["model"], ["model"])
+    var stripped = self
+    let promotion = try stripped.promoteAverage()
+    let all = Array(stripped.models.keys)
+    let chosen = promotion.map { [$0.model] } ?? (all.contains("model") ? ["model"] : all)
     var overflows: [StripReport.Overflow] = []
-    for key in sources {
-      if let state = models[key]?.stateDict() { overflows += try Self.overflows(state, dtype) }
+    for key in chosen {
+      if let state = stripped.models[key]?.stateDict() { overflows += try Self.overflows(state, dtype) }
     }
     if !overflows.isEmpty, !allowOverflow {
       let names = overflows.prefix(8).map(\.name).joined(separator: ", ") + (overflows.count > 8 ? ", …" : "")
@@ -60,10 +66,8 @@ extension Checkpoint {
         "finite numbers would become infinite in \(dtype.rawValue): \(names)", file: name,
         advice: "keep more with --dtype bfloat16 or float32, or give --allow-overflow")
     }
-    var stripped = self
-    if usesAverage { stripped.moveModel(from: "ema", to: "model") }
-    for key in ["optimizer", "best_fitness", "ema", "updates"] { try stripped.setEntry(key, to: .none) }
-    try stripped.setEntry("epoch", to: .int(-1))
+    let removed = stripped.dropTrainingState(keeping: promotion.map { [$0.model] } ?? all)
+    stripped.moveToCPU()
     let name = name
     try stripped.updateModels { key, model in
       guard chosen.contains(key) else { return }
@@ -76,7 +80,8 @@ extension Checkpoint {
       }
     }
     self = stripped
-    return StripReport(dtype: dtype, usedAverage: usesAverage, overflows: overflows)
+    return StripReport(
+      dtype: dtype, usedAverage: promotion != nil, overflows: overflows, average: promotion?.average, removed: removed)
   }
 
   private static func overflows(_ state: StateDict, _ dtype: DType) throws -> [StripReport.Overflow] {

@@ -64,6 +64,18 @@ import Testing
         == "test.pt: holds several models: 'generator', 'critic'; choose one with --key")
   }
 
+  @Test func aLoneTensorBesideDictsIsNoModel() throws {
+    let checkpoint = try open(Pickled.dict(["g_ema": Self.state, "latent_avg": Self.tensor]))
+    #expect(Array(checkpoint.models.keys) == ["g_ema"])
+    #expect(try open(Pickled.dict(["mean": Self.tensor, "generator": Self.state])).preferredKey == "generator")
+    let root = Pickled.dict(["encoder": Self.state, "decoder": Self.state, "loss": Self.tensor])
+    #expect(
+      refusal { _ = try open(root) }
+        == "test.pt: holds several models: 'encoder', 'decoder'; choose one with --key")
+    let named = try open(Pickled.dict(["conv.weight": Self.tensor, "extra": Self.state]))
+    #expect(Array(named.models.keys) == [""])
+  }
+
   @Test func tensorsBesideOtherThings() throws {
     let checkpoint = try open(Pickled.dict(["w": Self.tensor, "note": Pickled.text("hello")]))
     #expect(Array(checkpoint.preferred.stateDict().names) == ["w"])

@@ -8,8 +8,10 @@ struct ModelSelection {
     var key: String
     var reference: PickleGraph.Reference
     var isModule: Bool
+    /// The dicts on the way from the root and the key taken in each; empty for the root.
+    var path: [Holder]
     /// The dict that holds it and its key there; nil for the root.
-    var holder: Holder?
+    var holder: Holder? { path.last }
   }
 
   struct Holder {
@@ -18,9 +20,14 @@ struct ModelSelection {
   }
 
   /// The keys under which programs store models, the preferred ones first.
-  static let keys = [
-    "ema", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema", "model", "state_dict",
-    "model_state_dict", "model_state", "net", "network", "module", "weights", "params",
+  static let keys = averageKeys + plainKeys
+
+  /// Those under which averages of the weights stand.
+  static let averageKeys = ["ema", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema", "g_ema"]
+
+  /// Those of the weights as they are trained.
+  static let plainKeys = [
+    "model", "state_dict", "model_state_dict", "model_state", "net", "network", "module", "weights", "params",
   ]
 
   private let graph: PickleGraph
@@ -36,34 +43,20 @@ struct ModelSelection {
   /// - Throws: `ModelError` when there is none, or when there are several and none is preferred.
   mutating func models(key: String?) throws -> [Place] {
     if let key {
-      guard let (reference, holder) = resolve(key) else {
+      guard let (reference, path) = resolve(key) else {
         throw ModelError(.missing, "there is no key '\(key)'", advice: "the file has \(list(topKeys))")
       }
-      let found = holding(reference, key: key, in: holder, depth: 0)
+      let found = try holding(reference, at: path, depth: 0)
       guard let first = found.first else { throw ModelError(.missing, "'\(key)' holds no model") }
       return [first]
     }
-    let found = holding(graph.root, key: "", in: nil, depth: 0)
+    let found = try holding(graph.root, at: [], depth: 0)
     if !found.isEmpty { return found }
     guard graph.entries(graph.root) != nil else {
       if graph.isTensor(graph.root) { throw ModelError(.missing, "holds a single tensor, no model") }
       throw ModelError(.missing, "holds no model", advice: "a state dict, a dict with one, or a whole module is needed")
     }
-    // No known key: a single dict of tensors is meant, several are not told apart by guessing.
-    var others: OrderedDictionary<String, PickleGraph.Reference> = [:]
-    for (name, value) in graph.dictionary(graph.root) ?? [:]
-    where !name.contains("optim") && !name.contains("sched") && isStateDict(value) {
-      others[name] = value
-    }
-    guard let only = others.elements.first, others.count == 1 else {
-      throw ModelError(
-        .missing,
-        others.isEmpty
-          ? "holds no model; it has \(list(topKeys))" : "holds several models: \(list(Array(others.keys)))",
-        advice: others.isEmpty ? nil : "choose one with --key")
-    }
-    let holder = Holder(dictionary: graph.root, key: only.key)
-    return [Place(key: only.key, reference: only.value, isModule: false, holder: holder)]
+    throw ModelError(.missing, "holds no model; it has \(list(topKeys))")
   }
 
   private var topKeys: [String] { graph.dictionary(graph.root).map { Array($0.keys) } ?? [] }
@@ -73,45 +66,84 @@ struct ModelSelection {
     return keys.prefix(12).map { "'\($0)'" }.joined(separator: ", ") + (keys.count > 12 ? ", …" : "")
   }
 
-  private func resolve(_ key: String) -> (PickleGraph.Reference, Holder?)? {
-    if key.isEmpty { return (graph.root, nil) }
+  private func resolve(_ key: String) -> (PickleGraph.Reference, [Holder])? {
+    if key.isEmpty { return (graph.root, []) }
     if let exact = graph.dictionary(graph.root)?[key] {
-      return (exact, Holder(dictionary: graph.root, key: key))
+      return (exact, [Holder(dictionary: graph.root, key: key)])
     }
     var reference = graph.root
-    var holder: Holder?
+    var path: [Holder] = []
     for part in key.split(separator: ".", omittingEmptySubsequences: false) {
       guard let next = graph.dictionary(reference)?[String(part)] else { return nil }
-      holder = Holder(dictionary: reference, key: String(part))
+      path.append(Holder(dictionary: reference, key: String(part)))
       reference = next
     }
-    return (reference, holder)
+    return (reference, path)
   }
 
   /// The models that an object is or holds.
   private mutating func holding(
-    _ reference: PickleGraph.Reference, key: String, in holder: Holder?, depth: Int
-  ) -> [Place] {
-    if isModule(reference) {
-      return [Place(key: key, reference: reference, isModule: true, holder: holder)]
+    _ reference: PickleGraph.Reference, at path: [Holder], depth: Int
+  ) throws -> [Place] {
+    func place(_ reference: PickleGraph.Reference, _ path: [Holder], isModule: Bool) -> Place {
+      Place(key: path.map(\.key).joined(separator: "."), reference: reference, isModule: isModule, path: path)
     }
+    if isModule(reference) { return [place(reference, path, isModule: true)] }
     guard depth < 4, searched.insert(reference).inserted, let entries = graph.dictionary(reference) else { return [] }
-    let prefix = key.isEmpty ? "" : key + "."
-    func inside(_ name: String) -> Holder { Holder(dictionary: reference, key: name) }
+    func inside(_ name: String) -> [Holder] { path + [Holder(dictionary: reference, key: name)] }
     var found: [Place] = []
-    for name in Self.keys {
-      if let value = entries[name] { found += holding(value, key: prefix + name, in: inside(name), depth: depth + 1) }
+    for name in Self.keys(of: reference, in: graph) {
+      if let value = entries[name] { found += try holding(value, at: inside(name), depth: depth + 1) }
     }
     if found.contains(where: \.isModule) { found.removeAll { !$0.isModule } }
     if found.isEmpty {
       for (name, value) in entries where isModule(value) {
-        found.append(Place(key: prefix + name, reference: value, isModule: true, holder: inside(name)))
+        found.append(place(value, inside(name), isModule: true))
       }
     }
-    if found.isEmpty, isStateDict(reference) {
-      return [Place(key: key, reference: reference, isModule: false, holder: holder)]
+    if !found.isEmpty || isWeights(entries) {
+      return found.isEmpty ? [place(reference, path, isModule: false)] : found
     }
-    return found
+    // No known key: a single dict of tensors is meant, several are not told apart by guessing.
+    let states = entries.keys.filter { name in
+      !Self.isTrainingState(name) && entries[name].map { isStateDict($0) } ?? false
+    }
+    if states.count > 1, path.isEmpty {
+      throw ModelError(.missing, "holds several models: \(list(Array(states)))", advice: "choose one with --key")
+    }
+    if let name = states.first, let value = entries[name], path.isEmpty || isScalars(entries) {
+      return [place(value, inside(name), isModule: false)]
+    }
+    if isStateDict(reference) { return [place(reference, path, isModule: false)] }
+    // Under a known key the whole of a dict is the model, however its weights are nested.
+    guard let last = path.last?.key, !Self.isTrainingState(last), graph.holdsWeights(reference) else { return [] }
+    return [place(reference, path, isModule: false)]
+  }
+
+  /// The keys to look under in a dict. mmengine changes the two places when it saves: its `state_dict` is the average.
+  static func keys(of dictionary: PickleGraph.Reference, in graph: PickleGraph) -> [String] {
+    let meta = graph.value(forKey: "meta", of: dictionary)
+    guard let meta, graph.value(forKey: "mmengine_version", of: meta) != nil else { return keys }
+    return keys.filter { $0 != "ema_state_dict" }
+  }
+
+  /// Whether an entry holds the state of an optimizer or of what steers it.
+  static func isTrainingState(_ name: String) -> Bool { name.contains("optim") || name.contains("sched") }
+
+  /// Whether a dict has tensors under the names that weights have, such as `conv.weight`: then it is itself a model,
+  /// and its other tensors belong to it. A tensor under a plain name, such as `loss`, may stand beside models.
+  private func isWeights(_ entries: OrderedDictionary<String, PickleGraph.Reference>) -> Bool {
+    entries.contains { name, value in
+      (name.contains(".") || name == "weight" || name == "bias") && graph.isWeight(value)
+    }
+  }
+
+  /// Whether all tensors of a dict are without axes: counts and decays beside the weights.
+  private func isScalars(_ entries: OrderedDictionary<String, PickleGraph.Reference>) -> Bool {
+    entries.values.allSatisfy { value in
+      guard graph.isTensor(value) else { return true }
+      return (try? graph.tensor(value).tensor.shape.isEmpty) ?? false
+    }
   }
 
   private mutating func isModule(_ reference: PickleGraph.Reference) -> Bool {
@@ -124,20 +156,40 @@ struct ModelSelection {
 
   private mutating func isStateDict(_ reference: PickleGraph.Reference) -> Bool {
     if let known = stateDicts[reference] { return known }
-    let isStateDict = graph.dictionary(reference)?.values.contains { graph.isTensor($0) } ?? false
+    let isStateDict =
+      graph.entries(reference)?.contains { entry in
+        graph.isWeight(entry.value) && (graph.text(entry.key) != nil || graph.int(entry.key) != nil)
+      } ?? false
     stateDicts[reference] = isStateDict
     return isStateDict
   }
 
   // MARK: Reading
 
-  /// The tensors of a state dict, in order. Entries that are no tensors stay in the file and are not listed.
-  func stateDict(_ reference: PickleGraph.Reference) throws -> StateDict {
+  /// The weights of a state dict, in order: tensors and NumPy's arrays, those in dicts inside it under names with dots.
+  /// What is no weight stays in the file; `leftOut` names it.
+  func stateDict(_ reference: PickleGraph.Reference) throws -> (state: StateDict, leftOut: [LeftOut]) {
     var state = StateDict()
-    for (name, value) in graph.dictionary(reference) ?? [:] where graph.isTensor(value) {
-      do { state[name] = try graph.tensor(value).tensor } catch let error as ModelError { throw error.about(name) }
+    var leftOut: [LeftOut] = []
+    for entry in try graph.stateEntries(of: reference) {
+      do {
+        if let tensor = try graph.weight(entry.value) {
+          state[entry.name] = tensor
+        } else {
+          let isTraining = Self.isTrainingState(entry.name)
+          leftOut.append(
+            LeftOut(name: entry.name, isWeight: !isTraining && graph.holdsTensors(entry.value)))
+        }
+      } catch let error as ModelError { throw error.about(entry.name) }
     }
-    return state
+    return (state, leftOut)
+  }
+
+  /// An entry of a state dict that is no tensor.
+  struct LeftOut: Sendable {
+    let name: String
+    /// Whether there are tensors in it all the same, such as the packed ones of a quantized layer.
+    let isWeight: Bool
   }
 
   /// The tensors of a TorchScript module: its attributes and those of the modules below it, by dotted path.

@@ -11,6 +11,8 @@ struct ModuleUpdate {
   private var written: [Identity: [(module: Module, reference: PickleGraph.Reference)]] = [:]
   /// How many of the file's modules have a dict for their own: some objects share theirs.
   private var owners: [PickleGraph.Reference: Int] = [:]
+  /// The device of the model that is being written.
+  private var modelLocation = PickleGraph.cpu
 
   private struct Origin {
     let reference: PickleGraph.Reference
@@ -49,6 +51,7 @@ struct ModuleUpdate {
   mutating func write(
     _ module: Module, like sibling: PickleGraph.Reference?, path: String
   ) throws -> PickleGraph.Reference {
+    if path.isEmpty { modelLocation = sibling.flatMap { graph.location(ofModule: $0) } ?? PickleGraph.cpu }
     let others = written[module.identity] ?? []
     if let done = others.first(where: { $0.module.isSame(as: module) }) { return done.reference }
     let origin = origins[module.identity]
@@ -150,7 +153,7 @@ struct ModuleUpdate {
     var parameters: OrderedDictionary<String, PickleGraph.Reference> = [:]
     for (name, parameter) in module.parameters {
       let isOld = original?.parameters[name]?.sameness == parameter.sameness
-      parameters[name] = (isOld ? oldParameters[name] : nil) ?? write(parameter)
+      parameters[name] = (isOld ? oldParameters[name] : nil) ?? write(parameter, like: oldParameters[name])
     }
     addAbsent(names.parameters, to: &parameters, original.map { Set($0.parameters.keys) })
     arrange(parameters, "_parameters", of: reference) { original?.parameters[$0] != nil }
@@ -162,7 +165,7 @@ struct ModuleUpdate {
     var buffers: OrderedDictionary<String, PickleGraph.Reference> = [:]
     for (name, buffer) in module.buffers {
       let isOld = buffer.identity == original?.buffers[name]?.identity
-      buffers[name] = (isOld ? oldBuffers[name] : nil) ?? write(buffer)
+      buffers[name] = (isOld ? oldBuffers[name] : nil) ?? write(buffer, like: oldBuffers[name])
     }
     addAbsent(names.buffers, to: &buffers, original.map { Set($0.buffers.keys) })
     arrange(buffers, "_buffers", of: reference) { original?.buffers[$0] != nil }
@@ -185,18 +188,24 @@ struct ModuleUpdate {
 
   /// A parameter that the file has and nobody changed stays that object; any other becomes a new one, the same for all
   /// who share it.
-  private mutating func write(_ parameter: Parameter) -> PickleGraph.Reference {
+  private mutating func write(_ parameter: Parameter, like old: PickleGraph.Reference?) -> PickleGraph.Reference {
     if let known = parameters[parameter.sameness] { return known }
-    let reference = graph.add(parameter.tensor, parameterRequiresGrad: parameter.requiresGrad)
+    let reference = graph.add(
+      parameter.tensor, parameterRequiresGrad: parameter.requiresGrad, location: location(like: old))
     parameters[parameter.sameness] = reference
     return reference
   }
 
-  private mutating func write(_ buffer: Tensor) -> PickleGraph.Reference {
+  private mutating func write(_ buffer: Tensor, like old: PickleGraph.Reference?) -> PickleGraph.Reference {
     if let known = newTensors[buffer.identity] { return known }
-    let reference = graph.add(buffer, parameterRequiresGrad: nil)
+    let reference = graph.add(buffer, parameterRequiresGrad: nil, location: location(like: old))
     newTensors[buffer.identity] = reference
     return reference
+  }
+
+  /// The device of the tensor whose place a new one takes, or of the model: a model on two devices cannot run.
+  private func location(like old: PickleGraph.Reference?) -> String {
+    old.flatMap { graph.location(ofTensor: $0) } ?? modelLocation
   }
 
   // MARK: New objects

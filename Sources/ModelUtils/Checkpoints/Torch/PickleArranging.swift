@@ -60,9 +60,11 @@ extension PickleGraph {
   }
 
   /// A tensor in place of an object of the file.
-  /// - Parameter parameterRequiresGrad: nil for a plain tensor.
-  mutating func add(_ tensor: Tensor, parameterRequiresGrad: Bool?) -> Reference {
-    tensors.append(.init(tensor: tensor, parameterRequiresGrad: parameterRequiresGrad))
+  /// - Parameters:
+  ///   - parameterRequiresGrad: nil for a plain tensor.
+  ///   - location: the device of the model that it becomes part of.
+  mutating func add(_ tensor: Tensor, parameterRequiresGrad: Bool?, location: String) -> Reference {
+    tensors.append(.init(tensor: tensor, parameterRequiresGrad: parameterRequiresGrad, location: location))
     return add(.tensor(tensors.count - 1))
   }
 

@@ -79,6 +79,8 @@ package struct PickleGraph: Sendable {
     var tensor: Tensor
     /// Nil for a plain tensor, the flag for a `torch.nn.Parameter`.
     var parameterRequiresGrad: Bool?
+    /// The device that it is said to be saved from.
+    var location: String
   }
 
   package var nodes: [Node] = []

@@ -287,7 +287,7 @@ package struct PickleWriter {
     write(sharedGlobal: ClassName("torch._utils", className == nil ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2"))
     output.append(UInt8(ascii: "("))
     write(
-      storage: tensor.storage, className ?? TorchTypes.untypedStorage, "cpu",
+      storage: tensor.storage, className ?? TorchTypes.untypedStorage, new.location,
       className == nil ? tensor.storage.byteCount : tensor.storage.byteCount / width)
     write(int: tensor.byteOffset / width)
     write(ints: tensor.shape)

@@ -14,11 +14,17 @@ package struct TorchFile: Sendable {
 
   package let format: Format
   package var graph: PickleGraph
+  /// How many tensors the code of a TorchScript archive keeps as constants, such as the weights of a frozen module.
+  private(set) var constantCount = 0
 
   package init(_ file: FileBytes) throws {
     do {
       if ZipArchive.recognizes(file) {
-        (graph, format) = try Self.readZip(try ZipArchive(file))
+        let archive = try ZipArchive(file)
+        (graph, format) = try Self.readZip(archive)
+        if format == .torchScript {
+          constantCount = archive.members.keys.count { $0.hasPrefix(archive.folder + "constants/") }
+        }
       } else {
         graph = try LegacyTorchFile.read(file)
         format = .legacy

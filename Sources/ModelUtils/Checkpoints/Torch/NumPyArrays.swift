@@ -1,0 +1,76 @@
+import ModelCore
+
+/// NumPy's arrays among the objects of a pickle.
+extension PickleGraph {
+  /// Whether an object is a NumPy array, well formed or not.
+  func isArray(_ reference: Reference) -> Bool {
+    guard let call = call(reference), case .reduce = call.kind, let function = className(call.callable) else {
+      return false
+    }
+    return Self.isNumPy(function, "multiarray._reconstruct")
+  }
+
+  private static func isNumPy(_ name: ClassName, _ path: String) -> Bool {
+    ["numpy.core.", "numpy._core."].contains { "\(name)" == $0 + path }
+  }
+
+  /// The numbers of an array as a tensor; nil for an array of objects, text or records.
+  /// - Throws: `ModelError` for a description that is malformed.
+  func array(_ reference: Reference) throws -> Tensor? {
+    guard isArray(reference), let state = call(reference)?.states.last.flatMap({ tuple($0) }), state.count == 5,
+      let shape = ints(state[1]), let type = elementType(state[2])
+    else { return nil }
+    guard let bytes = contents(state[4]), let count = Tensor.elementCount(shape),
+      type.dtype.byteCount(of: count) == bytes.count
+    else { throw ModelError(.malformed, "is a NumPy array whose bytes do not fill its shape") }
+    let width = type.dtype.byteOrderWidth
+    let storage = try Storage(byteCount: bytes.count) { destination in
+      bytes.withUnsafeBytes { source in
+        if type.isBigEndian, width > 1 {
+          swapBytes(destination, source, width: width)
+        } else {
+          destination.copyMemory(from: source)
+        }
+      }
+    }
+    let isColumnMajor = bool(state[3]) ?? false
+    let strides = Array(Tensor.contiguousStrides(shape.reversed()).reversed())
+    return try Tensor(storage, dtype: type.dtype, shape: shape, strides: isColumnMajor ? strides : nil)
+  }
+
+  private func elementType(_ reference: Reference) -> (dtype: DType, isBigEndian: Bool)? {
+    guard let call = call(reference), let function = className(call.callable), "\(function)" == "numpy.dtype",
+      let code = tuple(call.arguments)?.first.flatMap({ text($0) }), let dtype = Self.elementTypes[code]
+    else { return nil }
+    let order = call.states.last.flatMap { tuple($0) }.flatMap { $0.count > 1 ? text($0[1]) : nil }
+    return (dtype, order == ">")
+  }
+
+  private static let elementTypes: [String: DType] = [
+    "f8": .float64, "f4": .float32, "f2": .float16, "i8": .int64, "i4": .int32, "i2": .int16, "i1": .int8,
+    "u8": .uint64, "u4": .uint32, "u2": .uint16, "u1": .uint8, "b1": .bool, "c16": .complex128, "c8": .complex64,
+  ]
+
+  /// Bytes, also as protocol 2 writes them: text to be encoded as Latin-1.
+  private func contents(_ reference: Reference) -> [UInt8]? {
+    switch nodes[reference] {
+    case .bytes(let bytes), .byteArray(let bytes), .python2String(let bytes): return bytes
+    case .call(let index):
+      guard let function = className(calls[index].callable) else { return nil }
+      let arguments = tuple(calls[index].arguments) ?? []
+      // Python 2's and 3's way to write no bytes at all.
+      if ["builtins.bytes", "__builtin__.bytes"].contains("\(function)"), arguments.isEmpty { return [] }
+      guard "\(function)" == "_codecs.encode", arguments.count == 2, let text = self.text(arguments[0]),
+        self.text(arguments[1]) == "latin1"
+      else { return nil }
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(text.unicodeScalars.count)
+      for scalar in text.unicodeScalars {
+        guard let byte = UInt8(exactly: scalar.value) else { return nil }
+        bytes.append(byte)
+      }
+      return bytes
+    default: return nil
+    }
+  }
+}
