@@ -116,7 +116,7 @@ struct ModelSelection {
     }
     if isStateDict(reference) { return [place(reference, path, isModule: false)] }
     // Under a known key the whole of a dict is the model, however its weights are nested.
-    guard let last = path.last?.key, !Self.isTrainingState(last), graph.holdsWeights(reference) else { return [] }
+    guard let last = path.last?.key, !Self.isTrainingState(last), try graph.holdsWeights(reference) else { return [] }
     return [place(reference, path, isModule: false)]
   }
 

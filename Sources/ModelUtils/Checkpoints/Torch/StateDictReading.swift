@@ -6,9 +6,10 @@ extension PickleGraph {
   struct StateEntry {
     let name: String
     let dictionary: Reference
+    /// The place among the dictionary's entries.
+    let index: Int
     let key: Reference
     let value: Reference
-
     /// Whether it stands in the state dict itself, under text.
     let isPlain: Bool
   }
@@ -23,25 +24,26 @@ extension PickleGraph {
     var names: [String: Int] = [:]
     var budget = Self.nodeLimit
     var known: [Reference: Bool] = [:]
-    func isInside(_ value: Reference) -> Bool {
+    func isInside(_ value: Reference) throws -> Bool {
       if let known = known[value] { return known }
-      known[value] = holdsWeights(value)
-      return known[value] ?? false
+      let holds = try holdsWeights(value, &budget)
+      known[value] = holds
+      return holds
     }
     func visit(_ dictionary: Reference, _ prefix: String, _ depth: Int) throws {
       guard depth < 16 else { throw ModelError(.limit, "dicts are nested deeper than 16", subject: prefix) }
-      for entry in entries(dictionary) ?? [] {
-        budget -= 1
-        guard budget > 0 else { throw ModelError(.limit, "dicts that many share hold too many entries") }
+      for (index, entry) in (entries(dictionary) ?? []).enumerated() {
+        try Self.spend(&budget)
         let isText = text(entry.key) != nil
         guard let part = text(entry.key) ?? int(entry.key).map(String.init) else { continue }
         let name = prefix + part
-        if !ModelSelection.isTrainingState(part), isInside(entry.value) {
+        if !ModelSelection.isTrainingState(part), try isInside(entry.value) {
           try visit(entry.value, name + ".", depth + 1)
           continue
         }
         let new = StateEntry(
-          name: name, dictionary: dictionary, key: entry.key, value: entry.value, isPlain: isText && depth == 0)
+          name: name, dictionary: dictionary, index: index, key: entry.key, value: entry.value,
+          isPlain: isText && depth == 0)
         guard let earlier = names.updateValue(found.count, forKey: name) else {
           found.append(new)
           continue
@@ -62,17 +64,29 @@ extension PickleGraph {
   }
 
   /// Whether an object is a dict with weights in it or in one of its dicts.
-  func holdsWeights(_ reference: Reference) -> Bool {
+  func holdsWeights(_ reference: Reference) throws -> Bool {
+    var budget = Self.nodeLimit
+    return try holdsWeights(reference, &budget)
+  }
+
+  /// - Parameter budget: how many entries may still be looked at, however many dicts share them.
+  private func holdsWeights(_ reference: Reference, _ budget: inout Int) throws -> Bool {
     var pending = [(reference, 0)]
     var seen: Set<Reference> = [reference]
     while let (next, depth) = pending.popLast() {
       guard depth < 16, objectClass(next) == nil || entries(next) != nil else { continue }
       for entry in entries(next) ?? [] where seen.insert(entry.value).inserted {
+        try Self.spend(&budget)
         if isWeight(entry.value) { return true }
         pending.append((entry.value, depth + 1))
       }
     }
     return false
+  }
+
+  private static func spend(_ budget: inout Int) throws {
+    budget -= 1
+    guard budget > 0 else { throw ModelError(.limit, "dicts that many share hold too many entries") }
   }
 
   private func isSameText(_ first: Reference, _ second: Reference) -> Bool {
@@ -85,10 +99,29 @@ extension PickleGraph {
     isTensor(reference) ? try tensor(reference).tensor : try array(reference)
   }
 
-  /// Puts another object at an entry's place; nil takes the entry out.
-  mutating func replace(_ entry: StateEntry, with value: Reference?) {
-    guard var all = entries(entry.dictionary), let index = all.lastIndex(where: { $0.key == entry.key }) else { return }
-    if let value { all[index].value = value } else { all.remove(at: index) }
-    setEntries(all, of: entry.dictionary)
+  /// Puts another object at an entry's place.
+  mutating func replace(_ entry: StateEntry, with value: Reference) {
+    switch nodes[entry.dictionary] {
+    case .call(let index): calls[index].entries[entry.index].value = value
+    default: nodes[entry.dictionary].setValue(value, at: entry.index)
+    }
+  }
+
+  /// Takes entries out.
+  mutating func remove(_ entries: [StateEntry]) {
+    for (dictionary, gone) in Dictionary(grouping: entries, by: \.dictionary) {
+      let keys = Set(gone.map(\.key))
+      setEntries((self.entries(dictionary) ?? []).filter { !keys.contains($0.key) }, of: dictionary)
+    }
+  }
+}
+
+extension PickleGraph.Node {
+  /// Sets the value of a dict's entry; nobody else may hold the array, or each change would copy it.
+  fileprivate mutating func setValue(_ value: PickleGraph.Reference, at index: Int) {
+    guard case .dict(var entries) = self else { return }
+    self = .none
+    entries[index].value = value
+    self = .dict(entries)
   }
 }

@@ -29,18 +29,20 @@ struct StateDictUpdate {
   ) -> Set<String> {
     let location = graph.location(ofDictionary: reference) ?? PickleGraph.cpu
     var names: Set<String> = []
+    var removed: [PickleGraph.StateEntry] = []
     // What was read once can be read again.
     for entry in (try? graph.stateEntries(of: reference)) ?? [] where !entry.isPlain {
       guard let before = original[entry.name] else { continue }
       names.insert(entry.name)
       guard let tensor = state[entry.name] else {
-        graph.replace(entry, with: nil)
+        removed.append(entry)
         continue
       }
       if tensor.identity != before.identity {
         graph.replace(entry, with: write(tensor, like: entry.value, location, in: &graph))
       }
     }
+    graph.remove(removed)
     return names
   }
 
