@@ -198,14 +198,15 @@ extension PickleGraph {
     return nil
   }
 
-  /// Whether a call is `getattr(object, 'method')` of an object or class that is the model's own: how Python pickles
-  /// methods and nested classes, such as YOLO's `forward_fuse`.
+  /// Whether a call is `getattr(object, 'method')` of an object or class that is the model's own or PyTorch's layers':
+  /// how Python pickles methods and nested classes, such as YOLO's `forward_fuse`, and functions such as `torch.tanh`.
   func isLookup(_ call: Call) -> Bool {
     guard case .global(let name) = nodes[call.callable], name.name == "getattr",
       ["builtins", "__builtin__"].contains(name.module),
       let arguments = tuple(call.arguments), arguments.count == 2, let method = text(arguments[1]),
       let owner = objectClass(arguments[0]) ?? className(arguments[0])
     else { return false }
-    return PickleVerdict.isOfTheModel(owner) && !PickleVerdict.hasDangerousPart(method)
+    return (PickleVerdict.isOfTheModel(owner) || PickleVerdict.lendsMethods(owner))
+      && !PickleVerdict.hasDangerousPart(method)
   }
 }

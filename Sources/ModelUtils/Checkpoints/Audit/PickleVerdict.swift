@@ -75,6 +75,13 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
       && PickleVerdict(naming: name) == .suspicious
   }
 
+  /// Whether a class is one of PyTorch's whose methods may be held, as a model holds `torch.tanh`. They are not called.
+  static func lendsMethods(_ name: ClassName) -> Bool {
+    name.isTorchModule && isKnownCall(name) || name == ClassName("torch", "Tensor")
+      || name.module == "torch._C"
+        && ["_VariableFunctionsClass", "_VariableFunctions", "TensorBase"].contains(name.name)
+  }
+
   private static func top(_ module: String) -> String { String(module.prefix { $0 != "." }) }
 
   /// Whether a module comes with Python. `code.models` does not, for `code` is no package: a user's own is called so.

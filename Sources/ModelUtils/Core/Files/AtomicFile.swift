@@ -75,12 +75,11 @@ public final class AtomicFile {
       throw ModelError(.invalid, "names no file", file: path.string)
     }
     self.partial = partial
-    descriptor = try LockedFile.open(partial, for: path)
+    descriptor = try UnfinishedFiles.create(partial) { try LockedFile.open(partial, for: path) }
     if let permissions { fchmod(descriptor.rawValue, permissions) }
     guard ftruncate(descriptor.rawValue, 0) == 0 else {
       throw failure("cannot be written")
     }
-    UnfinishedFiles.insert(partial)
   }
 
   /// Where the file for a target is written.
@@ -202,7 +201,7 @@ public final class AtomicFile {
     }
   }
 
-  /// Removes the partial files of this process; for a program that is about to end at a signal.
+  /// Removes the partial files of this process and begins no more; for a program that is about to end at a signal.
   public static func discardUnfinished() { UnfinishedFiles.discard() }
 
   private func checkFree() throws {

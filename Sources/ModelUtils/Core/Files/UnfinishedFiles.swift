@@ -11,16 +11,34 @@ import SystemPackage
 
 /// The files of this process that are of no use to anyone yet. What ends it at a signal removes them.
 package enum UnfinishedFiles {
-  private static let paths = Mutex<Set<String>>([])
+  private struct Files {
+    var paths: Set<String> = []
+    /// Whether the process is about to end.
+    var isOver = false
+  }
+
+  private static let files = Mutex(Files())
+
+  /// Opens a new file, which is unfinished from the moment it is there. Once the process is about to end none is begun:
+  /// who asks waits for the end.
+  static func create(_ path: FilePath, _ open: () throws -> FileDescriptor) throws -> FileDescriptor {
+    let key = path.string
+    return try files.withLock { files in
+      while files.isOver { pause() }
+      let descriptor = try open()
+      files.paths.insert(key)
+      return descriptor
+    }
+  }
 
   package static func insert(_ path: FilePath) {
     let key = path.string
-    paths.withLock { _ = $0.insert(key) }
+    files.withLock { _ = $0.paths.insert(key) }
   }
 
   package static func remove(_ path: FilePath) {
     let key = path.string
-    paths.withLock { _ = $0.remove(key) }
+    files.withLock { _ = $0.paths.remove(key) }
   }
 
   /// Renames one of them. In the same moment, as a signal sees it, others cease to be unfinished, or the one begins to
@@ -28,18 +46,20 @@ package enum UnfinishedFiles {
   /// - Returns: whether it could be renamed; `errno` says why not.
   static func rename(_ path: FilePath, to target: FilePath, finishing others: [FilePath], staysUnfinished: Bool) -> Bool
   {
-    paths.withLock { paths in
+    files.withLock { files in
       guard systemRename(path.string, target.string) == 0 else { return false }
-      paths.remove(path.string)
-      if staysUnfinished { paths.insert(target.string) }
-      for other in others { paths.remove(other.string) }
+      files.paths.remove(path.string)
+      if staysUnfinished { files.paths.insert(target.string) }
+      for other in others { files.paths.remove(other.string) }
       return true
     }
   }
 
+  /// Removes them all, for a process that is about to end.
   static func discard() {
-    paths.withLock { paths in
-      for path in paths { unlink(path) }
+    files.withLock { files in
+      files.isOver = true
+      for path in files.paths { unlink(path) }
     }
   }
 }
