@@ -1,0 +1,160 @@
+"""check of files that only look dangerous, hold no model, or broken numbers; texts as Python reads them."""
+
+import functools
+import json
+import pickle
+import sys
+import types
+import typing
+
+import numpy as np
+import pytest
+import torch
+from helpers import load_file, mutils, report
+from hostile_archives import archive
+from hostile_checks import Evil, checked
+from hostile_pickles import PROTO, STOP, tensor, text
+from torch import nn
+
+
+def own(source, module="nested"):
+    made = sys.modules[module] = types.ModuleType(module)
+    exec("from torch import nn\nimport enum\n" + source, made.__dict__)
+    return made
+
+
+NESTED = own(
+    "class Net(nn.Module):\n"
+    " class Block(nn.Conv2d): pass\n"
+    " class Kind(enum.Enum): A = 1\n"
+    " def __init__(s):\n  super().__init__(); s.stem = Net.Block(3, 4, 3); s.kind = Net.Kind.A\n"
+)
+
+
+def thnn():
+    class Backend:
+        def __reduce__(self):
+            from torch.nn.backends.thnn import _get_thnn_function_backend
+
+            return _get_thnn_function_backend, ()
+
+    old = nn.Conv2d(3, 4, 3)
+    old.__dict__["_backend"] = Backend()
+    return old
+
+
+def users_own():
+    user = sys.modules["code.models"] = types.ModuleType("code.models")
+    user.Net = type("Net", (nn.Sequential,), {"__module__": "code.models"})
+    return user.Net(nn.Conv2d(3, 4, 3))
+
+
+W = nn.Conv2d(3, 4, 3).state_dict()
+INNOCENT = {
+    "RandomState": ("safe", lambda: {"state_dict": W, "rng": np.random.RandomState(0)}),
+    "Generator": ("safe", lambda: {"state_dict": W, "rng": np.random.default_rng(0)}),
+    "SeedSequence": ("safe", lambda: {"state_dict": W, "rng": np.random.SeedSequence(3)}),
+    "random state": ("safe", lambda: {"state_dict": W, "rng": np.random.get_state()}),
+    "torch.Generator": ("safe", lambda: {"state_dict": W, "rng": torch.Generator()}),
+    "Optional": ("safe", lambda: {"state_dict": W, "kind": typing.Optional[int]}),
+    "list of int": ("safe", lambda: {"state_dict": W, "kind": list[int]}),
+    "union": ("safe", lambda: {"state_dict": W, "kind": int | str}),
+    "type of None": ("safe", lambda: {"state_dict": W, "kind": type(None)}),
+    "torch's version": ("safe", lambda: {"state_dict": W, "version": torch.__version__}),
+    "partial of a layer": ("safe", lambda: {"state_dict": W, "norm": functools.partial(nn.LayerNorm, eps=1e-6)}),
+    "function of torch.nn": ("safe", lambda: {"state_dict": W, "act": nn.functional.silu}),
+    "optimizer": ("safe", lambda: {"state_dict": W, "optimizer": torch.optim.AdamW([torch.ones(1)])}),
+    "thnn backend": ("safe", thnn),
+    "nested classes": ("suspicious", NESTED.Net),
+    "user's package": ("suspicious", users_own),
+}
+
+
+@pytest.mark.parametrize("kind", INNOCENT)
+def test_innocent(tmp_path, kind):
+    expected, make = INNOCENT[kind]
+    path, out = tmp_path / "m.pt", tmp_path / "o.pt"
+    torch.save(make(), path)
+    assert checked(path) == expected
+    assert mutils("convert", path, "-o", out).code == 0
+    a, b = (torch.load(p, weights_only=False) for p in (path, out))
+    assert type(a) is type(b)
+    assert report("info", path)["parameters"] == 112
+
+
+@pytest.mark.parametrize("kind", ["quantized", "list", "optimizer", "scheduler", "sparse", "plain"])
+def test_files_without_a_model(tmp_path, kind):
+    """They get their verdict."""
+    path = tmp_path / "m.pt"
+    parameters = list(nn.Conv2d(3, 4, 3).parameters())
+    optimizer = torch.optim.AdamW(parameters)
+    value = {
+        "quantized": {"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)},
+        "list": [torch.ones(2)],
+        "optimizer": optimizer.state_dict(),
+        "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3).state_dict(),
+        "sparse": {"w": torch.eye(3).to_sparse()},
+        "plain": "text",
+    }[kind]
+    torch.save(value, path)
+    result = mutils("check", path, "--json")
+    assert result.code == 0 and json.loads(result.out)["verdict"] == "safe", result.out
+    torch.save({"x": value, "e": Evil()}, path)
+    assert checked(path) == "dangerous"
+
+
+def test_strict(tmp_path):
+    path = tmp_path / "m.pt"
+    torch.save(NESTED.Net(), path)
+    assert mutils("check", path).code == 0 and mutils("check", path, "--strict").code == 1
+    torch.save(W, path)
+    assert mutils("check", path, "--strict").code == 0
+
+
+def test_numbers_of_every_type_and_model(tmp_path):
+    path = tmp_path / "m.pt"
+    nan = float("nan")
+    for value in (
+        {"w": torch.tensor([complex(1, nan)])},
+        {"w": torch.tensor([complex(1, nan)]).to(torch.complex32)},
+        {"w": torch.tensor([complex(float("inf"), 0)], dtype=torch.complex128)},
+        {"w": torch.tensor([nan]).to(torch.float8_e4m3fnuz)},
+        {"w": torch.tensor([nan]).to(torch.float8_e5m2fnuz)},
+        {"w": torch.tensor([nan]).to(torch.float8_e8m0fnu)},
+        {"ema": {"w": torch.ones(2)}, "model": {"w": torch.tensor([nan])}},
+    ):
+        torch.save(value, path)
+        result = mutils("check", path, "--json")
+        assert result.code == 1 and json.loads(result.out)["verdict"] == "safe", value
+
+
+def test_trailing_bytes(tmp_path):
+    path = tmp_path / "m.pt"
+    torch.save(W, path)
+    with open(path, "ab") as file:
+        file.write(b"\n")
+    assert torch.load(path).keys() == W.keys() and report("info", path)["parameters"] == 112
+    torch.save({"w": torch.ones(1), "e": Evil()}, path)
+    with open(path, "ab") as file:
+        file.write(b"\n")
+    assert checked(path) == "dangerous"
+
+
+def test_python2_strings_as_python_reads_them(tmp_path):
+    for literal in (rb"'\a\b\f\v\\\'\"\101\7\1234\q'", rb"'\x41\x0a\n\t\r\0'", rb'"it\'s"'):
+        path = tmp_path / "m.pt"
+        path.write_bytes(archive(PROTO + b"}(S" + literal + b"\n" + tensor() + b"u" + STOP))
+        expected = list(torch.load(path, weights_only=False))
+        assert mutils("convert", path, "-o", tmp_path / "o.safetensors", "--force").code == 0
+        assert list(load_file(tmp_path / "o.safetensors")) == expected, literal
+
+
+def test_raw_unicode_as_python_reads_it(tmp_path):
+    path = tmp_path / "m.pt"
+    for line in (rb"\u0041", rb"a\\u0041", rb"\\\u0041", rb"\U00000041b", rb"a\q"):
+        data = PROTO + b"}(V" + line + b"\n" + tensor() + b"u" + STOP
+        path.write_bytes(archive(data))
+        expected = list(torch.load(path, weights_only=False))
+        assert mutils("convert", path, "-o", tmp_path / "o.safetensors", "--force").code == 0
+        assert list(load_file(tmp_path / "o.safetensors")) == expected, line
+    assert pickle.loads(b"V" + rb"\\u0041" + b"\n.") == "\\\\u0041"
