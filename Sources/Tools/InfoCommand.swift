@@ -14,15 +14,16 @@ struct Info: ParsableCommand {
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var report: ReportOptions
 
-  @Option(help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640.", valueName: "size"))
-  var imageSize = ImageSize(height: 640, width: 640)
+  @Option(
+    help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640. Default: 640.", valueName: "size"))
+  var imageSize: ImageSize?
 
   @Option(
-    parsing: .singleValue,
+    name: [.long, .customLong("input-shape")], parsing: .singleValue,
     help: ArgumentHelp(
       "The shape of an input that is no picture, as 1x3x16x112x112.",
       discussion: "Once for each tensor that the model takes.", valueName: "shape"))
-  var inputShape: [SeedShape] = []
+  var shape: [SeedShape] = []
 
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
   var convention = FlopsConvention.thop
@@ -40,8 +41,8 @@ struct Info: ParsableCommand {
   var modules = false
 
   func validate() throws {
-    guard inputShape.isEmpty || !extrapolate else {
-      throw ValidationError("--extrapolate needs pictures; leave --input-shape out.")
+    guard shape.isEmpty || !extrapolate else {
+      throw ValidationError("--extrapolate needs pictures; leave --shape out.")
     }
     guard !extrapolate || convention == .thop else {
       throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
@@ -51,29 +52,46 @@ struct Info: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
+      let size = imageSize ?? ImageSize(height: 640, width: 640)
       let info =
-        inputShape.isEmpty
+        shape.isEmpty
         ? checkpoint.preferred.modelInfo(
-          imageSize: (imageSize.height, imageSize.width),
+          imageSize: (size.height, size.width),
           extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
-        : checkpoint.preferred.modelInfo(inputShapes: inputShape.map(\.lengths))
+        : checkpoint.preferred.modelInfo(inputShapes: shape.map(\.lengths))
       if report.json {
-        try Terminal.print(json: InfoResult(info: info, imageSize: imageSize, file: checkpoint))
+        try Terminal.print(json: InfoResult(info: info, imageSize: size, file: checkpoint))
         return
       }
       Terminal.print(info.summary(convention))
-      if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())") }
+      if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
+      if info.gflops != nil, imageSize == nil, shape.isEmpty, !isMeasuredAtDefault(checkpoint, info) {
+        report.note("GFLOPs are for a picture of \(size) x \(size); give --image-size for another")
+      }
       for part in info.notCounted {
         report.note("not counted: \(part.path.printable()) (\(part.className.printable())): \(part.reason)")
       }
       if let architecture = info.architecture {
-        report.note("a bare state dict, recognised as \(architecture)")
+        report.note(
+          "a bare state dict, recognised as \(architecture) by names and shapes, which do not tell strides and dilations"
+        )
       } else if case .stateDict = checkpoint.preferred {
         report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
       }
       if detailed { Terminal.print(try checkpoint.preferred.parameterTable().description) }
       if modules { Terminal.print(info.moduleTable) }
     }
+  }
+
+  /// Whether everyone means pictures of 640 x 640 by this model's FLOPs: YOLO's detectors.
+  private func isMeasuredAtDefault(_ checkpoint: Checkpoint, _ info: ModelInfo) -> Bool {
+    checkpoint.preferred.module?.attributes["stride"] != nil || info.architecture?.hasPrefix("yolov5") ?? false
+  }
+
+  /// What may help a network that takes another size than the default.
+  private func sizeAdvice(_ checkpoint: Checkpoint) -> String {
+    guard imageSize == nil, shape.isEmpty, checkpoint.preferred.module != nil else { return "" }
+    return "; if it takes pictures of another size than 640, give --image-size, and --shape for other inputs"
   }
 }
 

@@ -8,7 +8,8 @@ struct Intersect: ParsableCommand {
     abstract: "Transfers the pretrained weights that fit into another model.",
     discussion: """
       What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \
-      weights in. The prefixes module., _orig_mod., model. and ema. are matched by themselves.
+      weights in. Prefixes of wrappers (module., model., ...) are matched by themselves, and where nothing matches so are \
+      those that most names bear (net., backbone., ...); a note says which.
 
       Example: mutils intersect yolov5s.pt mymodel.pt --exclude anchor -o start.pt
       """)
@@ -21,6 +22,12 @@ struct Intersect: ParsableCommand {
 
   @Option(help: ArgumentHelp("Leave entries alone whose name contains this text.", valueName: "text"))
   var exclude: [String] = []
+
+  @Option(help: ArgumentHelp("Take this off the pretrained model's names.", valueName: "prefix"))
+  var pretrainedPrefix: String?
+
+  @Option(help: ArgumentHelp("Take this off the target's names to match them.", valueName: "prefix"))
+  var targetPrefix: String?
 
   @Option(help: ArgumentHelp("Which object in the pretrained file is the model.", valueName: "key"))
   var key: String?
@@ -36,12 +43,14 @@ struct Intersect: ParsableCommand {
       var results: [IntersectionReport] = []
       let name = checkpoint.name
       try checkpoint.updateModels { _, model in
-        do { results.append(try model.transfer(from: source, exclude: exclude)) } catch let error as ModelError {
-          throw error.inFile(name)
-        }
+        do {
+          results.append(
+            try model.transfer(
+              from: source, exclude: exclude, pretrainedPrefix: pretrainedPrefix, targetPrefix: targetPrefix))
+        } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let result = results.first else { return }
-      if let note = result.prefixNote { report.note(note) }
+      for note in [result.prefixNote, result.hint].compactMap({ $0 }) { report.note(note) }
       try output.writing.write(checkpoint, to: destination)
       if report.json {
         try Terminal.print(json: IntersectResult(result: result, output: destination.string))

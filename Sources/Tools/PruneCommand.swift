@@ -19,8 +19,10 @@ struct Prune: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
 
-  @Option(help: "How much to prune of each weight: a count, or a share such as 0.3 or 30%.")
-  var amount = "0.3"
+  @Option(help: "How much to prune of each weight: a count, or a share such as 0.3 or 30%. Default: 0.3.")
+  var amount: String?
+
+  private static let defaultAmount = "0.3"
 
   @Option(help: "l1, random, ln or global.")
   var method = Method.l1
@@ -76,12 +78,18 @@ struct Prune: ParsableCommand {
     }
     if norm != nil && method != .ln { throw ValidationError("--norm goes with --method ln") }
     if seed != nil && method != .random { throw ValidationError("--seed goes with --method random") }
-    if pattern != nil && method != .l1 { throw ValidationError("--pattern is a method of its own") }
-    if mask != nil && (method != .l1 || pattern != nil) { throw ValidationError("--mask is a method of its own") }
+    if pattern != nil && (method != .l1 || amount != nil) {
+      throw ValidationError("--pattern is a method of its own, without --method and --amount")
+    }
+    if mask != nil && (method != .l1 || pattern != nil || amount != nil) {
+      throw ValidationError("--mask is a method of its own, without --method, --pattern and --amount")
+    }
     if remaining && ![.l1, .global].contains(method) {
       throw ValidationError("--remaining goes with --method l1 or global")
     }
-    do { _ = try PruneAmount(amount) } catch let error as ModelError { throw ValidationError(error.description) }
+    do { _ = try PruneAmount(amount ?? Self.defaultAmount) } catch let error as ModelError {
+      throw ValidationError(error.description)
+    }
   }
 
   func run() throws {
@@ -123,7 +131,7 @@ struct Prune: ParsableCommand {
       }
     }
     return PruneOptions(
-      amount: try PruneAmount(amount), method: chosen, include: include.map { Glob($0) },
+      amount: try PruneAmount(amount ?? Self.defaultAmount), method: chosen, include: include.map { Glob($0) },
       exclude: exclude.map { Glob($0) },
       isRepeated: remaining)
   }

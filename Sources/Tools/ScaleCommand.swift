@@ -56,7 +56,7 @@ struct Scale: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let inputs = try ScaleInput.all(images)
+      let inputs = try ScaleInput.all(images, passOver: report.note)
       if images.isEmpty { report.note("no picture given: using the embedded sample") }
       let jobs = try ScaleInput.jobs(inputs, output: output, isMany: isMany, batch: batch, force: force)
       let results = try scaleAll(jobs)

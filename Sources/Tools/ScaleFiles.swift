@@ -18,7 +18,8 @@ enum ScaleInput {
 
   /// The files that the arguments stand for; a folder's pictures in the order of their names. None for the embedded
   /// picture.
-  static func all(_ arguments: [String]) throws -> [FilePath] {
+  /// - Parameter passOver: is told which pictures of a folder are of formats that are not read.
+  static func all(_ arguments: [String], passOver: (String) -> Void) throws -> [FilePath] {
     try arguments.flatMap { argument in
       let path = FilePath(argument)
       guard isFolder(path) else { return [path] }
@@ -27,10 +28,17 @@ enum ScaleInput {
         throw ModelError(.system, "cannot be read", file: argument)
       }
       let pictures = names.filter { !$0.hasPrefix(".") && ImageFile.Format(of: FilePath($0)) != nil }.sorted()
+      let others = names.filter { otherFormats.contains(FilePath($0).extension?.lowercased() ?? "") }.sorted()
+      if let first = others.first {
+        passOver("\(argument): \(others.count) pictures are passed over, \(first) first: only PNG and JPEG are read")
+      }
       guard !pictures.isEmpty else { throw ModelError(.missing, "holds no .png, .jpg or .jpeg", file: argument) }
       return pictures.map { path.appending($0) }
     }
   }
+
+  /// Extensions of pictures that are not read.
+  private static let otherFormats: Set<String> = ["avif", "bmp", "gif", "heic", "jp2", "tif", "tiff", "webp"]
 
   /// Pairs each picture with its output.
   /// - Throws: `ModelError` when an output exists, two are the same, or no format is meant by its extension.

@@ -135,7 +135,7 @@ def check_flops(model, size, path, channels=3, twin=None, ultralytics=True, pair
     folded = {conv for conv, _ in pairs(twin or model)}
     expected = judged(model, size, channels, folded)
     lengths = "x".join(map(str, (1, channels, *size)))
-    shape = ("--image-size", "x".join(map(str, size))) if len(size) == 2 else ("--input-shape", lengths)
+    shape = ("--image-size", "x".join(map(str, size))) if len(size) == 2 else ("--shape", lengths)
     result = report("info", path, *shape)
     if answer:
         expected.ultralytics = answer()

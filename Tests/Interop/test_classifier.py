@@ -16,6 +16,7 @@ FAMILIES = [
     "convnext_tiny",
     "densenet121",
     "efficientnet_b0",
+    "maxvit_t",
     "mnasnet0_5",
     "mobilenet_v2",
     "mobilenet_v3_small",
@@ -24,7 +25,10 @@ FAMILIES = [
     "resnext50_32x4d",
     "shufflenet_v2_x1_0",
     "squeezenet1_1",
+    "swin_t",
+    "swin_v2_t",
     "vgg11_bn",
+    "vit_b_32",
 ]
 
 
@@ -37,18 +41,18 @@ def with_head(model, classes, fill):
     """The model with a last layer like the old one for `classes` classes."""
     path, old = head_of(model)
     if type(old) is nn.Linear:
-        new = nn.Linear(old.in_features, classes)
+        new = nn.Linear(old.in_features, classes, bias=old.bias is not None)
     else:
         new = nn.Conv2d(old.in_channels, classes, old.kernel_size)
     if fill == "zero":
-        nn.init.zeros_(new.weight)
-        nn.init.zeros_(new.bias)
+        for parameter in new.parameters():
+            nn.init.zeros_(parameter)
     model.set_submodule(path, new)
     return model
 
 
 def build(name):
-    extra = {"init_weights": True} if name == "googlenet" else {}
+    extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(torchvision.models, name)(weights=None, **extra)
     for n, b in model.named_buffers():
         if b.is_floating_point():
@@ -85,7 +89,8 @@ def test_from_the_cache(tmp_path, name):
     out = tmp_path / "out.pt"
     answer = report("classifier", name, "--classes", CLASSES, "-o", out, environment={"TORCH_HOME": tmp_path})
     assert answer["weights"] == str(path) and answer["output"] == str(out)
-    x = torch.rand(2, 3, 128, 128)
+    size = 224 if name.startswith(("maxvit", "vit")) else 128
+    x = torch.rand(2, 3, size, size)
     expected, _ = features(model, x)
     with_head(model, CLASSES, "zero")
     assert answer["parameters"] == sum(p.numel() for p in model.parameters())
@@ -127,7 +132,7 @@ def test_every_file_of_torchvision_is_found(tmp_path):
             result = fails("classifier", name, "--classes", 3, environment={"TORCH_HOME": tmp_path}, naming=file)
             assert "SHA-256 begins with e3b0c442" in result.err
             file.unlink()
-    assert names >= 60
+    assert names == 80
 
 
 def report_of_random(name):
@@ -219,13 +224,20 @@ def test_older_densenet(tmp_path):
 
 
 @pytest.mark.parametrize("has_auxiliaries", [True, False])
-def test_googlenet(tmp_path, has_auxiliaries):
-    model = torchvision.models.googlenet(aux_logits=has_auxiliaries, init_weights=True)
-    in_cache(tmp_path, "googlenet", model.state_dict())
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("googlenet", "aux1 and aux2 keep their weights, for 1000 classes"),
+        ("inception_v3", "AuxLogits keeps its weights, for 1000 classes"),
+    ],
+)
+def test_auxiliary_classifiers(tmp_path, name, note, has_auxiliaries):
+    model = torchvision.models.get_model(name, aux_logits=has_auxiliaries, init_weights=True)
+    in_cache(tmp_path, name, model.state_dict())
     out = tmp_path / "out.pt"
-    result = succeeds("classifier", "googlenet", "--classes", CLASSES, "-o", out, environment={"TORCH_HOME": tmp_path})
-    assert ("aux1 and aux2 keep their weights, for 1000 classes" in result.err) == has_auxiliaries
-    model.fc = nn.Linear(1024, CLASSES)
+    result = succeeds("classifier", name, "--classes", CLASSES, "-o", out, environment={"TORCH_HOME": tmp_path})
+    assert (note in result.err) == has_auxiliaries
+    model.fc = nn.Linear(model.fc.in_features, CLASSES)
     nn.init.zeros_(model.fc.weight)
     nn.init.zeros_(model.fc.bias)
     assert_same_tensors(model.state_dict(), torch.load(out, weights_only=True))

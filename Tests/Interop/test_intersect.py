@@ -77,3 +77,39 @@ def test_into_a_whole_module_of_another_type(tmp_path):
     expected.load_state_dict(general.intersect_dicts(source().state_dict(), expected.state_dict()), strict=False)
     assert all(same_bits(file["model"].state_dict()[k], v) for k, v in expected.state_dict().items())
     assert file["model"][0].weight.requires_grad
+
+
+@pytest.mark.parametrize(("before", "behind"), [("net.", ""), ("", "backbone."), ("a.b.", "encoder."), ("module.net.", "")])
+def test_other_prefixes(tmp_path, before, behind):
+    """What frameworks call a network, beside layers of their own on either side."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1)).state_dict()
+    torch.save({"state_dict": {before + k: v for k, v in net.items()} | {"loss.scale": torch.ones(3)}}, tmp_path / "a.pt")
+    target = {behind + k: torch.zeros_like(v) for k, v in net.items()} | {"head.weight": torch.ones(2, 5)}
+    torch.save(target, tmp_path / "b.pt")
+    result = report("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt")
+    assert len(result["transferred"]) == len(net) and result["targetCount"] == len(net) + 1
+    ours = torch.load(tmp_path / "o.pt", weights_only=True)
+    assert list(ours) == list(target)
+    assert all(torch.equal(ours[behind + k], v) for k, v in net.items()) and ours["head.weight"].eq(1).all()
+
+
+def test_two_prefixes_that_fit(tmp_path):
+    """Nothing is guessed: the user says which."""
+    net = nn.Conv2d(3, 4, 3).state_dict()
+    torch.save({"net." + k: v for k, v in net.items()}, tmp_path / "a.pt")
+    torch.save({f"{who}.{k}": torch.zeros_like(v) for who in ("first", "later") for k, v in net.items()}, tmp_path / "b.pt")
+    files = ("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt", "--force")
+    result = succeeds(*files)
+    assert result.out.startswith("Transferred 0/4 items")
+    assert "without either prefix: 'first.', 'later.'; say which it is" in result.err
+    result = succeeds(*files, "--target-prefix", "later.")
+    assert result.out.startswith("Transferred 2/4 items")
+    ours = torch.load(tmp_path / "o.pt", weights_only=True)
+    assert torch.equal(ours["later.weight"], net["weight"]) and ours["first.weight"].eq(0).all()
+
+
+def test_nothing_in_common(tmp_path):
+    torch.save({"a.weight": torch.ones(3)}, tmp_path / "a.pt")
+    torch.save({"b.weight": torch.ones(4)}, tmp_path / "b.pt")
+    result = succeeds("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt")
+    assert "the pretrained model's names start with 'a.weight', the target's with 'b.weight'" in result.err

@@ -18,12 +18,15 @@ YAMLS = Path(yolo.__file__).parent
 TORCHVISION = [
     "resnet18", "wide_resnet50_2", "resnext50_32x4d", "vgg11_bn", "densenet121", "mobilenet_v2", "mobilenet_v3_small",
     "efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "shufflenet_v2_x0_5", "mnasnet0_5", "googlenet",
+    "inception_v3",
 ]  # fmt: skip
+# The blocks that only run in training.
+AUXILIARY = {"googlenet": ["aux1.conv", "aux2.conv"], "inception_v3": ["AuxLogits.conv0", "AuxLogits.conv1"]}
 
 
 def classifier(name, classes):
     torch.manual_seed(2)
-    more = {"init_weights": False, "aux_logits": True} if name == "googlenet" else {}
+    more = {"init_weights": False, "aux_logits": True} if name in AUXILIARY else {}
     return nets.lively(torchvision.models.get_model(name, num_classes=classes, **more), 2).eval()
 
 
@@ -61,7 +64,7 @@ def test_torchvision(name, form, tmp_path):
     result = report("fuse", path, "-o", tmp_path / "out.pt")
     pairs = {(p["conv"], p["bn"]) for p in result["fused"]}
     # Auxiliary heads run in training alone; a trace in evaluation does not see them.
-    auxiliary = {("aux1.conv.conv", "aux1.conv.bn"), ("aux2.conv.conv", "aux2.conv.bn")} if name == "googlenet" else set()
+    auxiliary = {(f"{block}.conv", f"{block}.bn") for block in AUXILIARY.get(name, [])}
     assert pairs == fx_pairs(model) | auxiliary
     for conv, bn in pairs:
         parent, _, child = conv.rpartition(".")

@@ -14,7 +14,11 @@ import Testing
     #expect(found.stateDict(like: state).names == state.names)
   }
 
-  @Test(arguments: ["resnet18", "yolov5n", "yolov5n-seg", "squeezenet1_1", "densenet121", "googlenet", "yolov5s-cls"])
+  @Test(arguments: [
+    "resnet18", "yolov5n", "yolov5n-seg", "squeezenet1_1", "densenet121", "googlenet", "yolov5s-cls", "swin_t",
+    "vit_b_32",
+    "inception_v3", "maxvit_t",
+  ])
   func otherNumbersOfClasses(_ name: String) throws {
     for classes in [1, 7, 2000] {
       let found = try #require(try Architecture(named: name).module(classes: classes).stateDict().recognized())
@@ -32,6 +36,21 @@ import Testing
     #expect(found.architecture.name == "resnet18" && found.prefix == "module._orig_mod.")
     #expect(found.stateDict(like: old).names == old.names)
     #expect(found.module["conv1"]?.isTraining == false)
+  }
+
+  /// Whatever a training framework calls the network in it.
+  @Test(arguments: ["net.", "module.backbone.", "model.model.", "a.b.c.d.e.f.g."])
+  func anyPrefix(_ prefix: String) throws {
+    for name in ["squeezenet1_1", "yolov5n"] {
+      let state = try Architecture(named: name).module().stateDict()
+      let named = StateDict(OrderedDictionary(uniqueKeysWithValues: state.tensors.map { (prefix + $0.key, $0.value) }))
+      let found = try #require(named.recognized())
+      #expect(found.architecture.name == name && found.prefix == prefix)
+      #expect(found.stateDict(like: named).names == named.names)
+      var partly = named
+      partly["loss.weight"] = try Tensor([1])
+      #expect(partly.recognized() == nil)
+    }
   }
 
   /// One name or one shape that differs is enough.

@@ -7,7 +7,7 @@ public struct RecognizedModel: Sendable {
   public let architecture: Architecture
   /// How many classes the state dict is for, by its shapes.
   public let classes: Int
-  /// The wrappers' prefix that every name in the state dict bears.
+  /// The prefix that every name in the state dict bears beside the architecture's own name; empty where there is none.
   public let prefix: String
   /// The architecture with the state dict's tensors in it.
   public var module: Module
@@ -28,15 +28,15 @@ public struct RecognizedModel: Sendable {
 extension StateDict {
   fileprivate static let batchCount = ".num_batches_tracked"
 
-  /// The built-in architecture whose names and shapes are exactly these, wrappers' prefixes taken off; nil where there
-  /// is none.
+  /// The built-in architecture whose names and shapes are exactly these, behind whatever prefix all of them bear; nil where
+  /// there is none.
   ///
   /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted
   /// their batches are recognised as well, and torchvision's older names.
   public func recognized() -> RecognizedModel? { withoutOlderNames().recognizedAsNamed() }
 
   private func recognizedAsNamed() -> RecognizedModel? {
-    for prefix in wrapperPrefixes {
+    for prefix in commonPrefixes {
       let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })
       for name in Architecture.names(ofEntries: names.count) {
         guard let architecture = try? Architecture(named: name),
@@ -46,21 +46,6 @@ extension StateDict {
       }
     }
     return nil
-  }
-
-  /// The prefixes that every name bears: none, and the runs of wrappers' names.
-  private var wrapperPrefixes: [String] {
-    var prefixes = [""]
-    var prefix = ""
-    while prefixes.count < 7,
-      let next = ["module.", "_orig_mod.", "model.", "ema."].first(where: { wrapper in
-        !names.isEmpty && names.allSatisfy { $0.hasPrefix(prefix + wrapper) }
-      })
-    {
-      prefix += next
-      prefixes.append(prefix)
-    }
-    return prefixes
   }
 
   private func matched(_ architecture: Architecture, names: [String], prefix: String) -> RecognizedModel? {

@@ -29,6 +29,8 @@ public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
   public let pretrainedPrefix: String
   /// The same of the target's names, for matching only.
   public let targetPrefix: String
+  /// What to do where nothing was transferred, in words; nil where something was.
+  public let hint: String?
 
   public var description: String { "Transferred \(transferred.count)/\(targetCount) items" }
 
@@ -49,13 +51,20 @@ extension WeightContainer {
   /// converted to this model's element types.
   ///
   /// The prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `ema.`, in any order and number) are taken off either
-  /// side where more entries match that way. The original knows no prefixes.
-  /// - Parameter exclude: an entry whose name (in this model) contains one of these stays as it is.
+  /// side where more entries match that way; where nothing matches, so are the prefixes that most names bear
+  /// (`net.`, `backbone.`), if one lets more match than all others. The original knows no prefixes.
+  /// - Parameters:
+  ///   - exclude: an entry whose name (in this model) contains one of these stays as it is.
+  ///   - pretrainedPrefix: what is taken off the pretrained model's names; nil to find it.
+  ///   - targetPrefix: what is taken off this model's names for matching; nil to find it.
   /// - Throws: `ModelError` for values that cannot be converted or read; the model is then as it was.
   @discardableResult
-  public mutating func transfer(from pretrained: StateDict, exclude: [String] = []) throws -> IntersectionReport {
+  public mutating func transfer(
+    from pretrained: StateDict, exclude: [String] = [], pretrainedPrefix: String? = nil, targetPrefix: String? = nil
+  ) throws -> IntersectionReport {
     let target = stateDict()
-    let matching = NameMatching(pretrained, target)
+    let matching = NameMatching(
+      pretrained, target, firstPrefix: pretrainedPrefix, secondPrefix: targetPrefix)
     var transferred: Set<String> = []
     var reached: Set<String> = []
     var skipped: [IntersectionReport.Skipped] = []
@@ -88,7 +97,23 @@ extension WeightContainer {
     }
     return IntersectionReport(
       transferred: target.names.filter { transferred.contains($0) }, skipped: skipped, targetCount: target.count,
-      pretrainedPrefix: matching.firstPrefix, targetPrefix: matching.secondPrefix)
+      pretrainedPrefix: matching.firstPrefix, targetPrefix: matching.secondPrefix,
+      hint: transferred.isEmpty ? matching.hint(pretrained, target) : nil)
+  }
+}
+
+extension NameMatching {
+  /// What tells a user why nothing matches.
+  fileprivate func hint(_ pretrained: StateDict, _ target: StateDict) -> String {
+    if !undecided.isEmpty {
+      let prefixes = undecided.map { "'\($0)'" }.joined(separator: ", ")
+      return "nothing was transferred: the target's names match without either prefix: \(prefixes); say which it is"
+    }
+    guard let first = pretrained.names.first, let second = target.names.first else {
+      return "nothing was transferred: one of the two has no tensors"
+    }
+    guard count == 0 else { return "nothing was transferred: what matches is excluded" }
+    return "nothing was transferred: the pretrained model's names start with '\(first)', the target's with '\(second)'"
   }
 }
 

@@ -58,8 +58,8 @@ public struct LoadedClassifier: Sendable, CustomStringConvertible {
 /// `load_classifier`.
 ///
 /// **Ours**: any of torchvision's classifiers whose last layer is a Linear or a 1x1 Conv2d (the original knows `fc`
-/// alone), and weights from any file. GoogLeNet's auxiliary classifiers stay where the file has them, for as many
-/// classes as it has.
+/// alone), and weights from any file. The auxiliary classifiers of GoogLeNet and Inception v3 stay where the
+/// file has them, for as many classes as it has.
 /// - Parameters:
 ///   - name: the architecture's, such as `resnet50`.
 ///   - weights: whole modules or a state dict, for any number of classes, wrappers' prefixes and all. Names and shapes
@@ -125,7 +125,8 @@ extension Architecture {
     let last = state.tensors.first { $0.key == "\(head).weight" || $0.key.hasSuffix(".\(head).weight") }?.value.shape
       .first
     var module = try module(classes: last.flatMap { (1...1 << 20).contains($0) ? $0 : nil })
-    if module.children["aux1"] != nil, !state.names.contains(where: { $0.contains("aux1.") || $0.contains("aux2.") }) {
+    let auxiliary = module.auxiliaryClassifiers.map(\.name)
+    if !state.names.contains(where: { name in auxiliary.contains { name.contains($0 + ".") } }) {
       module.removeAuxiliaryClassifiers()
     }
     let report = try module.transfer(from: state)
@@ -145,17 +146,29 @@ extension Architecture {
   }
 }
 
-// MARK: GoogLeNet
+// MARK: Auxiliary classifiers
 
 extension Module {
+  /// Those of GoogLeNet and of Inception v3, each with its last layer.
+  fileprivate var auxiliaryClassifiers: [(name: String, head: String)] {
+    [("aux1", "fc2"), ("aux2", "fc2"), ("AuxLogits", "fc")].filter { children[$0.0] != nil }
+  }
+
   fileprivate mutating func removeAuxiliaryClassifiers() {
-    children["aux1"] = nil
-    children["aux2"] = nil
-    attributes["aux_logits"] = .bool(false)
+    for classifier in auxiliaryClassifiers {
+      children[classifier.name] = nil
+      attributes["aux_logits"] = .bool(false)
+    }
   }
 
   fileprivate var auxiliaryNotes: [String] {
-    guard let old = children["aux1"]?.children["fc2"]?.parameters["weight"]?.tensor.shape.first else { return [] }
-    return ["the auxiliary classifiers aux1 and aux2 keep their weights, for \(old) classes"]
+    let classifiers = auxiliaryClassifiers
+    guard let first = classifiers.first,
+      let old = children[first.name]?.children[first.head]?.parameters["weight"]?.tensor.shape.first
+    else { return [] }
+    let names = classifiers.map(\.name).joined(separator: " and ")
+    return classifiers.count == 1
+      ? ["the auxiliary classifier \(names) keeps its weights, for \(old) classes"]
+      : ["the auxiliary classifiers \(names) keep their weights, for \(old) classes"]
   }
 }

@@ -26,8 +26,6 @@ sys.path.insert(0, str(HERE.parent))
 import nets  # noqa: E402
 
 LIMIT = 30_000_000
-FAMILIES = """alexnet convnext densenet efficientnet googlenet mnasnet mobilenet regnet resnet resnext shufflenet squeezenet
-    vgg wide_resnet""".split()
 
 
 def structure(state):
@@ -62,8 +60,7 @@ def yolov5(name):
 def main():
     makers = {}
     for name in torchvision.models.list_models(module=torchvision.models):
-        if any(name.startswith(family) for family in FAMILIES):
-            makers[name] = lambda name=name: torchvision.models.get_model(name, weights=None)
+        makers[name] = lambda name=name: torchvision.models.get_model(name, weights=None)
     for kind in ("", "6", "-seg", "-cls"):
         for size in "nsmlx":
             makers[f"yolov5{size}{kind}"] = lambda name=f"yolov5{size}{kind}": yolov5(name)

@@ -16,12 +16,13 @@ public struct Architecture: Sendable {
     (self.name, defaultClasses, self.make) = (name, classes, make)
   }
 
-  private static let all: [Architecture] =
-    YOLOv5Family.architectures + AlexNet.architectures + ConvNeXt.architectures + DenseNet.architectures
-    + EfficientNet.architectures
-    + GoogLeNet.architectures + MNASNet.architectures + MobileNetV2.architectures + MobileNetV3.architectures
-    + RegNet.architectures + ResNet.architectures + ShuffleNetV2.architectures + SqueezeNet.architectures
-    + VGG.architectures
+  private static let all: [Architecture] = [
+    YOLOv5Family.architectures, AlexNet.architectures, ConvNeXt.architectures, DenseNet.architectures,
+    EfficientNet.architectures, GoogLeNet.architectures, Inception.architectures, MaxViT.architectures,
+    MNASNet.architectures, MobileNetV2.architectures, MobileNetV3.architectures, RegNet.architectures,
+    ResNet.architectures, ShuffleNetV2.architectures, SqueezeNet.architectures, SwinTransformer.architectures,
+    VGG.architectures, VisionTransformer.architectures,
+  ].flatMap { $0 }
 
   /// The names of all, family by family.
   public static let names = all.map(\.name)

@@ -91,7 +91,7 @@ extension ModuleBuilder {
   }
 
   /// Queries, keys and values of the same size: their projections by `xavier_uniform_`, the biases 0.
-  func multiheadAttention(_ size: Int, heads: Int) -> Module {
+  func multiheadAttention(_ size: Int, heads: Int, isBatchFirst: Bool = false) -> Module {
     if size % heads != 0 { refuse("attention of \(size) features cannot have \(heads) heads") }
     // The output's projection is drawn first; its bias becomes 0 afterwards.
     let output = linear(size, size, ClassName("torch.nn.modules.linear", "NonDynamicallyQuantizableLinear"))
@@ -99,7 +99,8 @@ extension ModuleBuilder {
     let bound = 3.0.squareRoot() * (2 / Double(4 * size)).squareRoot()
     return Module(
       ClassName("torch.nn.modules.activation", "MultiheadAttention"),
-      layer: .multiheadAttention(MultiheadAttention(embeddingSize: size, heads: heads)), isTraining: true,
+      layer: .multiheadAttention(
+        MultiheadAttention(embeddingSize: size, heads: heads, isBatchFirst: isBatchFirst)), isTraining: true,
       parameters: [
         "in_proj_weight": parameter([3 * size, size], .uniform(bound: bound)),
         "in_proj_bias": parameter([3 * size], .constant(0)),

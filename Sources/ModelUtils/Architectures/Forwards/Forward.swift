@@ -133,7 +133,7 @@ extension Forward {
       yolov5Blocks, yolov5Heads, yoloModels, wrappers, ultralyticsConvolutions, ultralyticsBlocks, ultralyticsAttention,
       ultralyticsTransformers, ultralyticsDeformable, ultralyticsHeads, ultralyticsRTDETR,
       ultralyticsTextModels, ultralyticsTextBlocks, yolov6Blocks, yolov6Models, yolov6Heads, yolov6Lite, yolov7Blocks,
-      yolov9Blocks, yolov9Heads, yolox, repVGG, mobileOne, torchTransformers,
+      yolov9Blocks, yolov9Heads, yolox, repVGG, mobileOne, torchTransformers, traced,
     ])
     .reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

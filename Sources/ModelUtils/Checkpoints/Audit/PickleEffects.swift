@@ -103,6 +103,9 @@ extension PickleGraph {
       let method = tuple(call.arguments).flatMap { text($0[1]) } ?? ""
       return PickleEffect(verdict: .safe, action: .looksUp, what: method)
     }
+    if let traced = graphModule(call) {
+      return danger(inGraphModule: traced.state, imports: traced.imports).map { dangerous("\(name), which runs \($0)") }
+    }
     if let culprit = functionGiven(to: name, call) { return dangerous(culprit) }
     if isHarmlessByItsArguments(name, call) { return nil }
     let isNew = if case .reduce = call.kind { false } else { true }

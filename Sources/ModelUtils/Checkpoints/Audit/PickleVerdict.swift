@@ -75,9 +75,11 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
       && PickleVerdict(naming: name) == .suspicious
   }
 
-  /// Whether a class is one of PyTorch's whose methods may be held, as a model holds `torch.tanh`. They are not called.
+  /// Whether a class is one of PyTorch's whose methods may be held, as a model holds `torch.tanh`, and a traced graph a
+  /// method of its nodes. They are not called.
   static func lendsMethods(_ name: ClassName) -> Bool {
     name.isTorchModule && isKnownCall(name) || name == ClassName("torch", "Tensor")
+      || name == ClassName("torch.fx.node", "Node")
       || name.module == "torch._C"
         && ["_VariableFunctionsClass", "_VariableFunctions", "TensorBase"].contains(name.name)
   }
@@ -159,6 +161,8 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     "torch.storage": ["UntypedStorage", "TypedStorage"], "torch.torch_version": ["TorchVersion"],
     "torch.serialization": ["_get_layout"], "torch._tensor": ["_rebuild_from_type_v2", "_rebuild_from_type"],
     "torch.autograd": ["Variable"], "torch._C": ["Generator"],
+    "torch.fx.graph": ["CodeGen", "Graph", "_FindNodesLookupTable", "_Namespace"], "torch.fx.node": ["Node"],
+    "torch.fx.immutable_collections": ["immutable_dict", "immutable_list"],
     "torch.nn.backends.thnn": ["_get_thnn_function_backend"],
     "torchvision.transforms.functional": ["InterpolationMode"],
     "torch._utils": [
@@ -180,12 +184,14 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   /// Of the standard library, what may be named; whether it may be called is another question.
   private static let harmlessNames: [String: Set<String>] = [
     "builtins": [
-      "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id", "isinstance",
+      "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "getattr", "hash", "hex", "id",
+      "isinstance",
       "issubclass", "len", "max", "min", "oct", "ord", "pow", "print", "repr", "round", "sorted", "sum", "type",
       "property", "staticmethod", "classmethod",
     ],
     "__builtin__": [
-      "abs", "all", "any", "bin", "callable", "chr", "cmp", "divmod", "format", "hash", "hex", "id", "isinstance",
+      "abs", "all", "any", "bin", "callable", "chr", "cmp", "divmod", "format", "getattr", "hash", "hex", "id",
+      "isinstance",
       "issubclass", "len", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted", "sum", "type", "basestring",
     ],
     "abc": ["ABC", "ABCMeta"], "enum": ["Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "EnumMeta", "EnumType"],
@@ -193,9 +199,11 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
     "math": [
       "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf", "exp", "expm1", "fabs",
       "floor", "gcd", "hypot", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "pow", "prod", "sin",
-      "sinh", "sqrt", "tan", "tanh", "trunc",
+      "sinh", "sqrt", "tan", "tanh", "trunc", "e", "inf", "nan", "pi", "tau",
     ],
     "operator": operators, "_operator": operators,
+    "torch.fx": ["Tracer"], "torch.fx._symbolic_trace": ["Tracer"],
+    "torchvision.models.feature_extraction": ["LeafModuleAwareTracer", "NodePathTracer"],
   ]
   private static let operators: Set<String> = [
     "abs", "add", "and_", "eq", "floordiv", "ge", "getitem", "gt", "invert", "le", "lt", "mod", "mul", "ne", "neg",

@@ -47,7 +47,8 @@ extension PickleGraph {
   /// Makes an object one of another class.
   /// - Returns: whether it is an object whose class can be changed.
   mutating func setClass(_ name: ClassName, of reference: Reference) -> Bool {
-    guard case .call(let index) = nodes[reference], objectClass(reference) != nil else { return false }
+    guard case .call(let index) = nodes[reference], objectClass(reference) != nil, graphModule(calls[index]) == nil
+    else { return false }
     let new = add(.global(name))
     if case .reduce = calls[index].kind {
       guard var arguments = tuple(calls[index].arguments), !arguments.isEmpty else { return false }

@@ -226,6 +226,7 @@ extension PickleGraph {
     switch call.kind {
     case .newObject, .newObjectWithKeywords: return className(call.callable)
     case .reduce:
+      if graphModule(call) != nil { return Self.graphModule }
       guard let function = className(call.callable),
         ["copyreg", "copy_reg"].contains(function.module),
         ["_reconstructor", "__newobj__"].contains(function.name),
@@ -235,9 +236,11 @@ extension PickleGraph {
     }
   }
 
-  /// An object's `__dict__`: the state it was given, or the first part of a pair with slots.
+  /// An object's `__dict__`: the state it was given, or the first part of a pair with slots; or what a GraphModule is
+  /// made from.
   package func stateDictionary(_ reference: Reference) -> Reference? {
-    guard let call = call(reference), let state = call.states.last else { return nil }
+    guard let call = call(reference) else { return nil }
+    guard let state = call.states.last else { return graphModule(call)?.state }
     if entries(state) != nil { return state }
     if let pair = tuple(state), pair.count == 2, entries(pair[0]) != nil { return pair[0] }
     return nil

@@ -6,6 +6,22 @@ extension StateDict {
     return tensor.dtype.isFloatingPoint && !["running_mean", "running_var", "num_batches_tracked"].contains(last)
   }
 
+  /// The dotted prefixes that every name bears, the empty one first: what wrappers and training frameworks call the
+  /// model in them (`module.`, `net.`, `module.backbone.`).
+  package var commonPrefixes: [String] {
+    guard let first = names.first else { return [""] }
+    var prefixes = [""]
+    for dot in first.utf8.indices where first.utf8[dot] == UInt8(ascii: ".") && prefixes.count < Self.prefixDepth {
+      let prefix = String(first[...dot])
+      guard names.allSatisfy({ $0.hasPrefix(prefix) && $0.utf8.count > prefix.utf8.count }) else { break }
+      prefixes.append(prefix)
+    }
+    return prefixes
+  }
+
+  /// More than the wrappers around any model.
+  private static let prefixDepth = 8
+
   /// The wrappers' prefixes that every name bears, taken off: `module.` of DataParallel and `_orig_mod.` of
   /// torch.compile, in any order.
   /// - Returns: what was taken off, empty where nothing was.

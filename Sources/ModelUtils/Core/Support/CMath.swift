@@ -13,6 +13,7 @@ package enum CMath {
   package static func exp(_ x: Double) -> Double { exponential(x) }
   package static func expm1(_ x: Double) -> Double { exponentialMinusOne(x) }
   package static func log(_ x: Double) -> Double { logarithm(x) }
+  package static func log2(_ x: Double) -> Double { binaryLogarithm(x) }
   package static func log1p(_ x: Double) -> Double { logOnePlus(x) }
   package static func pow(_ x: Double, _ y: Double) -> Double { raised(x, y) }
   package static func sin(_ x: Double) -> Double { sine(x) }
@@ -27,6 +28,7 @@ private func errorFunction(_ x: Double) -> Double { erf(x) }
 private func exponential(_ x: Double) -> Double { exp(x) }
 private func exponentialMinusOne(_ x: Double) -> Double { expm1(x) }
 private func logarithm(_ x: Double) -> Double { log(x) }
+private func binaryLogarithm(_ x: Double) -> Double { log2(x) }
 private func logOnePlus(_ x: Double) -> Double { log1p(x) }
 private func raised(_ x: Double, _ y: Double) -> Double { pow(x, y) }
 private func sine(_ x: Double) -> Double { sin(x) }

@@ -5,6 +5,9 @@ import ModelRandom
 enum TorchVision {
   static func className(_ file: String, _ name: String) -> ClassName { ClassName("torchvision.models.\(file)", name) }
 
+  static let conv2dNormActivation = ClassName("torchvision.ops.misc", "Conv2dNormActivation")
+  static let mlp = ClassName("torchvision.ops.misc", "MLP")
+
   /// torchvision's `_make_divisible`: the nearest multiple of `divisor`, but never less than nine tenths of `value`.
   static func makeDivisible(_ value: Double, by divisor: Int = 8) -> Int {
     let nearest = max(divisor, Int(value + Double(divisor) / 2) / divisor * divisor)
@@ -55,15 +58,15 @@ extension ModuleBuilder {
   /// `Conv2dNormActivation`: a convolution whose padding keeps the size, a norm, an activation.
   func conv2dNormActivation(
     _ inputs: Int, _ outputs: Int, kernel: Int = 3, stride: Int = 1, padding: Int? = nil, groups: Int = 1,
-    norm: Norm? = nil, activation kind: Activation.Kind?, bias: Bool = false,
-    className: ClassName = ClassName("torchvision.ops.misc", "Conv2dNormActivation")
+    norm: Norm? = nil, activation kind: Activation.Kind?, inplace: Bool = true, bias: Bool = false,
+    className: ClassName = TorchVision.conv2dNormActivation
   ) -> Module {
     var layers = [
       conv2d(
         inputs, outputs, kernel, stride: stride, padding: padding ?? (kernel - 1) / 2, groups: groups, bias: bias)
     ]
     layers.append(norm?(outputs) ?? batchNorm2d(outputs))
-    if let kind { layers.append(activation(kind, inplace: true)) }
+    if let kind { layers.append(activation(kind, inplace: inplace)) }
     return module(className, attributes: ["out_channels": .int(outputs)], Self.numbered(layers))
   }
 
