@@ -104,6 +104,18 @@ def test_an_extractor_of_features(tmp_path):
     assert result["gflops"] and result["parameters"] == sum(p.numel() for p in model.parameters())
 
 
+def test_an_extractor_that_asks_for_shapes(tmp_path):
+    """Its code takes attributes with getattr, which its nodes note as an operation."""
+    model = create_feature_extractor(lively(torchvision.models.vit_b_32()), {"heads": "a"})
+    torch.save(model, tmp_path / "in.pt")
+    assert checked(tmp_path / "in.pt") == "suspicious"
+    whole = report("info", "vit_b_32", "--image-size", "224")
+    result = report("info", tmp_path / "in.pt", "--image-size", "224")
+    assert result["gflops"] == whole["gflops"] and result["parameters"] == whole["parameters"]
+    report("prune", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    assert torch.load(tmp_path / "out.pt", weights_only=False)(torch.rand(1, 3, 224, 224))["a"].shape == (1, 1000)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_fuse_and_prune(name, tmp_path):
     """What is written is a GraphModule again, and computes what the original does."""

@@ -28,24 +28,43 @@ extension PickleGraph {
     var called: Set<Reference> = []
     var handedOver = [Bool](repeating: false, count: nodes.count)
     if !nodes.isEmpty { handedOver[root] = true }
+    let tracedNodes = statesOfTracedNodes()
+    var noted: Set<Reference> = []
     var verdicts: [Use: PickleVerdict] = [:]
     for (reference, node) in nodes.enumerated() where isMeant[reference] {
       if case .call(let index) = node {
         called.insert(calls[index].callable)
         if let effect = effect(of: calls[index], &verdicts) { effects.append(effect) }
       }
-      forEachPart(of: reference) { handedOver[$0] = true }
+      forEachPart(of: reference) { part in
+        if tracedNodes.contains(reference), isAttributeLookup(part) {
+          noted.insert(part)
+        } else {
+          handedOver[part] = true
+        }
+      }
     }
     for (reference, node) in nodes.enumerated() where isMeant[reference] {
-      guard case .global(let name) = node, !called.contains(reference) || handedOver[reference] else {
-        continue
-      }
+      guard case .global(let name) = node,
+        handedOver[reference] || !called.contains(reference) && !noted.contains(reference)
+      else { continue }
       let verdict = PickleVerdict(naming: name)
       if verdict != .safe {
         effects.append(PickleEffect(verdict: verdict, action: .names, what: name.description))
       }
     }
     return Array(effects)
+  }
+
+  /// The states of the nodes of graphs that torch.fx has traced: they note `getattr` as what takes a tensor's shape.
+  private func statesOfTracedNodes() -> Set<Reference> {
+    let node = ClassName("torch.fx.node", "Node")
+    return Set(calls.lazy.filter { self.className($0.callable) == node }.flatMap(\.states))
+  }
+
+  private func isAttributeLookup(_ reference: Reference) -> Bool {
+    guard case .global(let name) = nodes[reference] else { return false }
+    return name.name == "getattr" && ["builtins", "__builtin__"].contains(name.module)
   }
 
   private func reached() -> [Bool] {

@@ -184,13 +184,13 @@ public enum PickleVerdict: String, Sendable, Codable, Comparable {
   /// Of the standard library, what may be named; whether it may be called is another question.
   private static let harmlessNames: [String: Set<String>] = [
     "builtins": [
-      "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "getattr", "hash", "hex", "id",
+      "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id",
       "isinstance",
       "issubclass", "len", "max", "min", "oct", "ord", "pow", "print", "repr", "round", "sorted", "sum", "type",
       "property", "staticmethod", "classmethod",
     ],
     "__builtin__": [
-      "abs", "all", "any", "bin", "callable", "chr", "cmp", "divmod", "format", "getattr", "hash", "hex", "id",
+      "abs", "all", "any", "bin", "callable", "chr", "cmp", "divmod", "format", "hash", "hex", "id",
       "isinstance",
       "issubclass", "len", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted", "sum", "type", "basestring",
     ],

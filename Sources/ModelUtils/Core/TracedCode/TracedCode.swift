@@ -27,6 +27,8 @@ package struct TracedCode: Sendable {
     /// The parameter's name; nil for those by position.
     package let name: String?
     package let value: Expression
+
+    package init(name: String?, value: Expression) { (self.name, self.value) = (name, value) }
   }
 
   package enum Statement: Sendable, Equatable {
