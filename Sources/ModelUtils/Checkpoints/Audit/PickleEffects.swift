@@ -37,7 +37,7 @@ extension PickleGraph {
         if let effect = effect(of: calls[index], &verdicts) { effects.append(effect) }
       }
       forEachPart(of: reference) { part in
-        if tracedNodes.contains(reference), isAttributeLookup(part) {
+        if isAttributeLookup(part), tracedNodes.contains(reference) || isKeyOfTracedNodes(reference) {
           noted.insert(part)
         } else {
           handedOver[part] = true
@@ -60,6 +60,12 @@ extension PickleGraph {
   private func statesOfTracedNodes() -> Set<Reference> {
     let node = ClassName("torch.fx.node", "Node")
     return Set(calls.lazy.filter { self.className($0.callable) == node }.flatMap(\.states))
+  }
+
+  /// Whether a tuple is what a traced graph finds its nodes of a function by.
+  private func isKeyOfTracedNodes(_ reference: Reference) -> Bool {
+    guard let parts = tuple(reference), parts.count == 2 else { return false }
+    return text(parts[0]) == "call_function"
   }
 
   private func isAttributeLookup(_ reference: Reference) -> Bool {
