@@ -33,7 +33,8 @@ struct FusionPlan {
     for graph in known.graphs {
       for module in Set(graph.scopes.compactMap(\.module)) { appearances[module, default: 0] += 1 }
     }
-    for graph in known.graphs { plan(graph, root, places, known) }
+    let fusedForward = FusionRules.fusedForward(of: root)
+    for graph in known.graphs { plan(graph, fusedForward, places, known) }
     root.forEachModule { path, module in
       var caller = module
       if case .container = module.layer { caller = Self.caller(of: module.identity, places) ?? module }
@@ -93,8 +94,7 @@ struct FusionPlan {
   }
 
   private mutating func plan(
-    _ graph: Graph, _ root: Module, _ places: [Identity: (parent: Module, path: String, name: String)],
-    _ known: KnownGraphs
+    _ graph: Graph, _ fusedForward: String, _ places: Places, _ known: KnownGraphs
   ) {
     var pairs: [Int: Int] = [:]
     for pair in graph.normalizedLayers() { pairs[pair.batchNorm] = pair.layer }
@@ -123,7 +123,8 @@ struct FusionPlan {
           Step(
             conv: layer, bn: module, parent: bnPlace.parent.identity, name: bnPlace.name,
             replacement: isBlock
-              ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+              ? FusionRules.replacement(
+                in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, fusedForward: fusedForward)
               : .identity))
         report.fused.append(
           .init(conv: dotted(convPlace.path, convPlace.name), bn: dotted(bnPlace.path, bnPlace.name)))
@@ -133,7 +134,7 @@ struct FusionPlan {
 
   /// The module whose forward decides when a module runs: its parent, or who owns the list that it stands in.
   private static func caller(
-    of module: Identity, _ places: [Identity: (parent: Module, path: String, name: String)]
+    of module: Identity, _ places: Places
   ) -> Module? {
     var caller = places[module]?.parent
     while let list = caller, case .container = list.layer, let owner = places[list.identity]?.parent { caller = owner }
