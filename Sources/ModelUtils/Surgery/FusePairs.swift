@@ -32,6 +32,11 @@ public struct PairPattern: Sendable, Hashable {
     return pairs
   }
 
+  /// Whether a tensor is the weight of a convolution that the pattern names.
+  fileprivate func namesConvolution(_ weight: ComputedWeight) -> Bool {
+    weight.name.hasSuffix(".weight") && conv.matches(String(weight.name.dropLast(".weight".count)))
+  }
+
   private func pairs(convs: [String], norms: [String]) throws -> [FusionReport.Pair] {
     let convs = convs.compactMap { name in conv.captures(name).map { (name, $0) } }
     let norms = Dictionary(
@@ -71,6 +76,11 @@ extension StateDict {
     _ patterns: [PairPattern], eps: Double, transposed: [Glob]? = nil
   ) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
+    if let computed = computedWeights().first(where: { weight in patterns.contains { $0.namesConvolution(weight) } }) {
+      throw ModelError(
+        .unsupported, "is computed by \(computed.cause), so it cannot be fused", subject: computed.name,
+        advice: computed.advice)
+    }
     let pairs = try PairPattern.pairs(patterns, convs: convolutionNames, norms: batchNormNames)
     let axes = try TransposedPairs(pairs, in: self, transposed: transposed)
     var report = FusionReport()
@@ -136,7 +146,9 @@ extension StateDict {
   private mutating func replace(_ foldings: [String: BatchNormFolding], without norms: Set<String>) {
     var result: OrderedDictionary<String, Tensor> = [:]
     result.reserveCapacity(tensors.count)
-    let entries: Set<Substring> = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    let entries: Set<Substring> = [
+      "weight", "bias", "running_mean", "running_var", "num_batches_tracked", "total_ops", "total_params",
+    ]
     for (name, tensor) in tensors {
       let dot = name.lastIndex(of: ".") ?? name.startIndex
       let (module, entry) = (String(name[..<dot]), name[dot...].drop { $0 == "." })
@@ -152,10 +164,10 @@ extension StateDict {
   }
 
   /// The elements of all entries that are weights: floating and no running statistics. Tied ones count once.
-  var parameterCount: Int {
+  package var parameterCount: Int {
     var seen: Set<Tensor.Identity> = []
     return tensors.filter {
-      Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
+      isParameter($0.key) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
     }
     .reduce(0) { $0 + $1.value.count }
   }

@@ -106,8 +106,10 @@ struct FusionPlan {
       guard let layer = pairs[index].flatMap({ graph.ownModule(of: graph.nodes[$0]) }), let convPlace = places[layer],
         let conv = convPlace.parent.children[convPlace.name]
       else {
+        let unknown = graph.unknownModule(before: index).flatMap { places[$0] }
         reasons[module] =
-          graph.reasonAgainst(batchNorm: index, users: users)
+          unknown.flatMap { $0.parent.children[$0.name] }.flatMap { Self.reason($0, bn) }
+          ?? graph.reasonAgainst(batchNorm: index, users: users)
           ?? Self.reason(known, caller: graph.scopes.first?.module.flatMap { Self.caller(of: $0, places) })
         continue
       }
@@ -147,9 +149,19 @@ struct FusionPlan {
     if let failure = known.failures[caller.identity] {
       return "the forward of \(caller.className) could not be followed: \(failure.reason)"
     }
+    if let intervention = caller.intervention {
+      return "\(caller.className) has \(intervention), and what that does is not known"
+    }
     return known.unknown.contains(caller.identity)
       ? "what the forward of \(caller.className) does with it is not known"
       : "the forward of \(caller.className) does not run it"
+  }
+
+  /// Why a batch norm cannot be fused into a module that nobody knows what it computes, where it is a convolution all the
+  /// same or has hooks.
+  private static func reason(_ unknown: Module, _ bn: Module) -> String? {
+    if features(unknown) != nil, let reason = ConvBNPair.misfit(unknown, bn) { return reason }
+    return unknown.intervention.map { "\(unknown.className.name) has \($0), and what that does is not known" }
   }
 
   private func refusal(_ conv: Module, _ bn: Module) -> String? {
@@ -231,6 +243,14 @@ extension Graph {
       last = nodes[before]
     }
     return "\(describe(previous)) stands between the convolution and the batch norm"
+  }
+
+  /// The module whose output a batch norm takes, where that is a single node because nobody knows what it computes.
+  fileprivate func unknownModule(before batchNorm: Int) -> Identity? {
+    guard let source = nodes[batchNorm].operands.first, let place = producer(of: source),
+      nodes[place].operation.isUnknown
+    else { return nil }
+    return scopes[nodes[place].scope].module
   }
 
   /// What a node is, for a person: the class of a module, or the function.
