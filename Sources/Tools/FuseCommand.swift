@@ -27,7 +27,7 @@ struct Fuse: ParsableCommand {
       valueName: "CONV=BN"))
   var pair: [String] = []
 
-  @Option(help: "The eps of the batch norms of --pair (PyTorch's default is 1e-5, YOLO's models use 1e-3).")
+  @Option(help: "The eps of the batch norms of a state dict (PyTorch's default is 1e-5, YOLO's models use 1e-3).")
   var eps: Double?
 
   @Option(
@@ -38,7 +38,10 @@ struct Fuse: ParsableCommand {
   @Flag(help: "No convolution of the pairs is transposed, whatever its shape.")
   var noTransposed = false
 
-  @Flag(help: "Merge the branches of RepVGG-style blocks (YOLOv6, YOLOv7, YOLOv9, YOLOv10) first.")
+  @Flag(
+    help:
+      "Merge the branches of RepVGG-style blocks (YOLOv6, YOLOv7, YOLOv9, YOLOv10, MobileOne, FastViT) first; in a state dict by their names, with --eps."
+  )
   var reparameterize = false
 
   @Flag(help: "Keep the prefixes module. and _orig_mod. in the names of a state dict.")
@@ -90,7 +93,7 @@ struct Fuse: ParsableCommand {
   }
 
   private func fuse(_ model: inout Model) throws -> Results {
-    try model.update(module: fuse, stateDict: { Results(fusion: try fuse(&$0)) })
+    try model.update(module: fuse, stateDict: fuse)
   }
 
   private func fuse(_ module: inout Module) throws -> Results {
@@ -109,7 +112,7 @@ struct Fuse: ParsableCommand {
     return Results(fusion: fusion, merging: merging)
   }
 
-  private func fuse(_ state: inout StateDict) throws -> FusionReport {
+  private func fuse(_ state: inout StateDict) throws -> Results {
     if !keepPrefix {
       let prefix = state.removeWrapperPrefixes()
       if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
@@ -121,14 +124,10 @@ struct Fuse: ParsableCommand {
           advice: "leave out --eps, or name the pairs with --pair")
       }
       report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
-      return try state.fuse()
+      return Results(fusion: try state.fuse())
     }
-    guard !reparameterize else {
-      throw ModelError(
-        .unsupported,
-        "is a bare state dict, which does not say what its branches are", advice: "leave out --reparameterize")
-    }
-    guard !pair.isEmpty else {
+    guard !pair.isEmpty || reparameterize else {
+      if state.hasMasks { throw ModelError.masked }
       throw ModelError(
         .unsupported,
         "is a bare state dict of no known architecture, which does not say what follows what",
@@ -140,8 +139,12 @@ struct Fuse: ParsableCommand {
         "eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
     }
     let isSaid = noTransposed || !transposed.isEmpty
-    return try state.fuse(
+    let before = state.parameterCount
+    let merging = reparameterize ? try state.reparameterize(eps: eps) : ReparameterizationReport()
+    var fusion = try state.fuse(
       try pair.map(PairPattern.init), eps: eps, transposed: isSaid ? transposed.map { Glob($0) } : nil)
+    fusion.parametersBefore = before
+    return Results(fusion: fusion, merging: merging)
   }
 
   private func show(_ results: Results, _ path: String?) throws {
@@ -151,7 +154,11 @@ struct Fuse: ParsableCommand {
         json: FuseResult(result: result, reparameterized: reparameterize ? results.merging : nil, output: path))
       return
     }
-    if reparameterize { Terminal.print("Merged the branches of \(results.merging.merged.count) blocks") }
+    if reparameterize {
+      let count = results.merging.merged.count
+      Terminal.print("Merged the branches of \(count) blocks")
+      if count == 0, results.merging.refused.isEmpty { report.note("no block has branches that could be merged") }
+    }
     for refusal in results.merging.refused {
       Terminal.print("  not merged: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
