@@ -217,3 +217,12 @@ def test_computed_weights_are_named(kind, tmp_path):
         result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "fused.pt")
         assert reported_pairs(result) == {("2", "3")} and cause in result["refused"][0]["reason"]
         assert cause in fails("fuse", tmp_path / "in.pt", "--pair", "0=1", "-o", tmp_path / "none.pt").err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_computed_weights_without_a_norm_are_no_matter(tmp_path):
+    """A pattern may name them where no batch norm goes with them."""
+    model = nn.Sequential(computed("weight norm")[:1], nn.Sequential(nn.Conv2d(8, 4, 3), nn.BatchNorm2d(4)))
+    torch.save(model.state_dict(), tmp_path / "in.pth")
+    result = report("fuse", tmp_path / "in.pth", "--pair", "*.0=*.1", "--eps", "1e-5", "-o", tmp_path / "out.pth")
+    assert reported_pairs(result) == {("1.0", "1.1")}

@@ -78,7 +78,7 @@ def test_yolov7_names_and_prefixes(prefix, tmp_path):
 def test_a_block_alone(tmp_path):
     block = build(lambda: rep_nets.RepVGGBlock(4, 4))
     state, result = merged(block.state_dict(), tmp_path, "1e-5")
-    assert result["reparameterized"]["merged"] == [""] and list(state) == ["rbr_reparam.weight", "rbr_reparam.bias"]
+    assert result["reparameterized"]["merged"] == [""] and result["isOrderGiven"] is False and list(state) == ["rbr_reparam.weight", "rbr_reparam.bias"]
 
 
 def test_what_is_not_understood(tmp_path):

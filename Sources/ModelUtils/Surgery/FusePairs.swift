@@ -32,11 +32,6 @@ public struct PairPattern: Sendable, Hashable {
     return pairs
   }
 
-  /// Whether a tensor is the weight of a convolution that the pattern names.
-  fileprivate func namesConvolution(_ weight: ComputedWeight) -> Bool {
-    weight.name.hasSuffix(".weight") && conv.matches(String(weight.name.dropLast(".weight".count)))
-  }
-
   private func pairs(convs: [String], norms: [String]) throws -> [FusionReport.Pair] {
     let convs = convs.compactMap { name in conv.captures(name).map { (name, $0) } }
     let norms = Dictionary(
@@ -76,15 +71,17 @@ extension StateDict {
     _ patterns: [PairPattern], eps: Double, transposed: [Glob]? = nil
   ) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
-    if let computed = computedWeights().first(where: { weight in patterns.contains { $0.namesConvolution(weight) } }) {
+    let computed = computedConvolutions
+    let pairs = try PairPattern.pairs(
+      patterns, convs: convolutionNames + Array(computed.keys), norms: batchNormNames)
+    if let weight = pairs.lazy.compactMap({ computed[$0.conv] }).first {
       throw ModelError(
-        .unsupported, "is computed by \(computed.cause), so it cannot be fused", subject: computed.name,
-        advice: computed.advice)
+        .unsupported, "is computed by \(weight.cause), so it cannot be fused", subject: weight.name,
+        advice: weight.advice)
     }
-    let pairs = try PairPattern.pairs(patterns, convs: convolutionNames, norms: batchNormNames)
     let axes = try TransposedPairs(pairs, in: self, transposed: transposed)
     var report = FusionReport()
-    report.isOrderGiven = true
+    report.isOrderGiven = !pairs.isEmpty
     report.transposed = Array(axes.groups.keys)
     report.assumedOrdinary = axes.assumedOrdinary
     report.parametersBefore = parameterCount
@@ -112,6 +109,13 @@ extension StateDict {
   private var convolutionNames: [String] {
     names.filter { $0.hasSuffix(".weight") && tensors[$0].map { $0.shape.count >= 2 } == true }
       .map { String($0.dropLast(".weight".count)) }
+  }
+
+  /// The modules whose weight is computed when they run.
+  private var computedConvolutions: OrderedDictionary<String, ComputedWeight> {
+    OrderedDictionary(
+      computedWeights().filter { $0.name.hasSuffix(".weight") }.map { (String($0.name.dropLast(".weight".count)), $0) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// The modules that have running statistics.
