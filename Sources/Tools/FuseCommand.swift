@@ -8,7 +8,8 @@ struct Fuse: ParsableCommand {
     discussion: """
       Only pairs that are proved are fused: by the known forward of a class, or by the order inside a Sequential. The others are listed with \
       a reason. A bare state dict proves nothing: name its pairs with --pair and give the eps of their batch norms. In whole modules of classes \
-      that are not known --pair names them too; eps is theirs.
+      that are not known --pair names them too; eps is theirs. Which convolutions of a state dict are transposed is proved by unequal channels alone: \
+      --transposed names the others.
 
       Examples:
         mutils fuse yolov5s.pt -o fused.pt
@@ -26,14 +27,32 @@ struct Fuse: ParsableCommand {
       valueName: "CONV=BN"))
   var pair: [String] = []
 
-  @Option(help: "The eps of the batch norms of --pair (PyTorch's default is 1e-5, YOLO's models use 1e-3).")
+  @Option(help: "The eps of the batch norms of a state dict (PyTorch's default is 1e-5, YOLO's models use 1e-3).")
   var eps: Double?
 
-  @Flag(help: "Merge the branches of RepVGG-style blocks (YOLOv6, YOLOv7, YOLOv9, YOLOv10) first.")
+  @Option(
+    help: ArgumentHelp(
+      "The transposed convolutions among the pairs of a state dict; all others are ordinary.", valueName: "glob"))
+  var transposed: [String] = []
+
+  @Flag(help: "No convolution of the pairs is transposed, whatever its shape.")
+  var noTransposed = false
+
+  @Flag(
+    help:
+      "Merge the branches of RepVGG-style blocks (YOLOv6, YOLOv7, YOLOv9, YOLOv10, MobileOne, FastViT) first; in a state dict by their names, with --eps."
+  )
   var reparameterize = false
 
   @Flag(help: "Keep the prefixes module. and _orig_mod. in the names of a state dict.")
   var keepPrefix = false
+
+  func validate() throws {
+    if !transposed.isEmpty && noTransposed { throw ValidationError("--transposed and --no-transposed contradict") }
+    if pair.isEmpty && (!transposed.isEmpty || noTransposed) {
+      throw ValidationError("--transposed and --no-transposed go with --pair")
+    }
+  }
 
   func run() throws {
     try report.withThreads {
@@ -45,14 +64,26 @@ struct Fuse: ParsableCommand {
         do { reports.append(try fuse(&model)) } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let result = reports.first else { return }
-      if result.fusion.isOrderGiven {
-        report.note("that each batch norm takes its convolution's output alone is your word")
-      }
+      note(result.fusion)
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
         try output.writing.write(checkpoint, to: destination)
       }
       try show(result, destination?.string)
+    }
+  }
+
+  /// Says what is not proved.
+  private func note(_ fusion: FusionReport) {
+    guard fusion.isOrderGiven else { return }
+    report.note("that each batch norm takes its convolution's output alone is your word")
+    if transposed.isEmpty, !fusion.transposed.isEmpty {
+      report.note("transposed by their shapes: \(fusion.transposed.joined(separator: ", ").printable())")
+    }
+    if let first = fusion.assumedOrdinary.first {
+      report.note(
+        "taken for ordinary convolutions where a transposed one would fit, too (--transposed names those): "
+          + "\(fusion.assumedOrdinary.count), the first \(first.printable())")
     }
   }
 
@@ -62,12 +93,17 @@ struct Fuse: ParsableCommand {
   }
 
   private func fuse(_ model: inout Model) throws -> Results {
-    try model.update(module: fuse, stateDict: { Results(fusion: try fuse(&$0)) })
+    try model.update(module: fuse, stateDict: fuse)
   }
 
   private func fuse(_ module: inout Module) throws -> Results {
     guard eps == nil else {
       throw ModelError(.invalid, "holds whole modules, which know their eps", advice: "leave out --eps")
+    }
+    guard transposed.isEmpty, !noTransposed else {
+      throw ModelError(
+        .invalid, "holds whole modules, which know what is transposed",
+        advice: "leave out --transposed and --no-transposed")
     }
     let before = module.parameterCount
     let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()
@@ -76,7 +112,7 @@ struct Fuse: ParsableCommand {
     return Results(fusion: fusion, merging: merging)
   }
 
-  private func fuse(_ state: inout StateDict) throws -> FusionReport {
+  private func fuse(_ state: inout StateDict) throws -> Results {
     if !keepPrefix {
       let prefix = state.removeWrapperPrefixes()
       if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
@@ -88,14 +124,10 @@ struct Fuse: ParsableCommand {
           advice: "leave out --eps, or name the pairs with --pair")
       }
       report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
-      return try state.fuse()
+      return Results(fusion: try state.fuse())
     }
-    guard !reparameterize else {
-      throw ModelError(
-        .unsupported,
-        "is a bare state dict, which does not say what its branches are", advice: "leave out --reparameterize")
-    }
-    guard !pair.isEmpty else {
+    guard !pair.isEmpty || reparameterize else {
+      if state.hasMasks { throw ModelError.masked }
       throw ModelError(
         .unsupported,
         "is a bare state dict of no known architecture, which does not say what follows what",
@@ -106,7 +138,13 @@ struct Fuse: ParsableCommand {
         .missing,
         "eps is not in a state dict", advice: "give --eps (PyTorch's default is 1e-5, YOLO's models use 1e-3)")
     }
-    return try state.fuse(try pair.map(PairPattern.init), eps: eps)
+    let isSaid = noTransposed || !transposed.isEmpty
+    let before = state.parameterCount
+    let merging = reparameterize ? try state.reparameterize(eps: eps) : ReparameterizationReport()
+    var fusion = try state.fuse(
+      try pair.map(PairPattern.init), eps: eps, transposed: isSaid ? transposed.map { Glob($0) } : nil)
+    fusion.parametersBefore = before
+    return Results(fusion: fusion, merging: merging)
   }
 
   private func show(_ results: Results, _ path: String?) throws {
@@ -116,7 +154,11 @@ struct Fuse: ParsableCommand {
         json: FuseResult(result: result, reparameterized: reparameterize ? results.merging : nil, output: path))
       return
     }
-    if reparameterize { Terminal.print("Merged the branches of \(results.merging.merged.count) blocks") }
+    if reparameterize {
+      let count = results.merging.merged.count
+      Terminal.print("Merged the branches of \(count) blocks")
+      if count == 0, results.merging.refused.isEmpty { report.note("no block has branches that could be merged") }
+    }
     for refusal in results.merging.refused {
       Terminal.print("  not merged: \(refusal.name.printable()): \(refusal.reason.printable())")
     }

@@ -8,7 +8,8 @@ struct Prune: ParsableCommand {
     abstract: "Zeroes the least important weights of every Conv2d.",
     discussion: """
       An amount without a point is a count (100), otherwise a share (0.3 or 30%). Methods: l1 (smallest magnitudes of each layer), global \
-      (smallest of all layers together), random (with --dim: whole slices), ln (slices of the lowest norm along --dim).
+      (smallest of all layers together), random (with --dim: whole slices), ln (slices of the lowest norm along --dim). Masks that \
+      torch.nn.utils.prune left are applied and removed: the amount is of what they left, and --amount 0 only removes them.
 
       Examples:
         mutils prune resnet101.pth --amount 0.3 -o pruned.safetensors
@@ -36,10 +37,14 @@ struct Prune: ParsableCommand {
     completion: .file())
   var mask: String?
 
-  @Option(help: ArgumentHelp("The axis whose slices are pruned, for ln (default 0) and random.", valueName: "d"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The axis whose slices are pruned, for ln (default 0) and random.", valueName: "d"))
   var dim: Int?
 
-  @Option(help: ArgumentHelp("The norm of ln: 2 (default), 1, inf, -inf or any other number.", valueName: "p"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The norm of ln: 2 (default), 1, inf, -inf or any other number.", valueName: "p"))
   var norm: Double?
 
   @Option(parsing: .unconditional, help: "The seed of random (default 0), as torch.manual_seed takes it.")
@@ -103,6 +108,9 @@ struct Prune: ParsableCommand {
         do { reports.append(try model.prune(options)) } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let pruned = reports.first else { return }
+      if !pruned.unmasked.isEmpty {
+        report.note("the pruning masks of \(pruned.unmasked.count) tensors are applied and removed")
+      }
       if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
       if checkpoint.preferred.module == nil {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
@@ -138,12 +146,15 @@ struct Prune: ParsableCommand {
 
   private func show(_ pruned: PruneReport, _ sparsity: Sparsity, _ path: String?) throws {
     if report.json {
-      try Terminal.print(json: PruneResult(sparsity: sparsity.sparsity, layers: pruned.layers, output: path))
+      try Terminal.print(json: PruneResult(sparsity: sparsity.sparsity, pruned: pruned, output: path))
       return
     }
     Terminal.print("Pruned to \(Text.threeDigits(sparsity.sparsity)) global sparsity")
     if detailed {
       for layer in pruned.layers { Terminal.print(Text.zeros(layer.zeros, of: layer.elements, in: layer.name)) }
+    }
+    for refusal in pruned.refused {
+      Terminal.print("  not pruned: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
     if let path { Terminal.print("Saved \(path)") }
   }
@@ -151,15 +162,15 @@ struct Prune: ParsableCommand {
 
 private struct PruneResult: Encodable {
   let sparsity: Double
-  let layers: [PruneReport.Layer]
+  let pruned: PruneReport
   let output: String?
 
-  private enum Key: String, CodingKey { case sparsity, layers, output }
+  private enum Key: String, CodingKey { case sparsity, output }
 
   func encode(to encoder: any Encoder) throws {
+    try pruned.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(sparsity, forKey: .sparsity)
-    try container.encode(layers, forKey: .layers)
     try container.encode(output, forKey: .output)
   }
 }

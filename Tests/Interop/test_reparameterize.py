@@ -5,12 +5,15 @@ import copy
 import nets
 import pytest
 import rep_nets
+import timm
 import torch
 import ultralytics
-from helpers import assert_same_outputs, fails, load, outputs, report
+from helpers import assert_same_outputs, load, outputs, report
+from timm.utils.model import reparameterize_model
 from torch import nn
 from ultralytics.nn.modules.block import RepVGGDW
-from ultralytics.nn.modules.conv import RepConv
+from ultralytics.nn.modules.conv import Conv2, RepConv
+from ultralytics.utils.torch_utils import fuse_conv_and_bn
 
 
 def merged(model, tmp_path, x, *arguments):
@@ -101,11 +104,61 @@ def test_what_is_not_understood(tmp_path):
     torch.save(model.eval(), tmp_path / "in.pt")
     result = report("fuse", tmp_path / "in.pt", "--reparameterize", "-o", tmp_path / "out.pt")
     assert result["reparameterized"]["merged"] == [] and result["fused"] == []
-    assert [r["name"] for r in result["reparameterized"]["refused"]] == ["0", "1", "2"]
+    assert [r["name"] for r in result["reparameterized"]["refused"]] == ["0", "1", "2", "3"]
     before, after = model.state_dict(), load(tmp_path / "out.pt").state_dict()
     assert all(torch.equal(v, after[k]) for k, v in before.items()) and len(before) == len(after)
 
 
-def test_bare_state_dict(tmp_path):
-    torch.save(rep_nets.RepVGGBlock(4, 4).state_dict(), tmp_path / "in.pt")
-    fails("fuse", tmp_path / "in.pt", "--reparameterize", "-o", tmp_path / "out.pt", naming="bare state dict")
+@pytest.mark.parametrize("act", [True, nn.ReLU(), False])
+@pytest.mark.parametrize("inputs, channels, stride, groups", [(8, 8, 1, 1), (8, 12, 2, 4)])
+def test_conv2(inputs, channels, stride, groups, act, tmp_path):
+    """The tensors of Ultralytics' own fuse(), and its class runs them."""
+    torch.manual_seed(6)
+    model = nn.Sequential(Conv2(inputs, channels, 3, stride, g=groups, act=act))
+    loaded, result = merged(model, tmp_path, torch.randn(2, inputs, 11, 9))
+    assert result["reparameterized"] == {"merged": ["0"], "refused": []} and result["refused"] == []
+    assert loaded[0].forward == loaded[0].forward_fuse and not hasattr(loaded[0], "cv2") and not hasattr(loaded[0], "bn")
+    own = copy.deepcopy(model[0])
+    own.fuse_convs()
+    own.conv = fuse_conv_and_bn(own.conv, own.bn)
+    for key, value in own.conv.state_dict().items():
+        torch.testing.assert_close(loaded[0].conv.state_dict()[key], value, rtol=2e-6, atol=2e-6 * value.abs().max().item())
+
+
+def test_fastvit(tmp_path):
+    """The tensors of timm's own reparameterize_model, and its classes run them."""
+    torch.manual_seed(4)
+    model = timm.create_model("fastvit_sa12")
+    loaded, result = merged(model, tmp_path, torch.randn(1, 3, 64, 64))
+    assert result["reparameterized"]["refused"] == []
+    kinds = {type(model.get_submodule(n)).__name__ for n in result["reparameterized"]["merged"]}
+    assert kinds == {"MobileOneBlock", "RepMixer", "RepConditionalPosEnc", "ReparamLargeKernelConv"}
+    theirs = reparameterize_model(model).state_dict()
+    ours = loaded.state_dict()
+    for key in (k for k in theirs if "reparam_conv" in k):
+        torch.testing.assert_close(ours[key], theirs[key], rtol=1e-5, atol=1e-5 * theirs[key].abs().max().item())
+
+
+@pytest.mark.parametrize("name", ["repvit_m0_9", "repvit_m1"])
+def test_repvit(name, tmp_path):
+    """A convolution takes the place of the block, as its own fuse() gives one."""
+    torch.manual_seed(4)
+    model = timm.create_model(name)
+    loaded, result = merged(model, tmp_path, torch.randn(1, 3, 64, 64))
+    blocks = [n for n, m in model.named_modules() if type(m).__name__ == "RepVggDw"]
+    assert result["reparameterized"] == {"merged": blocks, "refused": []} and blocks
+    for block in blocks:
+        own, conv = model.get_submodule(block).fuse(), loaded.get_submodule(block)
+        assert type(conv) is nn.Conv2d and conv.groups == own.groups and conv.padding == own.padding
+        for key, value in own.state_dict().items():
+            torch.testing.assert_close(conv.state_dict()[key], value, rtol=1e-5, atol=1e-5 * value.abs().max().item())
+
+
+def test_other_blocks_are_named(tmp_path):
+    """What is not merged is listed, and the rest still computes the same."""
+    torch.manual_seed(4)
+    model = timm.create_model("repghostnet_050")
+    _, result = merged(model, tmp_path, torch.randn(1, 3, 64, 64))
+    blocks = [n for n, m in model.named_modules() if type(m).__name__ == "RepGhostModule"]
+    assert [entry["name"] for entry in result["reparameterized"]["refused"]] == blocks
+    assert all("how a timm.models.repghost.RepGhostModule adds its branches is not known" == e["reason"] for e in result["reparameterized"]["refused"])

@@ -40,15 +40,31 @@ import Testing
   }
 
   @Test func whatCountsAsAParameter() throws {
+    func counts(_ name: String, _ tensor: Tensor, beside others: [String] = []) throws -> Bool {
+      var state = StateDict([name: tensor])
+      for other in others { state[other] = try Tensor([1]) }
+      return state.isParameter(name)
+    }
     let floating = try Tensor([1])
     let integer = try Tensor(.int64, [])
-    for name in ["weight", "a.weight", "running", "a.running_mean.weight"] {
-      #expect(StateDict.isParameter(name, floating), "\(name)")
-      #expect(!StateDict.isParameter(name, integer), "\(name)")
+    let counter = try Tensor(.float64, [1])
+    for name in [
+      "weight", "a.weight", "running", "a.running_mean.weight", "a.total_ops", "a.weight_mask", "weight_u", "a_v",
+    ] {
+      #expect(try counts(name, floating), "\(name)")
+      #expect(try !counts(name, integer), "\(name)")
     }
     for name in ["running_mean", "a.running_mean", "a.b.running_var", "a.num_batches_tracked"] {
-      #expect(!StateDict.isParameter(name, floating), "\(name)")
+      #expect(try !counts(name, floating), "\(name)")
     }
+    for name in ["total_ops", "a.total_params"] { #expect(try !counts(name, counter), "\(name)") }
+    #expect(try counts("a.total_params", Tensor(.float64, [2])))
+    for name in ["a.weight_mask", "a.weight_u", "a.weight_v"] {
+      #expect(try !counts(name, floating, beside: ["a.weight_orig"]), "\(name)")
+    }
+    #expect(try counts("a.weight_mask", Tensor([1, 2]), beside: ["a.weight_orig"]))
+    #expect(try counts("a.weight_v", floating, beside: ["a.weight_g"]))
+    #expect(try !counts("a.parametrizations.weight.0._u", floating))
   }
 
   @Test func aModelIsEitherOfThem() throws {

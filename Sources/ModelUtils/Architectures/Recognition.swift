@@ -32,8 +32,13 @@ extension StateDict {
   /// there is none.
   ///
   /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted
-  /// their batches are recognised as well, and torchvision's older names.
-  public func recognized() -> RecognizedModel? { withoutOlderNames().recognizedAsNamed() }
+  /// their batches are recognised as well, and torchvision's older names, and those with the counters that thop leaves.
+  public func recognized() -> RecognizedModel? {
+    var plain = withoutOlderNames()
+    let counters = Set(plain.names.filter(plain.isCounter))
+    if !counters.isEmpty { plain.tensors.removeAll { counters.contains($0.key) } }
+    return plain.recognizedAsNamed()
+  }
 
   private func recognizedAsNamed() -> RecognizedModel? {
     for prefix in commonPrefixes {

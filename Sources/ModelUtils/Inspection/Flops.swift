@@ -54,7 +54,9 @@ extension Module {
   /// Counts the operations of one pass over inputs of the given shapes, such as [1, 3, 640, 640], at their true size.
   /// - Throws: `ModelError` for classes whose forward is not known, and for shapes that do not fit.
   public func flops(of inputShapes: [[Int]]) throws -> FlopsReport {
-    let graph = try Graph(self, inputs: inputShapes.map { TensorType(.float32, $0) })
+    var plain = self
+    try plain.applyMasks()
+    let graph = try Graph(plain, inputs: inputShapes.map { TensorType(.float32, $0) })
     let shapes = try graph.shapes(of: inputShapes)
     // What a fused model adds: the biases that are there, and those that take the place of a batch norm.
     let normalized = Set(graph.normalizedLayers().map(\.layer))

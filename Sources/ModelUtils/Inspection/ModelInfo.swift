@@ -132,7 +132,7 @@ extension StateDict {
   public func modelInfo(imageSize: (height: Int, width: Int) = (640, 640), extrapolatingFrom stride: Int? = nil)
     -> ModelInfo
   {
-    guard let known = recognized() else { return counts() }
+    guard let known = withMasksApplied.recognized() else { return counts() }
     var info = known.module.modelInfo(imageSize: imageSize, extrapolatingFrom: stride)
     info.architecture = known.architecture.name
     return info
@@ -140,10 +140,16 @@ extension StateDict {
 
   /// The same for inputs of any shape.
   public func modelInfo(inputShapes: [[Int]]) -> ModelInfo {
-    guard let known = recognized() else { return counts() }
+    guard let known = withMasksApplied.recognized() else { return counts() }
     var info = known.module.modelInfo(inputShapes: inputShapes)
     info.architecture = known.architecture.name
     return info
+  }
+
+  private var withMasksApplied: StateDict {
+    var plain = self
+    _ = try? plain.applyMasks()
+    return plain
   }
 
   private func counts() -> ModelInfo {
@@ -155,7 +161,7 @@ extension StateDict {
       let parts = name.split(separator: ".", maxSplits: 256, omittingEmptySubsequences: false)
       for depth in parts.indices { own[parts[..<depth].joined(separator: "."), default: 0] += 0 }
       guard tensor.count > 0, seen.insert(tensor.identity).inserted else { continue }
-      if Self.isParameter(name, tensor) {
+      if isParameter(name) {
         parameters += tensor.count
         own[parts.dropLast().joined(separator: "."), default: 0] += tensor.count
       } else {

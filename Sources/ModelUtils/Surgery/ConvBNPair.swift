@@ -19,11 +19,12 @@ enum ConvBNPair {
       (rank, outputs, expected) = (1, linear.outFeatures, [linear.outFeatures, linear.inFeatures])
     default: return "\(conv.className.name) is no convolution"
     }
-    guard let weight = conv.parameters["weight"]?.tensor else {
-      return "the weight of the convolution is computed (by weight norm, pruning or another parametrisation)"
+    if let computed = conv.computedWeights().first {
+      return "the \(computed.name) of the convolution is computed by \(computed.cause) when it runs; \(computed.advice)"
     }
-    if let hooked = [conv, bn].first(where: hasHooks) {
-      return "\(hooked.className.name) has hooks or a replaced forward"
+    guard let weight = conv.parameters["weight"]?.tensor else { return "the convolution has no weight" }
+    for layer in [conv, bn] {
+      if let intervention = layer.intervention { return "\(layer.className.name) has \(intervention)" }
     }
     guard norm.features == outputs else {
       return "channel counts differ: the convolution gives \(outputs), the batch norm takes \(norm.features)"
@@ -46,12 +47,6 @@ enum ConvBNPair {
       return "the weights of a \(conv.className.name) are normalised when it runs, so a factor would be lost"
     }
     return nil
-  }
-
-  private static func hasHooks(_ module: Module) -> Bool {
-    ["_forward_hooks", "_forward_pre_hooks", "forward"].contains { name in
-      module.attributes[name].map { !$0.isEmpty } ?? false
-    }
   }
 
   /// Prepares the fusion of a fitting pair, for which it reads the small tensors. Whoever takes the weight out of `conv`

@@ -112,6 +112,7 @@ extension StateDict {
   @discardableResult
   public mutating func fuse() throws -> FusionReport {
     guard var known = recognized() else {
+      if hasMasks { throw ModelError.masked }
       throw ModelError(
         .unsupported, "is a bare state dict of no known architecture, which does not say what follows what",
         advice: "name the pairs and give the eps of their batch norms")
@@ -119,6 +120,13 @@ extension StateDict {
     let report = try known.module.fuse()
     self = known.stateDict(like: self)
     return report
+  }
+}
+
+extension ModelError {
+  /// Tensors under a mask have other names.
+  package static var masked: ModelError {
+    ModelError(.unsupported, "holds the masks of an earlier pruning", advice: "apply them first: prune by 0")
   }
 }
 

@@ -53,19 +53,37 @@ extension StateDict {
   /// Fuses the pairs that the caller vouches for: a state dict alone says neither what follows what nor a batch norm's
   /// eps.
   ///
-  /// The batch norm's entries (`num_batches_tracked` included) go; the convolution gains a bias behind its weight. A
-  /// transposed convolution cannot be told from a plain one here and is taken for one.
+  /// The batch norm's entries (`num_batches_tracked` included) go; the convolution gains a bias behind its weight. The
+  /// weight of a transposed convolution is scaled along axis 1, in as many groups as its shape and the batch norm's
+  /// channels give.
   /// - Parameters:
   ///   - patterns: each must name at least one pair.
   ///   - eps: of all these batch norms: 1e-5 is PyTorch's default, YOLO's models use 1e-3.
-  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, or tensors that do not fit
-  ///   together or cannot be read; the state dict is then as it was.
+  ///   - transposed: names the transposed convolutions among the pairs; all others are ordinary ones. When nil, those
+  ///     are transposed whose shapes allow nothing else; a weight that fits both is taken for an ordinary
+  ///     convolution's and stands in the report, unless an even kernel, its name or a transposed neighbour speaks against
+  ///     it.
+  /// - Throws: `ModelError` for a pattern that names nothing, a layer in two pairs, a weight that may well be a
+  ///   transposed convolution's where `transposed` is nil, or tensors that do not fit together or cannot be read; the
+  ///   state dict is then as it was.
   @discardableResult
-  public mutating func fuse(_ patterns: [PairPattern], eps: Double) throws -> FusionReport {
+  public mutating func fuse(
+    _ patterns: [PairPattern], eps: Double, transposed: [Glob]? = nil
+  ) throws -> FusionReport {
     guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
-    let pairs = try PairPattern.pairs(patterns, convs: convolutionNames, norms: batchNormNames)
+    let computed = computedConvolutions
+    let pairs = try PairPattern.pairs(
+      patterns, convs: convolutionNames + Array(computed.keys), norms: batchNormNames)
+    if let weight = pairs.lazy.compactMap({ computed[$0.conv] }).first {
+      throw ModelError(
+        .unsupported, "is computed by \(weight.cause), so it cannot be fused", subject: weight.name,
+        advice: weight.advice)
+    }
+    let axes = try TransposedPairs(pairs, in: self, transposed: transposed)
     var report = FusionReport()
-    report.isOrderGiven = true
+    report.isOrderGiven = !pairs.isEmpty
+    report.transposed = Array(axes.groups.keys)
+    report.assumedOrdinary = axes.assumedOrdinary
     report.parametersBefore = parameterCount
     report.fused = pairs
     let named = Set(pairs.map(\.bn))
@@ -74,7 +92,7 @@ extension StateDict {
     }
     var uses: [Tensor.Identity: Int] = [:]
     for tensor in tensors.values where tensor.count > 0 { uses[tensor.identity, default: 0] += 1 }
-    var foldings = try pairs.map { try folding($0, eps: eps, uses) }
+    var foldings = try pairs.map { try folding($0, eps: eps, transposedGroups: axes.groups[$0.conv], uses) }
     // The weights leave the state dict while they are scaled, so that memory of our own is changed in place.
     let placeholder = try Tensor(.float32, [0])
     for pair in pairs { tensors["\(pair.conv).weight"] = placeholder }
@@ -93,6 +111,13 @@ extension StateDict {
       .map { String($0.dropLast(".weight".count)) }
   }
 
+  /// The modules whose weight is computed when they run.
+  private var computedConvolutions: OrderedDictionary<String, ComputedWeight> {
+    OrderedDictionary(
+      computedWeights().filter { $0.name.hasSuffix(".weight") }.map { (String($0.name.dropLast(".weight".count)), $0) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
   /// The modules that have running statistics.
   private var batchNormNames: [String] {
     names.filter { $0.hasSuffix(".running_var") }.map { String($0.dropLast(".running_var".count)) }
@@ -100,7 +125,7 @@ extension StateDict {
   }
 
   private func folding(
-    _ pair: FusionReport.Pair, eps: Double, _ uses: [Tensor.Identity: Int]
+    _ pair: FusionReport.Pair, eps: Double, transposedGroups: Int?, _ uses: [Tensor.Identity: Int]
   ) throws -> BatchNormFolding {
     guard let weight = tensors["\(pair.conv).weight"], let mean = tensors["\(pair.bn).running_mean"],
       let variance = tensors["\(pair.bn).running_var"]
@@ -110,7 +135,8 @@ extension StateDict {
     }
     do {
       return try BatchNormFolding(
-        weight: weight, bias: tensors["\(pair.conv).bias"], isTransposed: false, groups: 1,
+        weight: weight, bias: tensors["\(pair.conv).bias"], isTransposed: transposedGroups != nil,
+        groups: transposedGroups ?? 1,
         normalization: BatchNormTensors(
           weight: tensors["\(pair.bn).weight"], bias: tensors["\(pair.bn).bias"], runningMean: mean,
           runningVar: variance,
@@ -124,7 +150,9 @@ extension StateDict {
   private mutating func replace(_ foldings: [String: BatchNormFolding], without norms: Set<String>) {
     var result: OrderedDictionary<String, Tensor> = [:]
     result.reserveCapacity(tensors.count)
-    let entries: Set<Substring> = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    let entries: Set<Substring> = [
+      "weight", "bias", "running_mean", "running_var", "num_batches_tracked", "total_ops", "total_params",
+    ]
     for (name, tensor) in tensors {
       let dot = name.lastIndex(of: ".") ?? name.startIndex
       let (module, entry) = (String(name[..<dot]), name[dot...].drop { $0 == "." })
@@ -140,10 +168,10 @@ extension StateDict {
   }
 
   /// The elements of all entries that are weights: floating and no running statistics. Tied ones count once.
-  var parameterCount: Int {
+  package var parameterCount: Int {
     var seen: Set<Tensor.Identity> = []
     return tensors.filter {
-      Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
+      isParameter($0.key) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
     }
     .reduce(0) { $0 + $1.value.count }
   }

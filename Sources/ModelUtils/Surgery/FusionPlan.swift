@@ -33,7 +33,8 @@ struct FusionPlan {
     for graph in known.graphs {
       for module in Set(graph.scopes.compactMap(\.module)) { appearances[module, default: 0] += 1 }
     }
-    for graph in known.graphs { plan(graph, root, places, known) }
+    let fusedForward = FusionRules.fusedForward(of: root)
+    for graph in known.graphs { plan(graph, fusedForward, places, known) }
     root.forEachModule { path, module in
       var caller = module
       if case .container = module.layer { caller = Self.caller(of: module.identity, places) ?? module }
@@ -93,8 +94,7 @@ struct FusionPlan {
   }
 
   private mutating func plan(
-    _ graph: Graph, _ root: Module, _ places: [Identity: (parent: Module, path: String, name: String)],
-    _ known: KnownGraphs
+    _ graph: Graph, _ fusedForward: String, _ places: Places, _ known: KnownGraphs
   ) {
     var pairs: [Int: Int] = [:]
     for pair in graph.normalizedLayers() { pairs[pair.batchNorm] = pair.layer }
@@ -106,8 +106,10 @@ struct FusionPlan {
       guard let layer = pairs[index].flatMap({ graph.ownModule(of: graph.nodes[$0]) }), let convPlace = places[layer],
         let conv = convPlace.parent.children[convPlace.name]
       else {
+        let unknown = graph.unknownModule(before: index).flatMap { places[$0] }
         reasons[module] =
-          graph.reasonAgainst(batchNorm: index, users: users)
+          unknown.flatMap { $0.parent.children[$0.name] }.flatMap { Self.reason($0, bn) }
+          ?? graph.reasonAgainst(batchNorm: index, users: users)
           ?? Self.reason(known, caller: graph.scopes.first?.module.flatMap { Self.caller(of: $0, places) })
         continue
       }
@@ -123,7 +125,8 @@ struct FusionPlan {
           Step(
             conv: layer, bn: module, parent: bnPlace.parent.identity, name: bnPlace.name,
             replacement: isBlock
-              ? FusionRules.replacement(in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, root: root)
+              ? FusionRules.replacement(
+                in: convPlace.parent, conv: convPlace.name, bn: bnPlace.name, fusedForward: fusedForward)
               : .identity))
         report.fused.append(
           .init(conv: dotted(convPlace.path, convPlace.name), bn: dotted(bnPlace.path, bnPlace.name)))
@@ -133,7 +136,7 @@ struct FusionPlan {
 
   /// The module whose forward decides when a module runs: its parent, or who owns the list that it stands in.
   private static func caller(
-    of module: Identity, _ places: [Identity: (parent: Module, path: String, name: String)]
+    of module: Identity, _ places: Places
   ) -> Module? {
     var caller = places[module]?.parent
     while let list = caller, case .container = list.layer, let owner = places[list.identity]?.parent { caller = owner }
@@ -146,9 +149,19 @@ struct FusionPlan {
     if let failure = known.failures[caller.identity] {
       return "the forward of \(caller.className) could not be followed: \(failure.reason)"
     }
+    if let intervention = caller.intervention {
+      return "\(caller.className) has \(intervention), and what that does is not known"
+    }
     return known.unknown.contains(caller.identity)
       ? "what the forward of \(caller.className) does with it is not known"
       : "the forward of \(caller.className) does not run it"
+  }
+
+  /// Why a batch norm cannot be fused into a module that nobody knows what it computes, where it is a convolution all the
+  /// same or has hooks.
+  private static func reason(_ unknown: Module, _ bn: Module) -> String? {
+    if features(unknown) != nil, let reason = ConvBNPair.misfit(unknown, bn) { return reason }
+    return unknown.intervention.map { "\(unknown.className.name) has \($0), and what that does is not known" }
   }
 
   private func refusal(_ conv: Module, _ bn: Module) -> String? {
@@ -230,6 +243,14 @@ extension Graph {
       last = nodes[before]
     }
     return "\(describe(previous)) stands between the convolution and the batch norm"
+  }
+
+  /// The module whose output a batch norm takes, where that is a single node because nobody knows what it computes.
+  fileprivate func unknownModule(before batchNorm: Int) -> Identity? {
+    guard let source = nodes[batchNorm].operands.first, let place = producer(of: source),
+      nodes[place].operation.isUnknown
+    else { return nil }
+    return scopes[nodes[place].scope].module
   }
 
   /// What a node is, for a person: the class of a module, or the function.

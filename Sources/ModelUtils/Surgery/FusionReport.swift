@@ -24,6 +24,10 @@ public struct FusionReport: Sendable, Codable, CustomStringConvertible {
   public internal(set) var refused: [Refusal] = []
   /// Whether it is the caller's word, and not proved, that each batch norm takes the output of its convolution alone.
   public internal(set) var isOrderGiven = false
+  /// The convolutions of a bare state dict that were scaled as transposed ones.
+  public internal(set) var transposed: [String] = []
+  /// Those that were taken for ordinary ones although their shapes fit a transposed one, too.
+  public internal(set) var assumedOrdinary: [String] = []
   /// Elements of all parameters, shared ones once.
   public package(set) var parametersBefore = 0
   /// The same after fusing.

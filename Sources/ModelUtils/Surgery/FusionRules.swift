@@ -48,20 +48,33 @@ enum FusionRules {
   }
 
   /// What takes the place of the batch norm of a pair that stands in `parent`.
-  static func replacement(in parent: Module, conv: String, bn: String, root: Module) -> FusionReplacement {
+  /// - Parameter fusedForward: as `fusedForward(of:)` gives it.
+  static func replacement(in parent: Module, conv: String, bn: String, fusedForward: String) -> FusionReplacement {
     if let pairs = pairsOfMethods[parent.className.name], pairs[bn] == conv,
       Forward.isKnown("forward_fuse", of: parent.className)
     {
       return .method("forward_fuse")
     }
     guard bn == "bn", conv == "conv" || conv == "conv_transpose" else { return .identity }
-    // YOLOX's classes have YOLOv7's method alone.
-    let methods = [fusedForward(of: root), "fuseforward"]
+    // YOLOX's classes have the older method alone.
+    let methods = [fusedForward, "fuseforward"]
     return methods.first { Forward.isKnown($0, of: parent.className) }.map { .method($0) } ?? .identity
   }
 
-  /// YOLOv7 keeps YOLOv5's class names but calls the method otherwise; its models alone have the attribute `traced`.
-  private static func fusedForward(of root: Module) -> String {
-    root.className.hasSuffix("models.yolo.Model") && root.attributes["traced"] != nil ? "fuseforward" : "forward_fuse"
+  /// The method that is the fused forward in the code that made a model.
+  ///
+  /// YOLOv5 calls it `forward_fuse` since 6.0; before, and in what was made of those releases (YOLOv7, yolov5-face,
+  /// YOLOv5-Lite), it is `fuseforward`. The attribute `inplace` of the model and its head is almost as old as the newer
+  /// name. A part that holds neither model nor head is taken for a newer one.
+  static func fusedForward(of root: Module) -> String {
+    var isOlder: Bool?
+    root.visitModules { module in
+      let name = module.className
+      guard isOlder == nil, name.name == "Model" || name.name.hasSuffix("Detect"),
+        ClassName("", name.module).hasSuffix("models.yolo")
+      else { return }
+      isOlder = module.attributes["traced"] != nil || module.attributes["inplace"] == nil
+    }
+    return isOlder == true ? "fuseforward" : "forward_fuse"
   }
 }

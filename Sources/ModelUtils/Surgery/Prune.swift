@@ -39,15 +39,29 @@ extension WeightContainer {
   ///
   /// Pruned elements become +0 (the original multiplies by a mask, which leaves -0 for negatives and NaN for
   /// infinities); the rest keep their bits. Of equal magnitudes the first go.
+  ///
+  /// Masks of an earlier pruning are applied and removed, whatever tensor they are of; the amount is then of the
+  /// elements, or of the slices, that they left.
   /// - Throws: `ModelError` when an amount, axis or pattern does not fit a weight, or a weight cannot be read; all is
   ///   then as it was.
   @discardableResult
   public mutating func prune(_ options: PruneOptions) throws -> PruneReport {
-    var layers: [PruneReport.Layer] = []
-    try updateWeights(
-      where: { $0.isConv2dWeight && options.isChosen($0.name) },
-      change: { layers = try Pruning(options).run(&$0) })
-    return PruneReport(layers: layers)
+    let before = hasMasks ? self : nil
+    do {
+      let masks = try applyMasks()
+      var layers: [PruneReport.Layer] = []
+      try updateWeights(
+        where: { $0.isConv2dWeight && options.isChosen($0.name) },
+        change: { layers = try Pruning(options, masks: masks).run(&$0) })
+      var report = PruneReport(layers: layers)
+      report.unmasked = Array(masks.keys)
+      report.refused = computedWeights().filter { $0.isConv2dWeight && options.isChosen($0.name) }
+        .map { .init(name: $0.name, reason: "is computed by \($0.cause) when the model runs") }
+      return report
+    } catch {
+      if let before { self = before }
+      throw error
+    }
   }
 
   /// Prunes a share of each Conv2d's weight by magnitude.

@@ -10,8 +10,20 @@ public struct PruneReport: Sendable, Codable, CustomStringConvertible {
     public let zeros: Int
   }
 
+  /// A weight of a Conv2d that was not pruned, because something computes it when the model runs.
+  public struct Refusal: Sendable, Codable, Hashable {
+    /// The weight's dotted name.
+    public let name: String
+    /// Why, in words.
+    public let reason: String
+  }
+
   /// Every weight that was pruned, in the model's order.
   public let layers: [Layer]
+  /// The weights that were chosen and could not be pruned.
+  public internal(set) var refused: [Refusal] = []
+  /// The tensors whose masks of an earlier pruning were applied and removed first.
+  public internal(set) var unmasked: [String] = []
 
   /// The share of zeros among the pruned weights; 0 when there are none.
   public var sparsity: Double {

@@ -5,8 +5,10 @@ import ModelRandom
 /// One run of a method over the chosen weights.
 struct Pruning {
   let options: PruneOptions
+  /// What was pruned before, by the weights' names.
+  private let masks: PruningMasks
 
-  init(_ options: PruneOptions) { self.options = options }
+  init(_ options: PruneOptions, masks: PruningMasks) { (self.options, self.masks) = (options, masks) }
 
   func run(_ weights: inout [NamedTensor]) throws -> [PruneReport.Layer] {
     for weight in weights where weight.tensor.dtype.kernelFormat == nil {
@@ -19,12 +21,15 @@ struct Pruning {
     case .random(let seed): zeros = try random(&weights, seed: seed)
     case .randomStructured(let seed, let axis):
       var generator = TorchGenerator(seed: seed)
-      zeros = try structured(&weights, axis: axis) { _, length in
-        (0..<length).map { _ in Double(generator.uniformFloat32()) }
+      zeros = try structured(&weights, axis: axis) { _, left in
+        left.map { _ in Double(generator.uniformFloat32()) }
       }
     case .structured(let norm, let axis):
       guard !norm.isNaN else { throw ModelError(.invalid, "the norm is no number") }
-      zeros = try structured(&weights, axis: axis) { tensor, _ in try Slices(tensor, axis: axis).norms(norm) }
+      zeros = try structured(&weights, axis: axis) { tensor, left in
+        let norms = try Slices(tensor, axis: axis).norms(norm)
+        return left.map { norms[$0] }
+      }
     case .pattern(let keep, let group): zeros = try pattern(&weights, keep: keep, group: group)
     case .custom(let masks): zeros = try custom(&weights, masks)
     }
@@ -66,14 +71,19 @@ struct Pruning {
   }
 
   private func count(of tensor: Tensor, _ name: String) throws -> Int {
-    do { return try count(total: tensor.count) { try Sparsity.zeros(in: tensor) } } catch let error as ModelError {
+    let masked = maskedCount(of: name)
+    do { return try count(total: tensor.count, masked: masked) { try Sparsity.zeros(in: tensor) } } catch let error
+      as ModelError
+    {
       throw error.about(name)
     }
   }
 
-  private func count(total: Int, zeros: () throws -> Int) throws -> Int {
-    guard options.isRepeated else { return try options.amount.count(of: total) }
-    let pruned = try zeros()
+  /// How many elements of a weight an earlier mask took.
+  private func maskedCount(of name: String) -> Int { masks[name].map { $0.count { $0 == 0 } } ?? 0 }
+
+  private func count(total: Int, masked: Int, zeros: () throws -> Int) throws -> Int {
+    let pruned = options.isRepeated ? try zeros() : masked
     return pruned + (try options.amount.count(of: total - pruned))
   }
 
@@ -103,7 +113,10 @@ struct Pruning {
 
   private func globalMagnitude(_ weights: inout [NamedTensor]) throws -> [Int] {
     let total = weights.reduce(0) { $0 + $1.tensor.count }
-    let count = try count(total: total) { try weights.reduce(0) { $0 + (try Sparsity.zeros(in: $1.tensor)) } }
+    let masked = weights.reduce(0) { $0 + maskedCount(of: $1.name) }
+    let count = try count(total: total, masked: masked) {
+      try weights.reduce(0) { $0 + (try Sparsity.zeros(in: $1.tensor)) }
+    }
     guard count > 0 else { return try weights.map { try Sparsity.zeros(in: $0.tensor) } }
     var threshold = try { () throws -> mk_threshold in
       let held = try weights.map { try ContiguousBytes($0.tensor) }
@@ -135,41 +148,50 @@ struct Pruning {
   // MARK: At random, by slices, by pattern
 
   private func random(_ weights: inout [NamedTensor], seed: UInt64) throws -> [Int] {
-    let counts = try weights.map { try count(of: $0.tensor, $0.name) }
+    let kept = weights.map { weight in masks[weight.name].map { mask in mask.indices.filter { mask[$0] != 0 } } }
+    let counts = try zip(weights, kept).map { weight, kept in
+      do { return try options.amount.count(of: kept?.count ?? weight.tensor.count) } catch let error as ModelError {
+        throw error.about(weight.name)
+      }
+    }
     var generator = TorchGenerator(seed: seed)
     for (index, count) in counts.enumerated() where count > 0 {
-      let size = weights[index].tensor.count
+      let size = kept[index]?.count ?? weights[index].tensor.count
       let draws = try generator.uniform(weights[index].tensor.dtype, size)
       // PyTorch removes the largest draws: everything but the smallest of them.
       let threshold = try draws.withUnsafeBufferPointer {
         try Self.select([mk_span(data: $0.baseAddress, count: size, type: MK_FLOAT64)], count: size - count)
       }
       var ties = threshold.ties
-      let mask = draws.map { draw -> UInt8 in
+      let drawn = draws.map { draw -> UInt8 in
         if draw < threshold.magnitude { return 1 }
         guard draw == threshold.magnitude, ties > 0 else { return 0 }
         ties -= 1
         return 1
       }
-      try weights[index].tensor.apply(mask)
+      var mask = masks[weights[index].name] ?? drawn
+      for (place, keep) in zip(kept[index] ?? [], drawn) { mask[place] = keep }
+      try weights[index].tensor.zero(where: mask)
     }
     return try weights.map { try Sparsity.zeros(in: $0.tensor) }
   }
 
   /// Zeroes the slices along an axis with the lowest scores.
+  /// - Parameter scores: of the slices of a tensor whose indices are given.
   private func structured(
-    _ weights: inout [NamedTensor], axis: Int, scores: (Tensor, Int) throws -> [Double]
+    _ weights: inout [NamedTensor], axis: Int, scores: (Tensor, [Int]) throws -> [Double]
   ) throws -> [Int] {
     var masks: [[UInt8]?] = []
     for weight in weights {
       do {
         let slices = try Slices(weight.tensor, axis: axis)
-        let count = try options.amount.count(of: slices.length)
+        let left = self.masks[weight.name].map(slices.kept) ?? Array(0..<slices.length)
+        let count = try options.amount.count(of: left.count)
         guard count > 0 else {
           masks.append(nil)
           continue
         }
-        let scores = try scores(weight.tensor, slices.length)
+        let scores = try scores(weight.tensor, left)
         // NaN sorts greatest.
         let order = scores.indices.sorted {
           (scores[$0].isNaN ? 1 : 0, scores[$0].isNaN ? 0 : scores[$0], $0) < (
@@ -177,14 +199,14 @@ struct Pruning {
           )
         }
         var keep = [Bool](repeating: true, count: slices.length)
-        for slice in order.prefix(count) { keep[slice] = false }
+        for place in order.prefix(count) { keep[left[place]] = false }
         masks.append(slices.mask(keep))
       } catch let error as ModelError {
         throw error.about(weight.name)
       }
     }
     for (index, mask) in masks.enumerated() {
-      if let mask { try weights[index].tensor.apply(mask) }
+      if let mask { try weights[index].tensor.zero(where: mask) }
     }
     return try weights.map { try Sparsity.zeros(in: $0.tensor) }
   }
@@ -202,7 +224,7 @@ struct Pruning {
       return try mask.doubles().map { $0 == 0 ? 0 : 1 }
     }
     for (index, mask) in bytes.enumerated() {
-      if let mask { try weights[index].tensor.apply(mask) }
+      if let mask { try weights[index].tensor.zero(where: mask) }
     }
     return try weights.map { try Sparsity.zeros(in: $0.tensor) }
   }
@@ -221,15 +243,5 @@ struct Pruning {
       }
     }
     return try weights.map { try Sparsity.zeros(in: $0.tensor) }
-  }
-}
-
-extension Tensor {
-  /// Zeroes the elements whose mask byte is 0; the mask is in row-major order and as long as the tensor.
-  fileprivate mutating func apply(_ mask: [UInt8]) throws {
-    guard let format = dtype.kernelFormat, mask.count == count else {
-      throw ModelError(.mismatch, "the mask does not fit")
-    }
-    try rewrite { destination, source in mk_apply_mask(destination, source, mask, mask.count, format) }
   }
 }

@@ -40,6 +40,17 @@ struct Slices {
     }
   }
 
+  /// The slices in which a mask, a byte for each element, keeps something.
+  func kept(_ mask: [UInt8]) -> [Int] {
+    guard mask.count == tensor.count else { return [] }
+    return (0..<length).filter { slice in
+      (0..<outer).contains { row in
+        let start = (row * length + slice) * inner
+        return mask[start..<start + inner].contains { $0 != 0 }
+      }
+    }
+  }
+
   /// A byte for each element: 1 where its slice is kept.
   func mask(_ keep: [Bool]) -> [UInt8] {
     var mask: [UInt8] = []

@@ -4,6 +4,7 @@ import ModelCore
 /// The zeros of a model: YOLOv5's `sparsity`, in all and per parameter.
 ///
 /// Zeros of either sign are counted over all parameters, batch norms and biases included; buffers do not count.
+/// What a mask of `torch.nn.utils.prune` takes out is zero (the original counts the tensor behind the mask).
 public struct Sparsity: Sendable, Codable, CustomStringConvertible {
   /// A parameter, once also when it is shared.
   public struct Layer: Sendable, Codable, Hashable {
@@ -57,7 +58,9 @@ extension WeightContainer {
   /// - Parameter pruned: what `prune` just reported of this model, to spare counting those weights again.
   /// - Throws: `ModelError` when a tensor cannot be read.
   public func sparsity(after pruned: PruneReport? = nil) throws -> Sparsity {
-    let parameters = namedWeights().filter(\.isParameter)
+    var plain = self
+    try plain.applyMasks()
+    let parameters = plain.namedWeights().filter(\.isParameter)
     return try Sparsity(parameters, known: pruned.zeros(of: parameters.map(\.name)))
   }
 }

@@ -130,9 +130,7 @@ final class ForwardTracer {
   // MARK: Finding forwards
 
   private func forward(of module: Module) -> (forward: Forward, isLayer: Bool)? {
-    for hooks in ["_forward_hooks", "_forward_pre_hooks"] {
-      if let attribute = module.attributes[hooks], !attribute.isEmpty { return nil }
-    }
+    if module.intervention == "hooks" { return nil }
     func known(_ method: String? = nil) -> (Forward, Bool)? {
       let forward = method == nil ? ofClass(module.className) : Forward.known(module.className, method: method)
       return forward.map { ($0, module.isOwnLayer($0)) }
@@ -173,6 +171,11 @@ final class ForwardTracer {
   /// Names the unknown classes; nil where there are none.
   var refusal: ModelError? {
     guard let first = unknown.first else { return nil }
+    if let intervention = first.module.intervention {
+      return ModelError(
+        .unsupported, "\(first.module.className) has \(intervention), and what that does is not known",
+        subject: first.path.isEmpty ? nil : first.path)
+    }
     var names: OrderedSet<String> = []
     for (_, module) in unknown { names.append(module.className.description) }
     let shown = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", … (\(names.count) in all)" : "")

@@ -2,7 +2,7 @@ import ModelCore
 import ModelGraph
 
 extension Forward {
-  /// The blocks of YOLOv5's models/common.py and models/experimental.py, from 5.0 to 7.0.
+  /// The blocks of YOLOv5's models/common.py and models/experimental.py, from 1.0 to 7.0.
   static let yolov5Blocks: [String: Forward] = [
     "models.common.Conv": .chain("conv", "bn", "act"),
     "models.common.Conv.forward_fuse": .chain("conv", "act"),

@@ -72,6 +72,16 @@ public struct Module: Sendable {
   }
 }
 
+extension Module {
+  /// What was put onto this module beside its class's forward, for a person: hooks, or another forward; nil where
+  /// nothing was.
+  package var intervention: String? {
+    func has(_ name: String) -> Bool { attributes[name].map { !$0.isEmpty } ?? false }
+    if has("_forward_hooks") || has("_forward_pre_hooks") { return "hooks" }
+    return has("forward") ? "a replaced forward" : nil
+  }
+}
+
 // MARK: Walking
 
 /// The path of what bears a name in the module at a path; the root's path is empty.

@@ -1,9 +1,20 @@
 extension StateDict {
   /// Whether an entry is a parameter as far as a bare state dict tells: floating, and no running statistics of a batch
-  /// norm.
-  package static func isParameter(_ name: String, _ tensor: Tensor) -> Bool {
+  /// norm, mask of pruning, vector of spectral norm, or counter that thop left.
+  package func isParameter(_ name: String) -> Bool {
+    guard let tensor = tensors[name], tensor.dtype.isFloatingPoint, !isCounter(name), !isMask(name) else {
+      return false
+    }
     let last = name.split(separator: ".").last ?? ""
-    return tensor.dtype.isFloatingPoint && !["running_mean", "running_var", "num_batches_tracked"].contains(last)
+    if ["running_mean", "running_var", "num_batches_tracked"].contains(last) { return false }
+    guard last.hasSuffix("_u") || last.hasSuffix("_v") else { return true }
+    return tensors[name.dropLast(2) + "_orig"] == nil && !(last.count == 2 && name.contains("parametrizations."))
+  }
+
+  /// Whether an entry is what `thop.profile` leaves in every layer: `total_ops` or `total_params`.
+  package func isCounter(_ name: String) -> Bool {
+    (name.hasSuffix("total_ops") || name.hasSuffix("total_params"))
+      && tensors[name].map { $0.dtype == .float64 && $0.count == 1 && $0.shape.count < 2 } ?? false
   }
 
   /// The dotted prefixes that every name bears, the empty one first: what wrappers and training frameworks call the

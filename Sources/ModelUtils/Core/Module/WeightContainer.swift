@@ -58,6 +58,20 @@ public protocol WeightContainer: Sendable {
   /// The eps of every batch norm by its dotted path, as far as they are known: a bare state dict knows none.
   func batchNormEps() -> [(path: String, eps: Double)]
 
+  /// The tensors that weight norm, spectral norm, masks and other parametrisations compute when the model runs.
+  func computedWeights() -> [ComputedWeight]
+
+  /// Whether there are masks that `applyMasks` would apply.
+  var hasMasks: Bool { get }
+
+  /// Applies the masks that `torch.nn.utils.prune` keeps beside its tensors, and leaves the tensors alone, as its `remove`
+  /// does. Masked elements become +0 (the original's product leaves -0 for negatives).
+  /// - Returns: the masks that were there.
+  /// - Throws: `ModelError` for a mask of other values than 0 and 1, and when a tensor cannot be read; all is then as it
+  ///   was.
+  @discardableResult
+  mutating func applyMasks() throws -> PruningMasks
+
   /// Takes the chosen weights out, lets `change` work on them, and puts them back in every place where they stood; while
   /// they are out, memory that nobody else holds can be changed in place.
   /// - Parameter change: keeps the number and order of the tensors. When it throws, all are put back as they were.
@@ -167,7 +181,7 @@ extension Module: WeightContainer {
 
 extension Layer {
   /// A plain convolution over two axes.
-  fileprivate var isConv2d: Bool {
+  var isConv2d: Bool {
     if case .convolution(let convolution) = self { convolution.rank == 2 && !convolution.isTransposed } else { false }
   }
 }
@@ -180,15 +194,15 @@ extension StateDict: WeightContainer {
   public func batchNormEps() -> [(path: String, eps: Double)] { [] }
 
   /// A bare state dict does not say which entries are parameters, require gradients or are a Conv2d's: floating ones
-  /// that are no running statistics count as parameters, and entries named `weight` of four axes as a Conv2d's.
+  /// that are no running statistics, masks or the like count as parameters, and entries named `weight` of four axes as a Conv2d's.
   public func namedWeights() -> [NamedWeight] {
     var seen: Set<Tensor.Identity> = []
-    return tensors.filter { $0.value.count == 0 || seen.insert($0.value.identity).inserted }.map(Self.weight)
+    return tensors.filter { $0.value.count == 0 || seen.insert($0.value.identity).inserted }.map(weight)
   }
 
-  private static func weight(_ name: String, _ tensor: Tensor) -> NamedWeight {
+  private func weight(_ name: String, _ tensor: Tensor) -> NamedWeight {
     NamedWeight(
-      name: name, tensor: tensor, role: isParameter(name, tensor) ? .parameter(requiresGrad: true) : .buffer,
+      name: name, tensor: tensor, role: isParameter(name) ? .parameter(requiresGrad: true) : .buffer,
       isConv2dWeight: (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4
         && tensor.dtype.isFloatingPoint)
   }
@@ -202,7 +216,7 @@ extension StateDict: WeightContainer {
     let placeholder = try Tensor(.float32, [0])
     for index in tensors.values.indices {
       let (name, tensor) = tensors.elements[index]
-      guard isChosen(Self.weight(name, tensor)) else { continue }
+      guard isChosen(weight(name, tensor)) else { continue }
       let position = tensor.count == 0 ? taken.count : positions[tensor.identity] ?? taken.count
       if position == taken.count {
         positions[tensor.identity] = position
