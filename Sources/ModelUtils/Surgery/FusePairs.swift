@@ -143,7 +143,7 @@ extension StateDict {
   var parameterCount: Int {
     var seen: Set<Tensor.Identity> = []
     return tensors.filter {
-      Self.isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
+      isParameter($0.key, $0.value) && ($0.value.count == 0 || seen.insert($0.value.identity).inserted)
     }
     .reduce(0) { $0 + $1.value.count }
   }

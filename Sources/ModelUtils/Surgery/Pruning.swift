@@ -103,8 +103,8 @@ struct Pruning {
 
   private func globalMagnitude(_ weights: inout [NamedTensor]) throws -> [Int] {
     let total = weights.reduce(0) { $0 + $1.tensor.count }
-    let count = try count(total: total) { try weights.reduce(0) { $0 + (try Sparsity.zeros(in: $1.tensor)) } }
-    guard count > 0 else { return try weights.map { try Sparsity.zeros(in: $0.tensor) } }
+    let count = try count(total: total) { try weights.reduce(0) { $0 + (try $1.zeros()) } }
+    guard count > 0 else { return try weights.map { try $0.zeros() } }
     var threshold = try { () throws -> mk_threshold in
       let held = try weights.map { try ContiguousBytes($0.tensor) }
       let spans = zip(weights, held).map { weight, bytes in
@@ -129,7 +129,7 @@ struct Pruning {
         mk_zero_smallest(destination, source, size, format, &rest)
       }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   // MARK: At random, by slices, by pattern
@@ -153,7 +153,7 @@ struct Pruning {
       }
       try weights[index].tensor.apply(mask)
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   /// Zeroes the slices along an axis with the lowest scores.
@@ -186,7 +186,7 @@ struct Pruning {
     for (index, mask) in masks.enumerated() {
       if let mask { try weights[index].tensor.apply(mask) }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   private func custom(_ weights: inout [NamedTensor], _ masks: StateDict) throws -> [Int] {
@@ -204,7 +204,7 @@ struct Pruning {
     for (index, mask) in bytes.enumerated() {
       if let mask { try weights[index].tensor.apply(mask) }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   private func pattern(_ weights: inout [NamedTensor], keep: Int, group: Int) throws -> [Int] {
@@ -220,7 +220,7 @@ struct Pruning {
         mk_keep_largest(destination, source, outer, axis, inner, keep, group, format)
       }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 }
 
