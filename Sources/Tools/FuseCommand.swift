@@ -50,7 +50,7 @@ struct Fuse: ParsableCommand {
       }
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
-        try output.writing.write(checkpoint, to: destination)
+        try output.writing.write(checkpoint, to: destination, report)
       }
       try show(result, destination?.string)
     }

@@ -7,7 +7,8 @@ struct Intersect: ParsableCommand {
     commandName: "intersect",
     abstract: "Transfers the pretrained weights that fit into another model.",
     discussion: """
-      What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \
+      Both may be a file, a YOLOv5-style .yaml or the name of a built-in architecture; one that is built is initialised with seed 0, and \
+      without -o nothing is written for it. What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \
       weights in. The prefixes module., _orig_mod., model. and ema. are matched by themselves.
 
       Example: mutils intersect yolov5s.pt mymodel.pt --exclude anchor -o start.pt
@@ -30,9 +31,9 @@ struct Intersect: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let source = try Checkpoint(contentsOf: FilePath(pretrained), key: key).preferred.stateDict()
-      var checkpoint = try Checkpoint(contentsOf: FilePath(target))
-      let destination = try output.destination(forInput: target, suffix: "intersected")
+      let source = try ModelSource.open(pretrained, key: key).preferred.stateDict()
+      var checkpoint = try ModelSource.open(target)
+      let destination = try output.destination(for: target, suffix: "intersected")
       var results: [IntersectionReport] = []
       let name = checkpoint.name
       try checkpoint.updateModels { _, model in
@@ -42,23 +43,23 @@ struct Intersect: ParsableCommand {
       }
       guard let result = results.first else { return }
       if let note = result.prefixNote { report.note(note) }
-      try output.writing.write(checkpoint, to: destination)
+      if let destination { try output.writing.write(checkpoint, to: destination, report) }
       if report.json {
-        try Terminal.print(json: IntersectResult(result: result, output: destination.string))
+        try Terminal.print(json: IntersectResult(result: result, output: destination?.string))
         return
       }
       Terminal.print(result.description)
       for skipped in result.skipped {
         Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
       }
-      Terminal.print("Saved \(destination.string)")
+      if let destination { Terminal.print("Saved \(destination.string)") }
     }
   }
 }
 
 private struct IntersectResult: Encodable {
   let result: IntersectionReport
-  let output: String
+  let output: String?
 
   private enum Key: String, CodingKey { case output }
 

@@ -14,7 +14,8 @@ struct SparsityCommand: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let sparsity = try arguments.open(report).preferred.sparsity()
+      let checkpoint = try arguments.open(report)
+      let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
       if report.json {
         try Terminal.print(json: SparsityResult(sparsity))
         return

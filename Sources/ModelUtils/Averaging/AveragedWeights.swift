@@ -62,7 +62,7 @@ struct AveragedWeights: Sendable {
       let slots = Set(parameters.compactMap { places[$0] })
       for (name, slot) in places where slots.contains(slot) { parameters.insert(name) }
     case .stateDict:
-      for (name, tensor) in state.tensors where StateDict.isParameter(name, tensor) { parameters.insert(name) }
+      for (name, tensor) in state.tensors where state.isParameter(name, tensor) { parameters.insert(name) }
     }
   }
 

@@ -155,7 +155,7 @@ extension StateDict {
       let parts = name.split(separator: ".", maxSplits: 256, omittingEmptySubsequences: false)
       for depth in parts.indices { own[parts[..<depth].joined(separator: "."), default: 0] += 0 }
       guard tensor.count > 0, seen.insert(tensor.identity).inserted else { continue }
-      if Self.isParameter(name, tensor) {
+      if isParameter(name, tensor) {
         parameters += tensor.count
         own[parts.dropLast().joined(separator: "."), default: 0] += tensor.count
       } else {

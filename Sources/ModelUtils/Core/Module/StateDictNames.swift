@@ -1,9 +1,10 @@
 extension StateDict {
-  /// Whether an entry is a parameter as far as a bare state dict tells: floating, and no running statistics of a batch
-  /// norm.
-  package static func isParameter(_ name: String, _ tensor: Tensor) -> Bool {
+  /// Whether an entry is a parameter as far as a bare state dict tells: floating, no running statistics of a batch norm,
+  /// and none of `buffers`.
+  package func isParameter(_ name: String, _ tensor: Tensor) -> Bool {
     let last = name.split(separator: ".").last ?? ""
-    return tensor.dtype.isFloatingPoint && !["running_mean", "running_var", "num_batches_tracked"].contains(last)
+    return !buffers.contains(name) && tensor.dtype.isFloatingPoint
+      && !["running_mean", "running_var", "num_batches_tracked"].contains(last)
   }
 
   /// The wrappers' prefixes that every name bears, taken off: `module.` of DataParallel and `_orig_mod.` of

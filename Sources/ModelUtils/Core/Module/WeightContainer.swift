@@ -183,10 +183,10 @@ extension StateDict: WeightContainer {
   /// that are no running statistics count as parameters, and entries named `weight` of four axes as a Conv2d's.
   public func namedWeights() -> [NamedWeight] {
     var seen: Set<Tensor.Identity> = []
-    return tensors.filter { $0.value.count == 0 || seen.insert($0.value.identity).inserted }.map(Self.weight)
+    return tensors.filter { $0.value.count == 0 || seen.insert($0.value.identity).inserted }.map(weight)
   }
 
-  private static func weight(_ name: String, _ tensor: Tensor) -> NamedWeight {
+  private func weight(_ name: String, _ tensor: Tensor) -> NamedWeight {
     NamedWeight(
       name: name, tensor: tensor, role: isParameter(name, tensor) ? .parameter(requiresGrad: true) : .buffer,
       isConv2dWeight: (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4
@@ -202,7 +202,7 @@ extension StateDict: WeightContainer {
     let placeholder = try Tensor(.float32, [0])
     for index in tensors.values.indices {
       let (name, tensor) = tensors.elements[index]
-      guard isChosen(Self.weight(name, tensor)) else { continue }
+      guard isChosen(weight(name, tensor)) else { continue }
       let position = tensor.count == 0 ? taken.count : positions[tensor.identity] ?? taken.count
       if position == taken.count {
         positions[tensor.identity] = position
