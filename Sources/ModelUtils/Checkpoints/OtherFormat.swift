@@ -7,7 +7,7 @@ enum OtherFormat {
     let bytes: [UInt8]
     var offset = 0
     let what: String
-    let advice: String
+    var advice: String?
   }
 
   private static let signatures = [
@@ -29,11 +29,9 @@ enum OtherFormat {
       bytes: Array("TFL3".utf8), offset: 4, what: "is a TensorFlow Lite model", advice: "give the file it was made from"
     ),
     Signature(
-      bytes: Array("version https://git-lfs".utf8), what: "is a Git LFS pointer: the real file was not downloaded",
-      advice: "fetch it with git lfs pull"),
-    Signature(
-      bytes: Array("<!DOCTYPE".utf8), what: "is a web page: the download went wrong", advice: "download it again"),
-    Signature(bytes: Array("<html".utf8), what: "is a web page: the download went wrong", advice: "download it again"),
+      bytes: Array("version https://git-lfs".utf8), what: "is a Git LFS pointer: the real file was not downloaded"),
+    Signature(bytes: Array("<!DOCTYPE".utf8), what: "is a web page: the download went wrong"),
+    Signature(bytes: Array("<html".utf8), what: "is a web page: the download went wrong"),
   ]
 
   /// The refusal of a file that is known by its first bytes; nil for any other.
