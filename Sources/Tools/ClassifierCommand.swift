@@ -50,7 +50,7 @@ struct Classifier: ParsableCommand {
       let classifier = try load()
       classifier.notes.forEach(report.note)
       if let destination {
-        try output.writing.write(Checkpoint(classifier.module, name: name), to: destination)
+        try output.writing.write(Checkpoint(classifier.module, name: name), to: destination, report)
       }
       if report.json {
         try Terminal.print(json: ClassifierResult(classifier, output: destination?.string))

@@ -16,11 +16,29 @@ struct ModelArguments: ParsableArguments {
   /// The architecture that stands in for a model.
   static let defaultArchitecture = "yolov5n"
 
-  /// What is to be built rather than read: the default, a YAML or, where no file has that name, an architecture by
-  /// name.
+  /// What is to be built rather than read: the default, a YAML or an architecture by name.
   func architecture() throws -> Architecture? {
     guard let model else { return try Architecture(named: Self.defaultArchitecture) }
-    guard Self.exists(model) else {
+    return try ModelSource.architecture(model)
+  }
+
+  /// Opens the file, or builds the architecture with the values that seed 0 gives.
+  func open(_ report: ReportOptions) throws -> Checkpoint {
+    if model == nil { report.note("no model given: using \(Self.defaultArchitecture), initialised with seed 0") }
+    return try ModelSource.open(model ?? Self.defaultArchitecture, key: key)
+  }
+
+  /// The file that is read; nil where a model is built.
+  var file: FilePath? {
+    get throws { try architecture() == nil ? model.map { FilePath($0) } : nil }
+  }
+}
+
+/// What a person names where a model is meant: a file, a YOLOv5-style YAML, or a built-in architecture.
+enum ModelSource {
+  /// What is to be built rather than read: a YAML or, where no file has that name, an architecture by name.
+  static func architecture(_ model: String) throws -> Architecture? {
+    guard exists(model) else {
       if Architecture.names.contains(model) { return try Architecture(named: model) }
       if model.contains(where: { $0 == "/" || $0 == "." }) { return nil }
       do { return try Architecture(named: model) } catch var error as ModelError {
@@ -36,10 +54,9 @@ struct ModelArguments: ParsableArguments {
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
-  func open(_ report: ReportOptions) throws -> Checkpoint {
-    if model == nil { report.note("no model given: using \(Self.defaultArchitecture), initialised with seed 0") }
-    guard let architecture = try architecture() else {
-      return try Checkpoint(contentsOf: FilePath(model ?? ""), key: key)
+  static func open(_ model: String, key: String? = nil) throws -> Checkpoint {
+    guard let architecture = try architecture(model) else {
+      return try Checkpoint(contentsOf: FilePath(model), key: key)
     }
     guard key == nil else {
       throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name)
@@ -47,13 +64,15 @@ struct ModelArguments: ParsableArguments {
     return Checkpoint(try architecture.module(), name: architecture.name)
   }
 
-  /// The file that is read; nil where a model is built.
-  var file: FilePath? {
-    get throws { try architecture() == nil ? model.map { FilePath($0) } : nil }
-  }
-
   private static func exists(_ path: String) -> Bool {
     (try? FileDescriptor.open(FilePath(path), .readOnly, options: [.nonBlocking]).close()) != nil
+  }
+}
+
+extension Checkpoint {
+  /// Does something with the file's models; an error names the file.
+  func named<R>(_ body: () throws -> R) throws -> R {
+    do { return try body() } catch let error as ModelError { throw error.inFile(name) }
   }
 }
 
@@ -91,10 +110,20 @@ struct WritingOptions: ParsableArguments {
     try stateDict || Checkpoint.OutputFormat(of: path) == .safetensors || checkpoint.format == .torchScript
   }
 
+  /// Writes the file and says what of the input it does not hold.
   /// - Returns: how many bytes were written.
   @discardableResult
-  func write(_ checkpoint: Checkpoint, to path: FilePath) throws -> Int {
-    try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
+  func write(_ checkpoint: Checkpoint, to path: FilePath, _ report: ReportOptions) throws -> Int {
+    if try writesTensorsAlone(checkpoint, to: path) {
+      report.noteLeftOut(checkpoint)
+    } else if checkpoint.isUnwrapped {
+      report.note("the module that torch.compile wrapped is written without the wrapper")
+    }
+    if !checkpoint.addedMembers.isEmpty {
+      report.note(
+        "members of the archive that are none of PyTorch's are left out: \(Text.list(checkpoint.addedMembers))")
+    }
+    return try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
   }
 }
 
@@ -111,7 +140,12 @@ struct OutputOptions: ParsableArguments {
   /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for an architecture.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
   func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
-    guard let input = arguments.model, try arguments.architecture() == nil else {
+    try destination(for: arguments.model, suffix: suffix)
+  }
+
+  /// The same for a model that is named; nil stands for the default architecture.
+  func destination(for model: String?, suffix: String) throws -> FilePath? {
+    guard let input = model, try ModelSource.architecture(input) == nil else {
       guard let output else { return nil }
       try writing.check(FilePath(output))
       return FilePath(output)
@@ -131,11 +165,19 @@ struct OutputOptions: ParsableArguments {
     for ending in [".safetensors.index.json", ".bin.index.json", ".index.json"] where name.hasSuffix(ending) {
       name = name.dropLast(ending.count) + ".safetensors"
     }
-    let file = FilePath(name)
-    let known = ["pt", "pth", "bin", "ckpt", "safetensors"]
-    let ending = file.extension.flatMap { known.contains($0.lowercased()) ? $0 : nil }
-    let stem = ending == nil ? name : file.stem ?? name
+    let (stem, ending) = split(FilePath(name))
     return input.removingLastComponent().appending("\(stem)-\(suffix).\(ending ?? "pt")")
+  }
+
+  /// A file's name without and with only the extension of a format that can be written, of which `pth.tar` is one.
+  private static func split(_ file: FilePath) -> (stem: String, ending: String?) {
+    guard let ending = file.extension, (try? Checkpoint.OutputFormat(of: file)) != nil else {
+      return (file.string, nil)
+    }
+    let stem = file.stem ?? file.string
+    guard ending.lowercased() == "tar" else { return (stem, ending) }
+    let (inner, first) = split(FilePath(stem))
+    return first.map { (inner, "\($0).\(ending)") } ?? (stem, ending)
   }
 }
 

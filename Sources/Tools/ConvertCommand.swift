@@ -12,7 +12,9 @@ struct Convert: ParsableCommand {
       A PyTorch file written as one again stays what it was, whole modules included; any other way the tensors alone are written.
       """)
 
-  @Argument(help: "The file to read.", completion: .file())
+  @Argument(
+    help: "The file to read, a YOLOv5-style .yaml, or the name of a built-in architecture, initialised with seed 0.",
+    completion: .file())
   var input: String
 
   @Option(name: .shortAndLong, help: "The file to write; its extension picks the format.", completion: .file())
@@ -37,24 +39,38 @@ struct Convert: ParsableCommand {
     }
   }
 
+  private func convert(_ checkpoint: inout Checkpoint, to dtype: DType) throws {
+    let name = checkpoint.name
+    try checkpoint.updateModels { _, model in
+      do {
+        report.note(try model.stateDict().overflows(in: dtype), in: dtype)
+        try model.convert(to: dtype)
+      } catch let error as ModelError { throw error.inFile(name) }
+      let kept = model.stateDict().tensors.filter { $0.value.dtype.isFloatingPoint && $0.value.dtype != dtype }
+      if !kept.isEmpty {
+        report.note("floats of less than a byte stay as they are, as in PyTorch: \(Text.list(Array(kept.keys)))")
+      }
+    }
+  }
+
   func run() throws {
     try report.withThreads {
-      var checkpoint = try Checkpoint(contentsOf: FilePath(input), key: key)
+      var checkpoint = try ModelSource.open(input, key: key)
       let path = FilePath(output)
       try writing.check(path)
       if let dtype = dtype?.dtype {
-        let name = checkpoint.name
-        try checkpoint.updateModels { _, model in
-          do { try model.convert(to: dtype) } catch let error as ModelError { throw error.inFile(name) }
-        }
+        try convert(&checkpoint, to: dtype)
       }
-      if try writing.writesTensorsAlone(checkpoint, to: path) { report.noteLeftOut(checkpoint) }
-      let bytes = try writing.write(checkpoint, to: path)
-      let tensors = checkpoint.preferred.stateDict().count
+      let bytes = try writing.write(checkpoint, to: path, report)
+      let names = checkpoint.preferred.stateDict().count
+      let isSafeTensors = try Checkpoint.OutputFormat(of: path) == .safetensors
+      let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState).aliases.count : 0
       if report.json {
-        try Terminal.print(json: ConvertResult(tensors: tensors, bytes: bytes, output: output))
+        try Terminal.print(
+          json: ConvertResult(tensors: names - aliases, aliases: aliases, bytes: bytes, output: output))
       } else {
-        Terminal.print("Saved \(output): \(tensors) tensors, \(bytes) bytes")
+        let other = aliases == 0 ? "" : " under \(names) names"
+        Terminal.print("Saved \(output): \(names - aliases) tensors\(other), \(bytes) bytes")
       }
     }
   }
@@ -62,6 +78,8 @@ struct Convert: ParsableCommand {
 
 private struct ConvertResult: Encodable {
   let tensors: Int
+  /// How many further names of tied tensors stand in the metadata of a safetensors file.
+  let aliases: Int
   let bytes: Int
   let output: String
 }

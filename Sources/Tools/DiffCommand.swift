@@ -7,7 +7,8 @@ struct Diff: ParsableCommand {
     commandName: "diff",
     abstract: "Compares two files: names, shapes, element types, values.",
     discussion: """
-      Any two formats can be compared. Exit status 0: equal; 1: they differ. All models that both files hold are compared, and what stands \
+      Any two formats can be compared, and a YOLOv5-style .yaml or the name of a built-in architecture stands for a model initialised with \
+      seed 0. Exit status 0: equal; 1: they differ. All models that both files hold are compared, and what stands \
       beside them, such as an optimizer's tensors; with --key one model alone. What only one of the formats can hold is noted.
 
       Without --tolerance values must be equal (zeros of either sign are, NaNs too) and element types the same. With it a difference of at \
@@ -39,7 +40,7 @@ struct Diff: ParsableCommand {
     let diff = try report.withThreads {
       if key != nil { return try StateDictDiff(try read(first), try read(second), tolerance: tolerance) }
       return try StateDictDiff(
-        Checkpoint(contentsOf: FilePath(first)), Checkpoint(contentsOf: FilePath(second)), tolerance: tolerance)
+        ModelSource.open(first), ModelSource.open(second), tolerance: tolerance)
     }
     for text in diff.notCompared { report.note("not compared: \(text.printable())") }
     if report.json {
@@ -54,10 +55,11 @@ struct Diff: ParsableCommand {
   }
 
   private func read(_ path: String) throws -> StateDict {
-    let file = FilePath(path)
-    let checkpoint = try Checkpoint(contentsOf: file)
-    guard let key, [.torch, .torchLegacy].contains(checkpoint.format) else { return checkpoint.preferred.stateDict() }
-    return try Checkpoint(contentsOf: file, key: key).preferred.stateDict()
+    let checkpoint = try ModelSource.open(path)
+    guard let key, try ModelSource.architecture(path) == nil, [.torch, .torchLegacy].contains(checkpoint.format) else {
+      return checkpoint.preferred.stateDict()
+    }
+    return try Checkpoint(contentsOf: FilePath(path), key: key).preferred.stateDict()
   }
 
   private func show(_ diff: StateDictDiff) {

@@ -147,7 +147,7 @@ struct Ema: ParsableCommand {
     values["variant"] = state.variant.rawValue
     if try Checkpoint.OutputFormat(of: path) == .safetensors {
       var tensors = average.stateDict()
-      var metadata = tensors.metadata ?? [:]
+      var metadata = ["format": "pt"].merging(tensors.metadata ?? [:]) { _, own in own }
       for (key, value) in values { metadata["ema.\(key)"] = value }
       tensors.metadata = metadata
       if let size = writing.maxShardSize {

@@ -67,7 +67,7 @@ struct Fuse: ParsableCommand {
       note(result.fusion)
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       if let destination {
-        try output.writing.write(checkpoint, to: destination)
+        try output.writing.write(checkpoint, to: destination, report)
       }
       try show(result, destination?.string)
     }

@@ -71,6 +71,10 @@ struct Info: ParsableCommand {
       for part in info.notCounted {
         report.note("not counted: \(part.path.printable()) (\(part.className.printable())): \(part.reason)")
       }
+      if !checkpoint.uninitialized.isEmpty {
+        let names = Text.list(checkpoint.uninitialized)
+        report.note("\(checkpoint.uninitialized.count) lazy parameters have no shape yet, and count as none: \(names)")
+      }
       if let architecture = info.architecture {
         report.note(
           "a bare state dict, recognised as \(architecture) by names and shapes, which do not tell strides and dilations"
@@ -126,7 +130,7 @@ private struct InfoResult: Encodable {
   let imageSize: ImageSize
   let file: Checkpoint
 
-  private enum Key: String, CodingKey { case imageSize, format, key, keys }
+  private enum Key: String, CodingKey { case imageSize, format, key, keys, uninitialized }
 
   func encode(to encoder: any Encoder) throws {
     try info.encode(to: encoder)
@@ -135,5 +139,6 @@ private struct InfoResult: Encodable {
     try container.encode(file.format, forKey: .format)
     try container.encode(file.preferredKey, forKey: .key)
     try container.encode(Array(file.models.keys), forKey: .keys)
+    if !file.uninitialized.isEmpty { try container.encode(file.uninitialized, forKey: .uninitialized) }
   }
 }

@@ -67,7 +67,7 @@ struct Init: ParsableCommand {
         try initialize(&checkpoint)
       }
       if let destination {
-        try output.writing.write(checkpoint, to: destination)
+        try output.writing.write(checkpoint, to: destination, report)
       }
       let parameters = checkpoint.preferred.modelInfo().parameters
       if report.json {

@@ -7,9 +7,10 @@ struct Intersect: ParsableCommand {
     commandName: "intersect",
     abstract: "Transfers the pretrained weights that fit into another model.",
     discussion: """
-      What has the target's name and shape is transferred, converted to the target's element type; the output is the target with these \
-      weights in. Prefixes of wrappers (module., model., ...) are matched by themselves, and where nothing matches so are \
-      those that most names bear (net., backbone., ...); a note says which.
+      Both may be a file, a YOLOv5-style .yaml or the name of a built-in architecture; one that is built is initialised with seed 0, and \
+      without -o nothing is written for it. What has the target's name and shape is transferred, converted to the target's element type; \
+      the output is the target with these weights in. Prefixes of wrappers (module., model., ...) are matched by themselves, and where \
+      nothing matches so are those that most names bear (net., backbone., ...); a note says which.
 
       Example: mutils intersect yolov5s.pt mymodel.pt --exclude anchor -o start.pt
       """)
@@ -37,9 +38,9 @@ struct Intersect: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let source = try Checkpoint(contentsOf: FilePath(pretrained), key: key).preferred.stateDict()
-      var checkpoint = try Checkpoint(contentsOf: FilePath(target))
-      let destination = try output.destination(forInput: target, suffix: "intersected")
+      let source = try ModelSource.open(pretrained, key: key).preferred.stateDict()
+      var checkpoint = try ModelSource.open(target)
+      let destination = try output.destination(for: target, suffix: "intersected")
       var results: [IntersectionReport] = []
       let name = checkpoint.name
       try checkpoint.updateModels { _, model in
@@ -51,23 +52,23 @@ struct Intersect: ParsableCommand {
       }
       guard let result = results.first else { return }
       for note in [result.prefixNote, result.hint].compactMap({ $0 }) { report.note(note) }
-      try output.writing.write(checkpoint, to: destination)
+      if let destination { try output.writing.write(checkpoint, to: destination, report) }
       if report.json {
-        try Terminal.print(json: IntersectResult(result: result, output: destination.string))
+        try Terminal.print(json: IntersectResult(result: result, output: destination?.string))
         return
       }
       Terminal.print(result.description)
       for skipped in result.skipped {
         Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
       }
-      Terminal.print("Saved \(destination.string)")
+      if let destination { Terminal.print("Saved \(destination.string)") }
     }
   }
 }
 
 private struct IntersectResult: Encodable {
   let result: IntersectionReport
-  let output: String
+  let output: String?
 
   private enum Key: String, CodingKey { case output }
 

@@ -105,7 +105,9 @@ struct Prune: ParsableCommand {
       var reports: [PruneReport] = []
       let name = checkpoint.name
       try checkpoint.updateModels { _, model in
-        do { reports.append(try model.prune(options)) } catch let error as ModelError { throw error.inFile(name) }
+        do {
+          reports.append(try model.prune(options))
+        } catch let error as ModelError { throw error.inFile(name) }
       }
       guard let pruned = reports.first else { return }
       if !pruned.unmasked.isEmpty {
@@ -115,9 +117,9 @@ struct Prune: ParsableCommand {
       if checkpoint.preferred.module == nil {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
       }
-      let sparsity = try checkpoint.preferred.sparsity(after: pruned)
+      let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
       if let destination {
-        try output.writing.write(checkpoint, to: destination)
+        try output.writing.write(checkpoint, to: destination, report)
       }
       try show(pruned, sparsity, destination?.string)
     }

@@ -27,8 +27,16 @@ struct ReportOptions: ParsableArguments {
   func noteLeftOut(_ checkpoint: Checkpoint) {
     let names = checkpoint.leftOut
     if names.isEmpty { return }
-    let list = names.prefix(8).map { "'\($0.printable())'" }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
-    note("\(names.count) entries are no tensors of the model and are left out: \(list)")
+    note("\(names.count) entries beside the model's tensors are left out: \(Text.list(names))")
+  }
+
+  /// Names what a narrower type cannot hold.
+  func note(_ overflows: [Overflow], in dtype: DType) {
+    let shown = 8
+    for overflow in overflows.prefix(shown) {
+      note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite in \(dtype.rawValue)")
+    }
+    if overflows.count > shown { note("… and elements of \(overflows.count - shown) more tensors") }
   }
 
   func progress(_ what: String, of total: Int) -> Progress { Progress(what, of: total, isShown: !quiet) }

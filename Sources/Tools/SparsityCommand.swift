@@ -14,9 +14,9 @@ struct SparsityCommand: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let model = try arguments.open(report).preferred
-      let sparsity = try model.sparsity()
-      if model.hasMasks { report.note("what pruning masks take out counts as zero") }
+      let checkpoint = try arguments.open(report)
+      let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
+      if checkpoint.preferred.hasMasks { report.note("what pruning masks take out counts as zero") }
       if report.json {
         try Terminal.print(json: SparsityResult(sparsity))
         return

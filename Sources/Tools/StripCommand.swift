@@ -45,18 +45,14 @@ struct Strip: ParsableCommand {
         ? file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
         : try FileBytes(mapping: FilePath(checkpoint)).count
       let result = try file.strip(to: dtype.dtype, allowOverflow: allowOverflow)
-      for overflow in result.overflows {
-        report.note("\(overflow.elements) elements of \(overflow.name.printable()) became infinite")
-      }
+      report.note(result.overflows, in: result.dtype)
       if let average = result.average, average != "ema" {
         report.note("'\(average.printable())' is the average that became '\(file.preferredKey.printable())'")
       }
       if !result.removed.isEmpty {
-        let names = result.removed.map { "'\($0.printable())'" }.joined(separator: ", ")
-        report.note("left out what only training needs: \(names)")
+        report.note("left out what only training needs: \(Text.list(result.removed))")
       }
-      if try output.writing.writesTensorsAlone(file, to: destination) { report.noteLeftOut(file) }
-      let after = try output.writing.write(file, to: destination)
+      let after = try output.writing.write(file, to: destination, report)
       if report.json {
         try Terminal.print(
           json: StripResult(

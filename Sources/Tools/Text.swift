@@ -5,6 +5,11 @@ enum Text {
   /// `0.299`, as Python's `%.3g`.
   static func threeDigits(_ value: Double) -> String { CFormat.string("%.3g", value) }
 
+  /// The first eight of some names, in quotation marks.
+  static func list(_ names: [String]) -> String {
+    names.prefix(8).map { "'\($0.printable())'" }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
+  }
+
   static func zeros(_ zeros: Int, of elements: Int, in name: String) -> String {
     let share = elements == 0 ? 0 : Double(zeros) / Double(elements)
     return CFormat.string("%8.4f %12d %12d  ", share, zeros, elements) + name.printable()

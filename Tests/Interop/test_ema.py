@@ -167,7 +167,7 @@ def test_state_in_metadata(tmp_path):
     report("ema", tmp_path / "0.pt", tmp_path / "1.pt", "--tau", "5", "-o", tmp_path / "e.safetensors")
     with safe_open(tmp_path / "e.safetensors", "pt") as file:
         assert file.metadata() == {
-            "ema.updates": "1", "ema.variant": "yolo", "ema.decay": "0.9999", "ema.tau": "5.0"}  # fmt: skip
+            "format": "pt", "ema.updates": "1", "ema.variant": "yolo", "ema.decay": "0.9999", "ema.tau": "5.0"}  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", ["yolo", "timm"])

@@ -222,3 +222,15 @@ def test_conv1d_linear_only_state_dict(tmp_path):
     torch.save(nn.Linear(3, 4).state_dict(), tmp_path / "in.pth")
     result = report("info", tmp_path / "in.pth")
     assert (result["layers"], result["parameters"]) == (1, 16)
+
+
+def test_averages_of_mmcvs_hook(tmp_path):
+    """Buffers of the model's own names with underscores; a name of its own that begins alike stays a parameter."""
+    net = nn.ModuleDict({"backbone": nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), "ema_head": nn.Linear(2, 2)})
+    parameters = sum(p.numel() for p in net.parameters())
+    state = net.state_dict()
+    state |= {"ema_" + name.replace(".", "_"): tensor.clone() for name, tensor in list(state.items())}
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "in.pth")
+    result = report("info", tmp_path / "in.pth")
+    assert result["parameters"] == parameters
+    assert result["buffers"] == sum(t.numel() for t in state.values()) - parameters

@@ -1,9 +1,11 @@
 """intersect transfers what YOLOv5's intersect_dicts and load_state_dict transfer."""
 
+from pathlib import Path
+
 import nets
 import pytest
 import torch
-from helpers import load, report, same_bits, succeeds
+from helpers import fails, load, mutils, report, same_bits, succeeds
 from torch import nn
 
 general = nets.import_yolov5().utils.general
@@ -113,3 +115,35 @@ def test_nothing_in_common(tmp_path):
     torch.save({"b.weight": torch.ones(4)}, tmp_path / "b.pt")
     result = succeeds("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt")
     assert "the pretrained model's names start with 'a.weight', the target's with 'b.weight'" in result.err
+
+
+def test_architectures_by_name_and_by_yaml(tmp_path):
+    """What YOLOv5's train.py does: pretrained weights into a model of a .yaml with other classes."""
+    succeeds("init", "yolov5n", "--seed", "3", "-o", tmp_path / "pretrained.pt")
+    yaml = (Path(nets.import_yolov5().__file__).parent / "models" / "yolov5n.yaml").read_text()
+    (tmp_path / "my.yaml").write_text(yaml.replace("nc: 80", "nc: 3"))
+    succeeds("init", tmp_path / "my.yaml", "--seed", "0", "-o", tmp_path / "fresh.pt")
+    pretrained, model = (torch.load(tmp_path / f"{name}.pt") for name in ("pretrained", "fresh"))
+    common = general.intersect_dicts(pretrained, model, exclude=["anchor"])
+    answer = report(
+        "intersect", tmp_path / "pretrained.pt", tmp_path / "my.yaml", "--exclude", "anchor", "-o", tmp_path / "out.pt")  # fmt: skip
+    assert answer["transferred"] == list(common)
+    ours = torch.load(tmp_path / "out.pt", weights_only=True)
+    assert list(ours) == list(model)
+    assert all(same_bits(ours[name], common.get(name, tensor)) for name, tensor in model.items())
+    without = report("intersect", "yolov5n", tmp_path / "my.yaml", cwd=tmp_path)
+    assert without["output"] is None and len(without["transferred"]) == len(common) + sum("anchor" in k for k in model)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fresh.pt", "my.yaml", "out.pt", "pretrained.pt"]
+    fails("intersect", "yolov5n", "resnet0", "-o", tmp_path / "no.pt", naming="no architecture of this name")
+
+
+def test_an_architecture_is_what_init_makes(tmp_path):
+    """diff and convert take one as well; strip and ema take what a training has written."""
+    succeeds("init", "resnet18", "--seed", "0", "-o", tmp_path / "a.pt")
+    succeeds("diff", "resnet18", tmp_path / "a.pt")
+    assert mutils("diff", "resnet18", "resnet34").code == 1
+    succeeds("convert", "resnet18", "-o", tmp_path / "b.safetensors")
+    succeeds("diff", tmp_path / "a.pt", tmp_path / "b.safetensors")
+    assert report("check", "resnet18")["verdict"] == "safe"
+    fails("convert", "resnet18", "--key", "a", "-o", tmp_path / "c.pt", naming="have keys to choose from")
+    fails("strip", "resnet18", "-o", tmp_path / "c.pt", naming="resnet18")

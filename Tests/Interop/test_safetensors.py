@@ -59,12 +59,12 @@ def test_safetensors_bytes_in_any_order(tmp_path):
 
 
 def test_safetensors_bytes_from_pt(tmp_path):
-    """From a .pt with nothing shared the file is the library's, save for one key of metadata."""
+    """From a .pt with nothing shared the file is the library's, with the metadata that transformers wants."""
     state = dict(nets.small_state(60))
     torch.save(state, tmp_path / "in.pt")
     report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors")
     written = (tmp_path / "out.safetensors").read_bytes()
-    assert written in (save(state), save(state, {"format": "pt"}))
+    assert written == save(state, {"format": "pt"})
 
 
 def test_metadata_is_kept(tmp_path):
@@ -98,14 +98,14 @@ def test_tied_weights(tmp_path):
     """A tied tensor is written once, its other name stands in the metadata, and reading restores it."""
     net = Tied()
     torch.save(net.state_dict(), tmp_path / "in.pt")
-    report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors")
+    said = report("convert", tmp_path / "in.pt", "-o", tmp_path / "out.safetensors")
     with safe_open(tmp_path / "out.safetensors", "pt") as f:
-        assert len(list(f.keys())) == 3
+        assert len(list(f.keys())) == 3 == said["tensors"] == len(net.state_dict()) - said["aliases"]
         metadata = f.metadata()
     kept = "embedding.weight" if "head.weight" in metadata else "head.weight"
     other = ({"embedding.weight", "head.weight"} - {kept}).pop()
     assert metadata[other] == kept
-    save_model(net, str(tmp_path / "theirs.safetensors"))
+    save_model(net, str(tmp_path / "theirs.safetensors"), {"format": "pt"})
     assert (tmp_path / "out.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
 
     fresh = Tied()
@@ -114,6 +114,30 @@ def test_tied_weights(tmp_path):
     back = to_pt(tmp_path / "theirs.safetensors", tmp_path)
     assert_same_tensors(net.state_dict(), back)
     assert back["embedding.weight"].untyped_storage().data_ptr() == back["head.weight"].untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("metadata", [{"kind": "weight"}, {"best.layer": "weight"}, {"kind": "weight", "format": "np"}])
+def test_metadata_that_are_a_tensors_name(metadata, tmp_path):
+    """Text that happens to be a tensor's name stays text, and becomes no tensor."""
+    save_file({"weight": torch.ones(3)}, tmp_path / "in.safetensors", metadata)
+    report("convert", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors")
+    with safe_open(tmp_path / "out.safetensors", "pt") as f:
+        assert f.metadata() == metadata and list(f.keys()) == ["weight"]
+    assert list(to_pt(tmp_path / "in.safetensors", tmp_path)) == ["weight"]
+
+
+def test_the_kept_name_is_the_files(tmp_path):
+    """huggingface_hub keeps the name that a model does not tie to another; so does what is made of its file."""
+    metadata = {"lm_head.weight": "model.embed_tokens.weight", "format": "pt"}
+    weights = {"model.embed_tokens.weight": torch.randn(4, 4, 3, 3)}
+    save_file(weights, tmp_path / "in.safetensors", metadata)
+    for command in (("convert",), ("prune",)):
+        report(*command, tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors", "--force")
+        with safe_open(tmp_path / "out.safetensors", "pt") as f:
+            assert f.metadata() == metadata and list(f.keys()) == ["model.embed_tokens.weight"]
+    back = to_pt(tmp_path / "in.safetensors", tmp_path)
+    assert list(back) == ["model.embed_tokens.weight", "lm_head.weight"]
+    assert back["lm_head.weight"].data_ptr() == back["model.embed_tokens.weight"].data_ptr()
 
 
 @pytest.mark.parametrize("file", ["model.safetensors.index.json", "pytorch_model.bin.index.json"])

@@ -4,6 +4,7 @@ import json
 
 import golden
 import nets
+import pytest
 import torch
 from helpers import (
     FIXTURES,
@@ -50,6 +51,23 @@ def test_default_output_name(tmp_path):
     assert report("fuse", tmp_path / "model.pt")["output"].endswith("model-fused.pt")
     assert (tmp_path / "model-pruned.pt").exists() and (tmp_path / "model-fused.pt").exists()
     fails("fuse", tmp_path / "model.pt", naming="model-fused.pt")
+
+
+@pytest.mark.parametrize("ending", ["pt", "pth", "pth.tar", "bin", "ckpt", "tar", "pkl", "th", "pyth", "PTH"])
+def test_extensions_of_pytorch_files(ending, tmp_path):
+    """What people call the files of torch.save; `.pth.tar` is one ending of a default name."""
+    torch.save({"state_dict": nets.small_state(73)}, tmp_path / f"best.{ending}")
+    written = report("prune", tmp_path / f"best.{ending}")["output"]
+    assert written.endswith(f"best-pruned.{ending}")
+    assert list(torch.load(written, weights_only=True)) == ["state_dict"]
+    report("convert", written, "-o", tmp_path / f"again.{ending}")
+    assert_same_tensors(torch.load(written)["state_dict"], torch.load(tmp_path / f"again.{ending}")["state_dict"])
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt2", "weights", "tar.gz", "zip", "npz"])
+def test_extensions_of_other_formats(ending, tmp_path):
+    torch.save(nets.small_state(74), tmp_path / "in.pt")
+    fails("convert", tmp_path / "in.pt", "-o", tmp_path / f"out.{ending}", naming=f"out.{ending}")
 
 
 def test_output_that_cannot_be_written(tmp_path):

@@ -27,7 +27,9 @@ import Testing
     // A pipe that nobody writes to must not be waited for.
     let pipe = folder.path.appending("pipe")
     #expect(mkfifo(pipe.string, 0o600) == 0)
-    #expect(refusal { _ = try FileBytes(mapping: pipe) } == "\(pipe): is not a regular file")
+    #expect(
+      refusal { _ = try FileBytes(mapping: pipe) }
+        == "\(pipe): is not a regular file; save what comes out of the pipe first")
   }
 
   @Test func slices() throws {

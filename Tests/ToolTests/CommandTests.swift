@@ -41,7 +41,7 @@ import Testing
     #expect(missing.status == 1 && missing.output.isEmpty)
     #expect(missing.error == "mutils: error: \(folder.path("no.pt")): cannot be opened: No such file or directory\n")
     let directory = try Tool.run(command, folder.url.path)
-    #expect(directory.error == "mutils: error: \(folder.url.path): is not a regular file\n")
+    #expect(directory.error == "mutils: error: \(folder.url.path): is a folder; give a file in it\n")
     #expect(try folder.names.isEmpty)
   }
 

@@ -56,20 +56,20 @@ int mc_exif_orientation(const uint8_t *data, size_t size) {
 
 // The orientations of EXIF, as what is done to the picture that stands upright: from 5 on its axes are exchanged.
 bool mc_turn(mc_picture *picture, int orientation) {
-  enum { PIXEL = 3 };
+  size_t pixel = picture->is_wide ? 6 : 3;
   if (orientation <= 1 || orientation > 8) return true;
   bool is_exchanged = orientation >= 5;
   bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   size_t width = picture->width, height = picture->height;
-  uint8_t *turned = malloc(width * height * PIXEL);
+  uint8_t *turned = malloc(width * height * pixel);
   if (!turned) return false;
   const uint8_t *in = picture->pixels;
   for (size_t y = 0; y < height; ++y) {
-    for (size_t x = 0; x < width; ++x, in += PIXEL) {
+    for (size_t x = 0; x < width; ++x, in += pixel) {
       size_t row = from_below ? height - 1 - y : y, column = from_right ? width - 1 - x : x;
       size_t place = is_exchanged ? column * height + row : row * width + column;
-      memcpy(turned + place * PIXEL, in, PIXEL);
+      memcpy(turned + place * pixel, in, pixel);
     }
   }
   free(picture->pixels);

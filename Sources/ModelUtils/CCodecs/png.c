@@ -79,6 +79,24 @@ static bool can_hold(png_structp png, png_infop info, size_t size, size_t width,
   return height <= size * 1032 / row + 1;
 }
 
+static uint32_t big_endian(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+// What the first eXIf chunk says, before the pixels or behind them. libpng has skipped it, its checksum apart, and may
+// be too old to know it.
+static int orientation(const uint8_t *data, size_t size) {
+  enum { SIGNATURE = 8, HEAD = 8, CHECKSUM = 4 };
+  for (size_t at = SIGNATURE; at < size && size - at >= HEAD + CHECKSUM;) {
+    size_t length = big_endian(data + at), room = size - at - HEAD - CHECKSUM;
+    const uint8_t *name = data + at + 4;
+    if (length > room || !memcmp(name, "IEND", 4)) break;
+    if (!memcmp(name, "eXIf", 4)) return mc_exif_orientation(data + at + HEAD, length);
+    at += HEAD + length + CHECKSUM;
+  }
+  return 1;
+}
+
 bool mc_read_png(const uint8_t *data, size_t size, size_t pixel_limit, mc_picture *picture, mc_error *error) {
   session state = {.error = error, .data = data, .size = size};
   memset(picture, 0, sizeof *picture);
@@ -126,7 +144,10 @@ bool mc_read_png(const uint8_t *data, size_t size, size_t pixel_limit, mc_pictur
   free(rows);
   if (channels == 4) composite(pixels, width * height, is_wide);
   *picture = (mc_picture){.width = width, .height = height, .is_wide = is_wide, .pixels = pixels};
-  return true;
+  if (mc_turn(picture, orientation(data, size))) return true;
+  free(picture->pixels);
+  picture->pixels = NULL;
+  return mc_fail(error, "out of memory");
 }
 
 bool mc_write_png(const mc_picture *picture, int level, mc_bytes *result, mc_error *error) {

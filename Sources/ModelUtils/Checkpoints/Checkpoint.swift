@@ -24,6 +24,8 @@ public struct Checkpoint: Sendable {
   var torch: TorchSource?
   /// How many tensors the code of a TorchScript archive keeps as constants.
   var scriptConstants = 0
+  /// The members of a PyTorch file's zip archive that are none of PyTorch's: they are not written again.
+  public private(set) var addedMembers: [String] = []
 
   /// What is needed to write a PyTorch file back as it was.
   struct TorchSource {
@@ -33,6 +35,8 @@ public struct Checkpoint: Sendable {
     var stateDicts: [PickleGraph.Reference: StateDict]
     /// What is no tensor in the state dicts, by the key of each.
     var leftOut: [String: [ModelSelection.LeftOut]] = [:]
+    /// The parameters without a shape of each model, by its key.
+    var uninitialized: [String: [String]] = [:]
     /// Whether the model was chosen by its key, not by rule.
     var isChosen = false
   }
@@ -42,7 +46,7 @@ public struct Checkpoint: Sendable {
   ///   before `model` before `state_dict` …).
   /// - Throws: `ModelError` for what cannot be read, is malformed or holds no model.
   public init(contentsOf location: some FileLocation, key: String? = nil) throws {
-    try self.init(try FileBytes(mapping: location), path: location.filePath, key: key)
+    try self.init(try OtherFormat.open(location), path: location.filePath, key: key)
   }
 
   /// Reads bytes that are in memory or mapped. An index of shards is refused: it does not say where they are.
@@ -81,7 +85,7 @@ public struct Checkpoint: Sendable {
       }
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
     } else {
-      if let known = Self.knownOtherFormat(file) { throw ModelError(.unsupported, known) }
+      if let refusal = OtherFormat.refusal(of: file) { throw refusal }
       guard ZipArchive.recognizes(file) || !TarHeader.stands(at: file) else { throw TarHeader.refusal }
       let torch = try TorchFile(file)
       switch torch.format {
@@ -89,9 +93,10 @@ public struct Checkpoint: Sendable {
         guard key == nil else { throw ModelError(.invalid, "a TorchScript archive has no keys to choose from") }
         format = .torchScript
         scriptConstants = torch.constantCount
-        models = ["": .stateDict(try ModelSelection(torch.graph).scriptStateDict())]
+        models = ["": .stateDict(try ModelSelection(torch.graph).scriptStateDict(torch.scriptParameters))]
       case .zip, .legacy:
         format = torch.format == .zip ? .torch : .torchLegacy
+        addedMembers = torch.addedMembers
         models = [:]
         try read(torch.graph, key: key)
       }
@@ -106,10 +111,13 @@ public struct Checkpoint: Sendable {
     var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:], isChosen: key != nil)
     for place in try selection.models(key: key) {
       if place.isModule {
+        reader.uninitialized = []
         models[place.key] = .module(try reader.read(place.reference))
+        source.uninitialized[place.key] = reader.uninitialized
       } else {
         let (state, leftOut) = try selection.stateDict(place.reference)
         source.leftOut[place.key] = leftOut
+        source.uninitialized[place.key] = leftOut.filter(\.isUninitialized).map(\.name)
         models[place.key] = .stateDict(state)
         source.stateDicts[place.reference] = state
       }
@@ -117,15 +125,6 @@ public struct Checkpoint: Sendable {
     }
     source.modules = reader.modules
     torch = source
-  }
-
-  /// Names formats that people mistake for checkpoints.
-  private static func knownOtherFormat(_ file: FileBytes) -> String? {
-    guard let start = file.slice(0, min(file.count, 300)) else { return nil }
-    let text = String(decoding: start, as: UTF8.self)
-    if text.hasPrefix("version https://git-lfs") { return "is a Git LFS pointer: the real file was not downloaded" }
-    if text.hasPrefix("<!DOCTYPE") || text.hasPrefix("<html") { return "is a web page: the download went wrong" }
-    return nil
   }
 
   /// The key of the preferred model.

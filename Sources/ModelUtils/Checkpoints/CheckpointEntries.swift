@@ -63,6 +63,9 @@ extension PickleGraph {
     case .tuple(let items):
       let references = items.map { add($0, owner: owner) }
       return add(.tuple(references))
+    case .size(let lengths):
+      let numbers = lengths.map { add(.int($0)) }
+      return addCall("torch", "Size", [add(.tuple(numbers))])
     case .dict(let entries):
       let pairs = add(entries, owner: owner)
       return add(.dict(pairs))

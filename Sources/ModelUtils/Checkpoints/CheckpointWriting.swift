@@ -7,20 +7,31 @@ extension Checkpoint {
     /// PyTorch's zip archive, or safetensors.
     case torch, safetensors
 
-    /// The format of `.pt`, `.pth`, `.bin`, `.ckpt` and `.safetensors`.
+    /// The extensions that people give what `torch.save` writes (`.pth.tar` is no tar file).
+    public static let torchExtensions = ["pt", "pth", "bin", "ckpt", "tar", "pkl", "th", "pyth"]
+
+    /// The format that an extension names: one of `torchExtensions`, or `safetensors`.
     /// - Throws: `ModelError` for any other extension.
     public init(of location: some FileLocation) throws(ModelError) {
       let path = try location.filePath
-      switch path.extension?.lowercased() {
-      case "pt", "pth", "bin", "ckpt": self = .torch
-      case "safetensors": self = .safetensors
-      default:
+      let ending = path.extension?.lowercased() ?? ""
+      guard Self.torchExtensions.contains(ending) || ending == "safetensors" else {
         throw ModelError(
           .unsupported,
           "its extension names no format that can be written", file: path.string,
-          advice: "use .pt, .pth, .bin, .ckpt or .safetensors")
+          advice: "use .pt, .pth, .pth.tar, .bin, .ckpt or .safetensors")
       }
+      self = ending == "safetensors" ? .safetensors : .torch
     }
+  }
+
+  /// The preferred model's tensors as a safetensors file gets them: with the metadata `format: pt`, which transformers
+  /// asks for, unless there is a `format` already. What was read from a safetensors file has that file's metadata and no
+  /// more.
+  public var safeTensorsState: StateDict {
+    var state = preferred.stateDict()
+    if format != .safetensors { state.metadata = ["format": "pt"].merging(state.metadata ?? [:]) { _, own in own } }
+    return state
   }
 
   /// Writes the checkpoint; a file that exists is replaced only when the new one is complete.
@@ -40,9 +51,12 @@ extension Checkpoint {
     switch try OutputFormat(of: path) {
     case .safetensors:
       try refuseLostWeights()
-      guard let maxShardSize else { return try SafeTensors.write(preferred.stateDict(), to: path) }
-      return try SafeTensors.writeSharded(preferred.stateDict(), to: path, maxShardSize: maxShardSize)
+      guard let maxShardSize else { return try SafeTensors.write(safeTensorsState, to: path) }
+      return try SafeTensors.writeSharded(safeTensorsState, to: path, maxShardSize: maxShardSize)
     case .torch:
+      do { for model in models.values { try model.stateDict().checkTorchTypes() } } catch let error as ModelError {
+        throw error.inFile(name)
+      }
       guard let torch, !stateDictOnly else {
         try refuseLostWeights()
         return try preferred.writeTorchStateDict(to: path)
@@ -82,7 +96,7 @@ extension Checkpoint {
     }
     for (key, reference) in new where reference != source.places[key]?.reference {
       if let holder = source.places[key]?.holder {
-        graph.change([holder.key: reference], of: holder.dictionary)
+        graph.put(reference, at: holder)
       } else {
         graph.root = reference
       }
@@ -108,7 +122,15 @@ extension StateDict {
     try writeTorch(to: location.filePath, versions: [:])
   }
 
+  /// - Throws: `ModelError` that names a tensor of a type that PyTorch does not have.
+  fileprivate func checkTorchTypes() throws {
+    for (name, tensor) in tensors {
+      do { try TorchTypes.check(tensor) } catch let error as ModelError { throw error.about(name) }
+    }
+  }
+
   fileprivate func writeTorch(to path: FilePath, versions: OrderedDictionary<String, Int>) throws -> Int {
+    try checkTorchTypes()
     var graph = PickleGraph()
     graph.root = graph.addStateDict(versions: versions)
     var update = StateDictUpdate()

@@ -2,7 +2,8 @@ import ModelCore
 
 extension Checkpoint {
   /// What the preferred model's tensors leave out of a PyTorch file: entries of its state dict that are no tensors
-  /// (numbers, `_extra_state`), tensors beside it, the constants of a TorchScript archive.
+  /// (numbers, `_extra_state`), parameters without a shape, tensors and other models beside it, the constants of a
+  /// TorchScript archive.
   public var leftOut: [String] {
     guard let torch else {
       return scriptConstants == 0 ? [] : ["\(scriptConstants) constants of the code"]
@@ -12,8 +13,16 @@ extension Checkpoint {
       return (torch.graph.dictionary(holder.dictionary) ?? [:]).filter { torch.graph.isWeight($0.value) }
         .map { path + $0.key }
     }
-    return (torch.leftOut[preferredKey] ?? []).map(\.name) + beside
+    let missing = preferred.module == nil ? [] : uninitialized
+    return (torch.leftOut[preferredKey] ?? []).map(\.name) + missing + beside + models.keys.dropFirst()
   }
+
+  /// The names of the preferred model's parameters and buffers that have no shape yet, as lazy layers have them before
+  /// their first run.
+  public var uninitialized: [String] { torch?.uninitialized[preferredKey] ?? [] }
+
+  /// Whether a module was saved as torch.compile wraps it: the module inside is read and written.
+  public var isUnwrapped: Bool { (torch?.graph.compiledModules ?? 0) > 0 }
 
   /// - Throws: `ModelError` where the preferred model has weights that its tensors leave out.
   func refuseLostWeights() throws {

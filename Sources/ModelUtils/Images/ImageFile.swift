@@ -8,7 +8,7 @@ import SystemPackage
 ///
 /// Read are all of PNG's colour types and depths, interlaced or not, and JPEG in grey, YCbCr, RGB, CMYK and YCCK,
 /// baseline and progressive. Grey becomes three equal channels. CMYK is taken as Adobe stores it, inverted, and becomes
-/// RGB without a colour profile, as in Pillow. A JPEG is turned upright as its EXIF orientation says. Transparent
+/// RGB without a colour profile, as in Pillow. A picture is turned upright as its EXIF orientation says. Transparent
 /// pixels are composited over black: each channel is multiplied by alpha and rounded to nearest (Pillow's
 /// `convert("RGB")` and OpenCV drop alpha instead). Gamma and colour profiles are not applied. A damaged file is
 /// refused, also where other programs would show the part that is whole.

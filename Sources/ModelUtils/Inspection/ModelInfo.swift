@@ -156,12 +156,13 @@ extension StateDict {
     var own: OrderedDictionary<String, Int> = ["": 0]
     var (parameters, buffers) = (0, 0)
     var seen: Set<Tensor.Identity> = []
+    let averages = hookAverages
     for (name, tensor) in tensors {
       // No model nests as deep; hostile names may.
       let parts = name.split(separator: ".", maxSplits: 256, omittingEmptySubsequences: false)
       for depth in parts.indices { own[parts[..<depth].joined(separator: "."), default: 0] += 0 }
       guard tensor.count > 0, seen.insert(tensor.identity).inserted else { continue }
-      if isParameter(name) {
+      if isParameter(name), !averages.contains(name) {
         parameters += tensor.count
         own[parts.dropLast().joined(separator: "."), default: 0] += tensor.count
       } else {

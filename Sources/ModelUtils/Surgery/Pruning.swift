@@ -115,9 +115,9 @@ struct Pruning {
     let total = weights.reduce(0) { $0 + $1.tensor.count }
     let masked = weights.reduce(0) { $0 + maskedCount(of: $1.name) }
     let count = try count(total: total, masked: masked) {
-      try weights.reduce(0) { $0 + (try Sparsity.zeros(in: $1.tensor)) }
+      try weights.reduce(0) { $0 + (try $1.zeros()) }
     }
-    guard count > 0 else { return try weights.map { try Sparsity.zeros(in: $0.tensor) } }
+    guard count > 0 else { return try weights.map { try $0.zeros() } }
     var threshold = try { () throws -> mk_threshold in
       let held = try weights.map { try ContiguousBytes($0.tensor) }
       let spans = zip(weights, held).map { weight, bytes in
@@ -142,7 +142,7 @@ struct Pruning {
         mk_zero_smallest(destination, source, size, format, &rest)
       }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   // MARK: At random, by slices, by pattern
@@ -173,7 +173,7 @@ struct Pruning {
       for (place, keep) in zip(kept[index] ?? [], drawn) { mask[place] = keep }
       try weights[index].tensor.zero(where: mask)
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   /// Zeroes the slices along an axis with the lowest scores.
@@ -208,7 +208,7 @@ struct Pruning {
     for (index, mask) in masks.enumerated() {
       if let mask { try weights[index].tensor.zero(where: mask) }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   private func custom(_ weights: inout [NamedTensor], _ masks: StateDict) throws -> [Int] {
@@ -226,7 +226,7 @@ struct Pruning {
     for (index, mask) in bytes.enumerated() {
       if let mask { try weights[index].tensor.zero(where: mask) }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 
   private func pattern(_ weights: inout [NamedTensor], keep: Int, group: Int) throws -> [Int] {
@@ -242,6 +242,6 @@ struct Pruning {
         mk_keep_largest(destination, source, outer, axis, inner, keep, group, format)
       }
     }
-    return try weights.map { try Sparsity.zeros(in: $0.tensor) }
+    return try weights.map { try $0.zeros() }
   }
 }

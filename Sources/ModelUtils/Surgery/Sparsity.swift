@@ -34,7 +34,9 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
       (parameter: parameter, zeros: known.indices.contains(index) ? known[index] : nil)
     }
     try Parallel.update(&jobs) { job in
-      if job.zeros == nil { job.zeros = try Self.zeros(in: job.parameter.tensor) }
+      do { job.zeros = try job.zeros ?? Self.zeros(in: job.parameter.tensor) } catch let error as ModelError {
+        throw error.about(job.parameter.name)
+      }
     }
     layers = jobs.map { Layer(name: $0.parameter.name, elements: $0.parameter.tensor.count, zeros: $0.zeros ?? 0) }
     elements = layers.reduce(0) { $0 + $1.elements }
@@ -50,6 +52,13 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
       }
       return mk_count_zero_words(bytes.baseAddress, tensor.count, width)
     }
+  }
+}
+
+extension NamedTensor {
+  /// The tensor's zeros; an error bears its name.
+  func zeros() throws -> Int {
+    do { return try Sparsity.zeros(in: tensor) } catch let error as ModelError { throw error.about(name) }
   }
 }
 

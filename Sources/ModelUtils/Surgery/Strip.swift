@@ -1,23 +1,8 @@
-import CKernels
 import ModelCheckpoints
 import ModelCore
 
 /// What `strip` did.
 public struct StripReport: Sendable, Codable, CustomStringConvertible {
-  /// A tensor some of whose finite elements the new type cannot hold.
-  public struct Overflow: Sendable, Codable, Hashable {
-    /// The tensor's dotted name.
-    public let name: String
-    /// How many of its finite elements become infinite.
-    public let elements: Int
-
-    /// A tensor, and how many of its elements overflow.
-    public init(name: String, elements: Int) {
-      self.name = name
-      self.elements = elements
-    }
-  }
-
   /// The type that floating parameters and buffers have now.
   public let dtype: DType
   /// Whether the average took the model's place.
@@ -55,9 +40,9 @@ extension Checkpoint {
     let promotion = try stripped.promoteAverage()
     let all = Array(stripped.models.keys)
     let chosen = promotion.map { [$0.model] } ?? (all.contains("model") ? ["model"] : all)
-    var overflows: [StripReport.Overflow] = []
+    var overflows: [Overflow] = []
     for key in chosen {
-      if let state = stripped.models[key]?.stateDict() { overflows += try Self.overflows(state, dtype) }
+      if let state = stripped.models[key]?.stateDict() { overflows += try state.overflows(in: dtype) }
     }
     if !overflows.isEmpty, !allowOverflow {
       let names = overflows.prefix(8).map(\.name).joined(separator: ", ") + (overflows.count > 8 ? ", …" : "")
@@ -82,18 +67,6 @@ extension Checkpoint {
     self = stripped
     return StripReport(
       dtype: dtype, usedAverage: promotion != nil, overflows: overflows, average: promotion?.average, removed: removed)
-  }
-
-  private static func overflows(_ state: StateDict, _ dtype: DType) throws -> [StripReport.Overflow] {
-    guard let target = dtype.kernelFormat else { return [] }
-    var jobs = state.tensors.map { (name: $0.key, tensor: $0.value, elements: 0) }
-    try Parallel.update(&jobs) { job in
-      guard let format = job.tensor.dtype.kernelFormat, job.tensor.dtype != dtype else { return }
-      job.elements = try job.tensor.withContiguousBytes {
-        mk_take_census($0.baseAddress, $0.count / (job.tensor.dtype.byteWidth ?? 1), format, target).overflowing
-      }
-    }
-    return jobs.filter { $0.elements > 0 }.map { .init(name: $0.name, elements: $0.elements) }
   }
 }
 

@@ -78,6 +78,41 @@ import Testing
     #expect(read["c"]?.identity == read["a"]?.identity)
   }
 
+  /// The file's own choice stays, as huggingface_hub makes it for names that a model ties to others.
+  @Test func theKeptNameStaysTheOneOfTheFile() throws {
+    let tied = try bytes(4)
+    var state = StateDict(["model.embed.weight": tied, "lm_head.weight": tied], metadata: ["format": "pt"])
+    #expect(try SafeTensors.Layout(state).aliases == ["model.embed.weight": "lm_head.weight"])
+    let header =
+      #"{"__metadata__":{"format":"pt","lm_head.weight":"model.embed.weight"},"model.embed.weight":"#
+      + #"{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+    let file = try SafeTensorsFixtures.file(header.utf8, data: 1)
+    state = try SafeTensors.read(file)
+    #expect(Array(state.names) == ["model.embed.weight", "lm_head.weight"])
+    #expect(state.metadata == ["format": "pt"])
+    let layout = try SafeTensors.Layout(state)
+    #expect(String(decoding: layout.header.dropFirst(8), as: UTF8.self).hasPrefix(header))
+    // Untied they are two tensors.
+    state["lm_head.weight"] = try bytes(4)
+    #expect(try SafeTensors.Layout(state).aliases.isEmpty)
+  }
+
+  /// Only what reads as a tensor's name is one.
+  @Test(arguments: [
+    ("kind", "weight", false), ("best.step", "a.weight", false), ("b", "a.weight", true), ("a", "b", false),
+    ("c.weight", "a.weight", true), ("a.b", "a.weight", false), ("a.z", "a.weight", true), ("no.z", "a.weight", false),
+    ("weight", "a.weight", true), ("__metadata__", "a.weight", false),
+  ])
+  func whatIsAnotherName(_ key: String, _ value: String, _ isAlias: Bool) throws {
+    let state = StateDict([value: try bytes(4)], metadata: [key: value])
+    let fields = #"{"dtype":"U8","shape":[1],"data_offsets":[0,1]}"#
+    let header = #"{"__metadata__":{"\#(key)":"\#(value)"},"\#(value)":\#(fields)}"#
+    let read = try SafeTensors.read(SafeTensorsFixtures.file(header.utf8, data: 1))
+    #expect((read[key] != nil) == isAlias)
+    #expect(read.metadata == (isAlias ? nil : state.metadata))
+    #expect(try SafeTensors.Layout(read).items.map(\.name) == [value])
+  }
+
   @Test func computedTensorsStayTied() throws {
     let tied = try Tensor(computed: .uint8, [2], by: { $0.initializeMemory(as: UInt8.self, repeating: 7) })
     let read = try rewritten(StateDict(["b": tied, "a": tied]))

@@ -145,8 +145,8 @@ import Testing
       try refusal(StateDict(["__metadata__": Tensor(.uint8, [1])]))
         == ": __metadata__: a tensor cannot bear this name in safetensors; rename it")
     #expect(
-      try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["best": "w"]))
-        == ": best: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
+      try refusal(StateDict(["w": Tensor(.uint8, [1])], metadata: ["z": "w"]))
+        == ": z: the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor; "
         + "remove or change it")
     let failing = try Tensor(computed: .uint8, [1], by: { _ in throw ModelError(.invalid, "cannot be computed") })
     #expect(try refusal(StateDict(["a": Self.bytes([100]), "w": failing])) == ": w: cannot be computed")

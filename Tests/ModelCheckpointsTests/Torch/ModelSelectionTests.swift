@@ -124,7 +124,8 @@ import Testing
   @Test(
     arguments: [
       (Pickled.none, "holds no model; a state dict, a dict with one, or a whole module is needed"),
-      (Pickled.list([state]), "holds no model; a state dict"), (tensor, "holds a single tensor, no model"),
+      (Pickled.list([state]), "there are some under '0'; choose one with --key"),
+      (Pickled.list([Pickled.none]), "holds no model; a state dict"), (tensor, "holds a single tensor, no model"),
       (Pickled.emptyDict, "holds no model; it has no keys"),
       (Pickled.dict(["a": Pickled.int(1), "b": Pickled.none]), "holds no model; it has 'a', 'b'"),
       (Pickled.dict(["optimizer": state]), "holds no model; it has 'optimizer'"),
@@ -133,6 +134,36 @@ import Testing
   func filesWithoutAModel(root: [UInt8], reason: String) {
     let message = refusal { _ = try open(root) }
     #expect(message?.contains(reason) == true, "\(message ?? "accepted")")
+  }
+
+  @Test func placesInListsAndObjects() throws {
+    let object = Pickled.object("some.Trainer", [("net", Pickled.module("torch.nn.modules.linear.Identity"))])
+    let root = Pickled.dict(["runs": Pickled.list([Pickled.none, Self.state]), "trainer": object])
+    #expect(
+      refusal { _ = try open(root) }?
+        .hasSuffix("there are some under 'runs.1', 'trainer.net'; choose one with --key") == true)
+    #expect(try open(root, key: "trainer.net").preferred.module?.className.name == "Identity")
+    #expect(try open(root, key: "runs.1").preferred.stateDict().count > 0)
+    for key in ["runs.2", "runs.-1", "runs.01", "runs.", "trainer.", "trainer.net.x"] {
+      #expect(refusal { _ = try open(root, key: key) }?.contains("there is no key") == true, "\(key)")
+    }
+  }
+
+  @Test func aModelTakesAnothersPlaceInAList() throws {
+    let folder = try TemporaryFolder()
+    var checkpoint = try open(Pickled.list([Pickled.int(7), Self.state]), key: "1")
+    checkpoint.preferred = .module(Module(ClassName("torch.nn.modules.linear", "Identity")))
+    try checkpoint.write(to: folder["list.pt"])
+    let again = try Checkpoint(contentsOf: folder["list.pt"], key: "1")
+    #expect(again.preferred.module?.className.name == "Identity")
+  }
+
+  /// Many objects that share a long state: it is gone through once.
+  @Test func sharedStatesAreSearchedOnce() throws {
+    let long = Pickled.dict((0..<20_000).map { ("attribute\($0)", Pickled.none) }) + [0x71, 0, 0x30, 0x28]
+    var root = long
+    for _ in 0..<20_000 { root += Pickled.global("some.Thing") + [0x29, 0x81, 0x68, 0, 0x62] }
+    #expect(refusal { _ = try open(root + [0x6c]) }?.contains("holds no model") == true)
   }
 
   @Test func manyKeysAreCut() {

@@ -171,7 +171,7 @@ private struct Edits {
   }
 
   private mutating func attribute(depth: Int) -> Attribute {
-    switch random(0..<(depth < 3 ? 12 : 6)) {
+    switch random(0..<(depth < 3 ? 13 : 6)) {
     case 0: return .none
     case 1: return .bool(random(0..<2) == 0)
     case 2: return .int([0, -1, 255, 256, 65536, Int.max, Int.min][random(0..<7)])
@@ -182,6 +182,7 @@ private struct Edits {
     case 7: return .tuple((0..<random(0..<5)).map { _ in attribute(depth: depth + 1) })
     case 8: return .set(keys())
     case 9: return .frozenSet(keys())
+    case 12: return .size((0..<random(0..<4)).map { _ in random(0..<300) })
     case 10: return .dict(keys().map { .init(key: $0, value: attribute(depth: depth + 1)) })
     default: return .orderedDict(keys().map { .init(key: $0, value: attribute(depth: depth + 1)) })
     }
@@ -195,7 +196,7 @@ extension Attribute {
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.allSatisfy(\.isUnderstood)
     case .dict(let entries), .orderedDict(let entries):
       entries.allSatisfy { $0.key.isUnderstood && $0.value.isUnderstood }
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod: true
+    case .none, .bool, .int, .double, .string, .size, .tensor, .boundMethod, .unboundMethod: true
     }
   }
 

@@ -106,6 +106,24 @@ import Testing
     #expect(sharing(again) == [["turned", "middle", "expanded"]])
   }
 
+  @Test func elementsThatPyTorchCountsInPairs() throws {
+    let folder = try TemporaryFolder()
+    let pairs = try Tensor(.float4E2M1, [2, 6]) { $0.copyBytes(from: [1, 2, 3, 4, 5, 6]) }
+    try StateDict(["w": pairs]).writeTorch(to: folder["pairs.pt"])
+    let again = try #require(try Checkpoint(contentsOf: folder["pairs.pt"]).preferred.stateDict()["w"])
+    #expect(again.dtype == .float4E2M1 && again.shape == [2, 6])
+    #expect(try again.bytes() == [1, 2, 3, 4, 5, 6])
+    for (tensor, reason) in [
+      (try Tensor(.float4E2M1, [2, 3]), "w: PyTorch keeps float4_e2m1fn in pairs, and the last axis of [2, 3] is odd"),
+      (try Tensor(.float6E2M3, [4]), "w: PyTorch has no float6_e2m3"),
+      (try Tensor(.float6E3M2, [4]), "w: PyTorch has no float6_e3m2"),
+    ] {
+      #expect(
+        refusal { try StateDict(["w": tensor]).writeTorch(to: folder["no.pt"]) }
+          == reason + "; write a .safetensors file")
+    }
+  }
+
   @Test func hostileNamesAreOnlyNames() throws {
     let folder = try TemporaryFolder()
     var state = StateDict()
@@ -132,7 +150,7 @@ import Testing
   @Test func extensionsPickTheFormat() throws {
     for (name, format) in [
       ("a.pt", Checkpoint.OutputFormat.torch), ("a.pth", .torch), ("a.bin", .torch), ("a.ckpt", .torch),
-      ("a.PT", .torch),
+      ("a.PT", .torch), ("a.pth.tar", .torch), ("a.tar", .torch), ("a.pkl", .torch), ("a.th", .torch),
       ("a.safetensors", .safetensors), ("b/a.x.pt", .torch),
     ] {
       #expect(try Checkpoint.OutputFormat(of: FilePath(name)) == format, "\(name)")

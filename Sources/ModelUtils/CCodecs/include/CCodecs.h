@@ -28,7 +28,7 @@ typedef struct mc_bytes {
 } mc_bytes;
 
 // Decodes a whole file. Pictures of more than `pixel_limit` pixels are refused before memory is taken for them, and so
-// are those that the file is too short to hold. A JPEG picture is turned upright as its EXIF data says. Transparent
+// are those that the file is too short to hold. A picture is turned upright as its EXIF data says. Transparent
 // pixels are composited over black. Damage of any kind is an error.
 bool mc_read_png(const uint8_t *data, size_t size, size_t pixel_limit, mc_picture *picture, mc_error *error);
 bool mc_read_jpeg(const uint8_t *data, size_t size, size_t pixel_limit, mc_picture *picture, mc_error *error);

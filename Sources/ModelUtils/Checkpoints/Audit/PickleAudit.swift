@@ -32,7 +32,7 @@ public struct PickleAudit: Sendable, Codable {
   /// - Throws: `ModelError` when it cannot be opened, or when readers disagree about what it holds: an inconsistent zip
   ///   archive, a tar archive.
   public init(contentsOf location: some FileLocation) throws {
-    let file = try FileBytes(mapping: location)
+    let file = try OtherFormat.open(location)
     try self.init(file)
     guard SafeTensors.recognizesIndex(file) else { return }
     let folder = try location.filePath.removingLastComponent()

@@ -32,9 +32,15 @@ public enum SafeTensors {
   /// Reads the header; the tensors stay in the file until their elements are asked for.
   ///
   /// The tensors are in the order of their data in the file (empty ones at the same place in the header's order). A
-  /// metadata entry whose key is no tensor and whose value is one is another name of that tensor, as
-  /// `safetensors.torch.save_model` writes tied weights: it becomes a tensor over the same storage, behind the others
-  /// in the order of the names, and leaves the metadata. `write` puts it back.
+  /// metadata entry that can be another name of a tensor, as `safetensors.torch.save_model` and huggingface_hub write
+  /// tied weights, becomes a tensor over the same storage, behind the others in the order of the names, and leaves the
+  /// metadata. `write` puts it back.
+  ///
+  /// Such an entry's value is the name of a tensor, its key none, and the key reads as a tensor's name: both end with
+  /// the same part (`lm_head.weight`, `model.embed_tokens.weight`), or the key is behind the value in the order of code
+  /// points, as `save_model` chooses, and stands beside tensors (`layers.1` where there is `layers.0`) or has no part
+  /// before it. Any other entry is text that happens to be a tensor's name, and stays as it is. (The original reads no
+  /// such entry: its `load_model` finds in the model's own tied weights which names may be missing.)
   /// - Throws: `ModelError` with the byte or the tensor that breaks the format.
   public static func read(_ file: FileBytes) throws -> StateDict {
     guard let length = headerLength(file) else {
@@ -67,18 +73,33 @@ public enum SafeTensors {
 extension StateDict {
   /// Turns the metadata entries that give a tensor another name into tensors that share its storage.
   mutating func restoreAliases() {
-    var aliases: [(alias: String, name: String)] = []
-    for (alias, name) in metadata ?? [:]
-    where alias != SafeTensors.metadataName && tensors[alias] == nil && tensors[name] != nil {
-      aliases.append((alias, name))
-    }
-    aliases.sort { $0.alias.precedesInBytes($1.alias) }
-    if !aliases.isEmpty, aliases.count == metadata?.count { metadata = nil }
-    for (alias, name) in aliases {
+    guard let entries = metadata, !entries.isEmpty else { return }
+    let modules = modules
+    let found = entries.filter { tensors[$0.key] == nil && isAlias($0.key, of: $0.value, modules: modules) }
+    if !found.isEmpty, found.count == entries.count { metadata = nil }
+    for (alias, name) in found.sorted(by: { $0.key.precedesInBytes($1.key) }) {
       let tensor = tensors[name]
       tensors[alias] = tensor
       metadata?[alias] = nil
     }
+    aliases.merge(found) { _, new in new }
+  }
+
+  /// Whether a metadata entry can be another name of a tensor: the rule of `SafeTensors.read`.
+  /// - Parameter modules: what `modules` gives.
+  func isAlias(_ alias: String, of name: String, modules: Set<Substring>) -> Bool {
+    guard alias != SafeTensors.metadataName, tensors[name] != nil else { return false }
+    let (module, last) = Self.parts(alias)
+    if last == Self.parts(name).last { return true }
+    return name.precedesInBytes(alias) && (module.isEmpty || modules.contains(module))
+  }
+
+  /// The paths of the modules that have tensors.
+  var modules: Set<Substring> { Set(tensors.keys.map { Self.parts($0).module }) }
+
+  private static func parts(_ name: String) -> (module: Substring, last: Substring) {
+    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return ("", Substring(name)) }
+    return (name[..<dot], name[name.utf8.index(after: dot)...])
   }
 }
 

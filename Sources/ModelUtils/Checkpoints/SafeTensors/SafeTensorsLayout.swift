@@ -25,10 +25,10 @@ extension SafeTensors {
     /// Lays a state dict out as the reference implementation does: by dtype, then by name, the metadata first.
     ///
     /// Tensors that are the same view of one storage are written once, under the name that is first in the order of
-    /// code points (the choice of `safetensors.torch.save_model`); their other names stand in the metadata as `alias:
-    /// name`. Views that share only part of their memory, or have other shapes, are each written whole. Where the
-    /// metadata already say something else under such a name, that stays and the tensor is written again under its own
-    /// name.
+    /// code points (the choice of `safetensors.torch.save_model`), or under the one that the file they were read from
+    /// chose; their other names stand in the metadata as `alias: name`. Views that share only part of their memory, or
+    /// have other shapes, are each written whole. Where the metadata already say something else under such a name, or
+    /// the entry would not be read back as another name, the tensor is written again under its own name.
     /// - Throws: `ModelError` for a dtype that safetensors cannot hold, a name or metadata that would not be read back
     ///   as they are, and sizes beyond the format's.
     public init(_ state: StateDict) throws {
@@ -102,8 +102,10 @@ extension SafeTensors {
 
     /// Refuses what `read` would take for another name of a tensor.
     private static func checkMetadata(_ state: StateDict, _ aliases: [String: String]) throws {
-      for (key, value) in state.metadata ?? [:]
-      where key != metadataName && state.tensors[key] == nil && state.tensors[value] != nil && aliases[value] == nil {
+      guard let metadata = state.metadata, !metadata.isEmpty else { return }
+      let modules = state.modules
+      for (key, value) in metadata
+      where state.tensors[key] == nil && aliases[value] == nil && state.isAlias(key, of: value, modules: modules) {
         throw ModelError(
           .unsupported,
           "the metadata entry of this name holds the name of a tensor, so it would be read back as a tied tensor",
@@ -124,12 +126,17 @@ extension SafeTensors {
       for (name, tensor) in state.tensors where tensor.count > 0 && shared.contains(ObjectIdentifier(tensor.storage)) {
         groups[tensor.identity, default: []].append(name)
       }
+      let modules = state.modules
       var aliases: [String: String] = [:]
       for names in groups.values {
         let sorted = names.sorted { $0.precedesInBytes($1) }
-        for alias in sorted.dropFirst()
-        where alias != metadataName && (state.metadata?[alias] ?? sorted[0]) == sorted[0] {
-          aliases[alias] = sorted[0]
+        let chosen = sorted.lazy.compactMap { state.aliases[$0] }.first { sorted.contains($0) }
+        guard let kept = chosen ?? sorted.first else { continue }
+        for alias in sorted
+        where alias != kept && (state.metadata?[alias] ?? kept) == kept
+          && state.isAlias(alias, of: kept, modules: modules)
+        {
+          aliases[alias] = kept
         }
       }
       return aliases

@@ -64,6 +64,7 @@ extension SafeTensors {
       state[name] = tensor
     }
     for (shard, content) in zip(map.shards, shards) {
+      state.aliases.merge(content.aliases) { first, _ in first }
       for (name, tensor) in content.tensors where map.weights[name] == nil {
         guard state[name] == nil else {
           throw ModelError(

@@ -14,6 +14,7 @@ struct ModelSelection {
     var holder: Holder? { path.last }
   }
 
+  /// A dict, a list or an object's attributes, and the key or place taken there.
   struct Holder {
     var dictionary: PickleGraph.Reference
     var key: String
@@ -52,11 +53,41 @@ struct ModelSelection {
     }
     let found = try holding(graph.root, at: [], depth: 0)
     if !found.isEmpty { return found }
+    if graph.isTensor(graph.root) { throw ModelError(.missing, "holds a single tensor, no model") }
+    let others = candidates()
+    guard others.isEmpty else {
+      throw ModelError(
+        .missing, "holds no model where one is looked for; there are some under \(list(others))",
+        advice: "choose one with --key")
+    }
     guard graph.entries(graph.root) != nil else {
-      if graph.isTensor(graph.root) { throw ModelError(.missing, "holds a single tensor, no model") }
       throw ModelError(.missing, "holds no model", advice: "a state dict, a dict with one, or a whole module is needed")
     }
     throw ModelError(.missing, "holds no model; it has \(list(topKeys))")
+  }
+
+  /// The keys under which models stand in the file's dicts, lists and objects, the first ones.
+  private mutating func candidates() -> [String] {
+    let (limit, depthLimit) = (4096, 4)
+    var found: [String] = []
+    var pending = [(reference: graph.root, key: "", depth: 0)]
+    var seen: Set<PickleGraph.Reference> = [graph.root]
+    var next = 0
+    while next < pending.count {
+      let (reference, key, depth) = pending[next]
+      next += 1
+      if depth > 0, isModule(reference) || isStateDict(reference) {
+        found.append(key)
+      } else if depth < depthLimit, let holder = graph.holder(of: reference),
+        holder == reference || seen.insert(holder).inserted
+      {
+        for (name, value) in graph.children(in: holder).prefix(limit - pending.count)
+        where !Self.isTrainingState(name) && !name.contains(".") && seen.insert(value).inserted {
+          pending.append((value, depth == 0 ? name : "\(key).\(name)", depth + 1))
+        }
+      }
+    }
+    return found
   }
 
   private var topKeys: [String] { graph.dictionary(graph.root).map { Array($0.keys) } ?? [] }
@@ -74,8 +105,11 @@ struct ModelSelection {
     var reference = graph.root
     var path: [Holder] = []
     for part in key.split(separator: ".", omittingEmptySubsequences: false) {
-      guard let next = graph.dictionary(reference)?[String(part)] else { return nil }
-      path.append(Holder(dictionary: reference, key: String(part)))
+      // The last of equal keys counts.
+      guard let holder = graph.holder(of: reference),
+        let next = graph.children(in: holder).last(where: { $0.name == part })?.value
+      else { return nil }
+      path.append(Holder(dictionary: holder, key: String(part)))
       reference = next
     }
     return (reference, path)
@@ -178,7 +212,9 @@ struct ModelSelection {
         } else {
           let isTraining = Self.isTrainingState(entry.name)
           leftOut.append(
-            LeftOut(name: entry.name, isWeight: !isTraining && graph.holdsTensors(entry.value)))
+            LeftOut(
+              name: entry.name, isWeight: !isTraining && graph.holdsTensors(entry.value),
+              isUninitialized: graph.isUninitialized(entry.value)))
         }
       } catch let error as ModelError { throw error.about(entry.name) }
     }
@@ -190,10 +226,12 @@ struct ModelSelection {
     let name: String
     /// Whether there are tensors in it all the same, such as the packed ones of a quantized layer.
     let isWeight: Bool
+    let isUninitialized: Bool
   }
 
   /// The tensors of a TorchScript module: its attributes and those of the modules below it, by dotted path.
-  func scriptStateDict() throws -> StateDict {
+  /// - Parameter parameters: the names of each class's parameters.
+  func scriptStateDict(_ parameters: [ClassName: Set<String>]) throws -> StateDict {
     var state = StateDict()
     var visited = 0
     func visit(_ reference: PickleGraph.Reference, _ prefix: String, _ depth: Int) throws {
@@ -202,7 +240,9 @@ struct ModelSelection {
       guard depth < ModuleReader.depthLimit, visited <= ModuleReader.placeLimit else {
         throw ModelError(.limit, "the modules are nested too deeply or shared too often")
       }
+      let known = graph.objectClass(reference).flatMap { parameters[$0] }
       for (name, value) in attributes where graph.isTensor(value) {
+        if let known, !known.contains(name) { state.buffers.insert(prefix + name) }
         do { state[prefix + name] = try graph.tensor(value).tensor } catch let error as ModelError {
           throw error.about(prefix + name)
         }

@@ -5,6 +5,8 @@ struct ModuleReader {
   private let graph: PickleGraph
   /// The module that each object became.
   private(set) var modules: [PickleGraph.Reference: Module] = [:]
+  /// The names of lazy layers' parameters that have no shape yet; they are in no module.
+  var uninitialized: [String] = []
   private var parameters: [PickleGraph.Reference: Parameter] = [:]
   private var unfinished: Set<PickleGraph.Reference> = []
   /// How much of the tree stands below each object.
@@ -75,11 +77,19 @@ struct ModuleReader {
     var module = Module(className, isTraining: state["training"].flatMap { graph.bool($0) } ?? false)
     let prefix = path.isEmpty ? "" : path + "."
     for (name, value) in try dictionary("_parameters") where !graph.isNone(value) {
+      if graph.isUninitialized(value) {
+        uninitialized.append(prefix + name)
+        continue
+      }
       do { module.parameters[name] = try parameter(value) } catch let error as ModelError {
         throw error.about(prefix + name)
       }
     }
     for (name, value) in try dictionary("_buffers") where !graph.isNone(value) {
+      if graph.isUninitialized(value) {
+        uninitialized.append(prefix + name)
+        continue
+      }
       do { module.buffers[name] = try graph.tensor(value).tensor } catch let error as ModelError {
         throw error.about(prefix + name)
       }
@@ -198,11 +208,7 @@ struct ModuleReader {
         if arguments[0] == owner || isClass(arguments[0], of: owner) { return .boundMethod(method) }
         if let className = graph.className(arguments[0]) { return .unboundMethod(className, method) }
       }
-      if function.description == "torch.Size", let arguments = graph.tuple(call.arguments), arguments.count == 1,
-        let sizes = graph.tuple(arguments[0])
-      {
-        return .tuple(sizes.map { attribute($0, of: owner, depth: depth + 1) })
-      }
+      if function.description == "torch.Size", let lengths = graph.ints(reference) { return .size(lengths) }
       return .opaque((graph.objectClass(reference) ?? function).description)
     }
   }

@@ -36,7 +36,7 @@ extension Attribute {
       items.lazy.compactMap(\.opaquePart).first
     case .dict(let entries), .orderedDict(let entries):
       entries.lazy.compactMap { $0.key.opaquePart ?? $0.value.opaquePart }.first
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod: nil
+    case .none, .bool, .int, .double, .string, .size, .tensor, .boundMethod, .unboundMethod: nil
     }
   }
 
@@ -47,7 +47,7 @@ extension Attribute {
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items):
       items.contains(where: \.hasMethod)
     case .dict(let entries), .orderedDict(let entries): entries.contains { $0.key.hasMethod || $0.value.hasMethod }
-    case .none, .bool, .int, .double, .string, .tensor, .unboundMethod, .opaque: false
+    case .none, .bool, .int, .double, .string, .size, .tensor, .unboundMethod, .opaque: false
     }
   }
 
@@ -58,7 +58,7 @@ extension Attribute {
     case .set(let items), .frozenSet(let items): items.lazy.compactMap(\.unhashableKind).first
     case .dict(let entries), .orderedDict(let entries):
       entries.lazy.compactMap { $0.key.unhashableKind ?? $0.value.unhashablePart }.first
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod, .opaque: nil
+    case .none, .bool, .int, .double, .string, .size, .tensor, .boundMethod, .unboundMethod, .opaque: nil
     }
   }
 
@@ -68,7 +68,7 @@ extension Attribute {
     case .dict, .orderedDict: "dict"
     case .set: "set"
     case .tuple(let items), .frozenSet(let items): items.lazy.compactMap(\.unhashableKind).first
-    case .none, .bool, .int, .double, .string, .tensor, .boundMethod, .unboundMethod, .opaque: nil
+    case .none, .bool, .int, .double, .string, .size, .tensor, .boundMethod, .unboundMethod, .opaque: nil
     }
   }
 }

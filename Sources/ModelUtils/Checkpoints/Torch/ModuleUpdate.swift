@@ -191,14 +191,14 @@ struct ModuleUpdate {
   private mutating func write(_ parameter: Parameter, like old: PickleGraph.Reference?) -> PickleGraph.Reference {
     if let known = parameters[parameter.sameness] { return known }
     let reference = graph.add(
-      parameter.tensor, parameterRequiresGrad: parameter.requiresGrad, location: location(like: old))
+      parameter.tensor, parameterRequiresGrad: parameter.requiresGrad, location: location(like: old), like: old)
     parameters[parameter.sameness] = reference
     return reference
   }
 
   private mutating func write(_ buffer: Tensor, like old: PickleGraph.Reference?) -> PickleGraph.Reference {
     if let known = newTensors[buffer.identity] { return known }
-    let reference = graph.add(buffer, parameterRequiresGrad: nil, location: location(like: old))
+    let reference = graph.add(buffer, parameterRequiresGrad: nil, location: location(like: old), like: old)
     newTensors[buffer.identity] = reference
     return reference
   }

@@ -69,6 +69,46 @@ extension PickleGraph {
     return add(.tensor(tensors.count - 1))
   }
 
+  /// The same, with the Python attributes of the tensor whose place it takes, such as `weight.sparsity`.
+  mutating func add(
+    _ tensor: Tensor, parameterRequiresGrad: Bool?, location: String, like old: Reference?
+  ) -> Reference {
+    guard let old, let call = call(old), let function = className(call.callable), let parts = tuple(call.arguments),
+      parts.count == 4
+    else { return add(tensor, parameterRequiresGrad: parameterRequiresGrad, location: location) }
+    var arguments = parts
+    if function.name == "_rebuild_parameter_with_state", let parameterRequiresGrad {
+      arguments[0] = add(tensor, parameterRequiresGrad: nil, location: location)
+      arguments[1] = add(.bool(parameterRequiresGrad))
+    } else if function.name == "_rebuild_from_type_v2", parameterRequiresGrad == nil,
+      let before = self.tuple(parts[2]), before.count > 5
+    {
+      (arguments[0], arguments[2]) = rebuilding(tensor, location, flags: Array(before[4...5]))
+    } else {
+      return add(tensor, parameterRequiresGrad: parameterRequiresGrad, location: location)
+    }
+    return addCall(Call(kind: .reduce, callable: call.callable, arguments: add(.tuple(arguments))))
+  }
+
+  /// The function that makes a tensor, and what it is given.
+  /// - Parameter flags: whether a gradient is required, and the hooks.
+  private mutating func rebuilding(
+    _ tensor: Tensor, _ location: String, flags: [Reference]
+  ) -> (function: Reference, arguments: Reference) {
+    let description = TorchTypes.Description(tensor)
+    storages.append(
+      .init(
+        storage: tensor.storage, className: description.storageClass, location: location,
+        elementCount: description.storageCount))
+    let storage = add(.storage(storages.count - 1))
+    let shape = description.shape.map { add(.int($0)) }
+    let strides = description.strides.map { add(.int($0)) }
+    var parts = [storage, add(.int(description.offset)), add(.tuple(shape)), add(.tuple(strides))] + flags
+    if let dtype = description.dtype { parts.append(add(.global(dtype))) }
+    let function = add(.global(description.function))
+    return (function, add(.tuple(parts)))
+  }
+
   /// A set of texts.
   mutating func addSet(_ names: some Collection<String>) -> Reference {
     let items = names.sorted().map { add(.string($0)) }

@@ -88,6 +88,8 @@ package struct PickleGraph: Sendable {
   package var storages: [StorageRecord] = []
   package var tensors: [NewTensor] = []
   package var root: Reference = 0
+  /// How many modules were wrapped by torch.compile.
+  private(set) var compiledModules = 0
 
   /// How deep classes may be nested in each other.
   private static let nestingLimit = 16
@@ -247,9 +249,34 @@ extension PickleGraph {
   }
 }
 
+extension PickleGraph {
+  /// What holds others by name or place: a dict, list or tuple itself, the attributes of an object.
+  func holder(of reference: Reference) -> Reference? {
+    sequence(reference) != nil || entries(reference) != nil ? reference : stateDictionary(reference)
+  }
+
+  /// What stands in a dict under text, in a list or tuple by its place.
+  func children(in holder: Reference) -> [(name: String, value: Reference)] {
+    if let items = sequence(holder) { return items.enumerated().map { (String($0.offset), $0.element) } }
+    return (entries(holder) ?? []).compactMap { entry in text(entry.key).map { ($0, entry.value) } }
+  }
+}
+
 // MARK: Changing objects
 
 extension PickleGraph {
+  /// Puts another object at a place in a dict, a list or a tuple.
+  mutating func put(_ value: Reference, at holder: ModelSelection.Holder) {
+    guard var items = sequence(holder.dictionary) else { return change([holder.key: value], of: holder.dictionary) }
+    guard let index = Int(holder.key), items.indices.contains(index) else { return }
+    items[index] = value
+    if case .list = nodes[holder.dictionary] {
+      nodes[holder.dictionary] = .list(items)
+    } else {
+      nodes[holder.dictionary] = .tuple(items)
+    }
+  }
+
   mutating func setEntries(_ entries: [Entry], of reference: Reference) {
     switch nodes[reference] {
     case .dict: nodes[reference] = .dict(entries)
@@ -314,6 +341,7 @@ extension PickleGraph {
         let module = tuple(call.arguments)?.first, objectClass(module) != nil
       else { continue }
       nodes[reference] = nodes[module]
+      compiledModules += 1
     }
   }
 }

@@ -282,19 +282,16 @@ package struct PickleWriter {
     let tensor = new.tensor
     let isParameter = new.parameterRequiresGrad != nil
     if isParameter { write(sharedGlobal: ClassName("torch._utils", "_rebuild_parameter")) }
-    let className = TorchTypes.storageClass(of: tensor.dtype)
-    let width = tensor.dtype.byteWidth ?? 1
-    write(sharedGlobal: ClassName("torch._utils", className == nil ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2"))
+    let description = TorchTypes.Description(tensor)
+    write(sharedGlobal: description.function)
     output.append(UInt8(ascii: "("))
-    write(
-      storage: tensor.storage, className ?? TorchTypes.untypedStorage, new.location,
-      className == nil ? tensor.storage.byteCount : tensor.storage.byteCount / width)
-    write(int: tensor.byteOffset / width)
-    write(ints: tensor.shape)
-    write(ints: tensor.strides)
+    write(storage: tensor.storage, description.storageClass, new.location, description.storageCount)
+    write(int: description.offset)
+    write(ints: description.shape)
+    write(ints: description.strides)
     output.append(0x89)
     writeEmptyOrderedDict()
-    if className == nil { write(sharedGlobal: ClassName("torch", tensor.dtype.rawValue)) }
+    if let dtype = description.dtype { write(sharedGlobal: dtype) }
     output += [UInt8(ascii: "t"), UInt8(ascii: "R")]
     if let requiresGrad = new.parameterRequiresGrad {
       output.append(requiresGrad ? 0x88 : 0x89)

@@ -55,7 +55,7 @@ struct StateDictUpdate {
     let requiresGrad = object.flatMap { $0.isParameter ? $0.requiresGrad : nil }
     let reference = graph.add(
       tensor, parameterRequiresGrad: requiresGrad,
-      location: old.flatMap { graph.location(ofTensor: $0) } ?? location)
+      location: old.flatMap { graph.location(ofTensor: $0) } ?? location, like: old)
     newTensors[tensor.identity] = reference
     return reference
   }

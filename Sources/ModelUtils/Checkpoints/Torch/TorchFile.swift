@@ -16,6 +16,10 @@ package struct TorchFile: Sendable {
   package var graph: PickleGraph
   /// How many tensors the code of a TorchScript archive keeps as constants, such as the weights of a frozen module.
   private(set) var constantCount = 0
+  /// The names of the parameters of each class of a TorchScript archive.
+  private(set) var scriptParameters: [ClassName: Set<String>] = [:]
+  /// The members of a zip archive that `torch.save` does not write: what somebody added.
+  private(set) var addedMembers: [String] = []
 
   package init(_ file: FileBytes) throws {
     do {
@@ -24,6 +28,12 @@ package struct TorchFile: Sendable {
         (graph, format) = try Self.readZip(archive)
         if format == .torchScript {
           constantCount = archive.members.keys.count { $0.hasPrefix(archive.folder + "constants/") }
+          var code = ScriptCode(archive)
+          for name in Set(graph.nodes.indices.compactMap { graph.objectClass($0) }) {
+            scriptParameters[name] = try code.parameters(of: name)
+          }
+        } else {
+          addedMembers = archive.members.keys.filter { !Self.isOfTorch($0.dropFirst(archive.folder.count)) }
         }
       } else {
         graph = try LegacyTorchFile.read(file)
@@ -34,12 +44,18 @@ package struct TorchFile: Sendable {
     }
   }
 
+  /// Whether `torch.save` writes a member of this name, the folder left out.
+  private static func isOfTorch(_ name: Substring) -> Bool {
+    ["data.pkl", "version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"]
+      .contains(name.lowercased()) || name.lowercased().hasPrefix("data/") || name.hasSuffix("/")
+  }
+
   private static func readZip(_ archive: ZipArchive) throws -> (PickleGraph, Format) {
     let name = archive.file.name
     let folder = archive.folder
     guard let member = archive.member(named: folder + "data.pkl"), !folder.isEmpty else {
       guard archive.members.keys.contains(where: { $0.lowercased().hasSuffix("data.pkl") }) else {
-        throw ModelError(.missing, "is a zip archive but not a PyTorch checkpoint: it holds no data.pkl", file: name)
+        throw OtherFormat.refusal(ofArchive: archive.members.keys)
       }
       throw ModelError(.malformed, "holds a data.pkl that is not in the folder of its first member", file: name)
     }

@@ -4,6 +4,7 @@ import SystemPackage
 /// Writes a graph as `torch.save` does: a zip archive with the pickle and one member for each storage.
 package enum TorchWriter {
   package static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
+    for new in graph.tensors { try TorchTypes.check(new.tensor) }
     var storages: OrderedDictionary<ObjectIdentifier, Storage> = [:]
     let pickle = PickleWriter.write(graph) { storage in
       let identifier = ObjectIdentifier(storage)

@@ -39,7 +39,10 @@ public final class FileBytes: @unchecked Sendable {
       throw ModelError(.system, "cannot be examined: \(Errno(rawValue: errno))", file: name)
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw ModelError(.unsupported, "is not a regular file", file: name)
+      let isPipe = status.st_mode & S_IFMT == S_IFIFO
+      throw ModelError(
+        .unsupported, "is not a regular file", file: name,
+        advice: isPipe ? "save what comes out of the pipe first" : nil)
     }
     let size = Int(status.st_size)
     guard size > 0 else {

@@ -15,6 +15,8 @@ public indirect enum Attribute: Sendable, Hashable {
   case list([Attribute])
   /// A tuple.
   case tuple([Attribute])
+  /// A `torch.Size`.
+  case size([Int])
   /// A dict, in its order.
   case dict([Entry])
   /// A `collections.OrderedDict`.
@@ -94,9 +96,10 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
-  /// A list or tuple of ints.
+  /// A list, tuple or `torch.Size` of ints.
   public var intsValue: [Int]? {
     switch self {
+    case .size(let lengths): return lengths
     case .list(let items), .tuple(let items):
       let ints = items.compactMap(\.intValue)
       return ints.count == items.count ? ints : nil
@@ -104,9 +107,10 @@ public indirect enum Attribute: Sendable, Hashable {
     }
   }
 
-  /// The elements of a number, of a tensor of numbers, or of a list or tuple of numbers.
+  /// The elements of a number, of a tensor of numbers, or of a list, tuple or `torch.Size` of numbers.
   public var doublesValue: [Double]? {
     switch self {
+    case .size(let lengths): return lengths.map(Double.init)
     case .double, .int: return doubleValue.map { [$0] }
     case .tensor(let attribute): return try? attribute.tensor.doubles()
     case .list(let items), .tuple(let items):
@@ -126,7 +130,7 @@ public indirect enum Attribute: Sendable, Hashable {
     case .frozenSet(let items): return .frozenSet(try items.map { try $0.mapTensors(change) })
     case .dict(let entries): return .dict(try Self.mapTensors(entries, change))
     case .orderedDict(let entries): return .orderedDict(try Self.mapTensors(entries, change))
-    case .none, .bool, .int, .double, .string, .boundMethod, .unboundMethod, .opaque: return self
+    case .none, .bool, .int, .double, .string, .size, .boundMethod, .unboundMethod, .opaque: return self
     }
   }
 
@@ -142,6 +146,7 @@ public indirect enum Attribute: Sendable, Hashable {
     case .int(let value): value == 0
     case .double(let value): value == 0
     case .string(let value): value.isEmpty
+    case .size(let lengths): lengths.isEmpty
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items): items.isEmpty
     case .dict(let entries), .orderedDict(let entries): entries.isEmpty
     case .tensor, .boundMethod, .unboundMethod, .opaque: false

@@ -7,6 +7,11 @@ public struct StateDict: Sendable {
   /// Text beside the tensors, as safetensors files carry it (`__metadata__`), sorted by key when written; nil where
   /// there is none, which such a file tells from an empty one.
   public var metadata: [String: String]?
+  /// Names of tied tensors that the file gave in its metadata, each with the name under which the tensor stands there:
+  /// while the two are still tied they are written so again.
+  package var aliases: [String: String] = [:]
+  /// Names of entries that are no parameters, where the file says so: a TorchScript archive does.
+  package var buffers: Set<String> = []
 
   /// No tensors.
   public init() { self.init([:]) }

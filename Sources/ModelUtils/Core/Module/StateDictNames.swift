@@ -1,14 +1,25 @@
 extension StateDict {
   /// Whether an entry is a parameter as far as a bare state dict tells: floating, and no running statistics of a batch
-  /// norm, mask of pruning, vector of spectral norm, or counter that thop left.
+  /// norm, mask of pruning, vector of spectral norm, counter that thop left, nor one of `buffers`.
   package func isParameter(_ name: String) -> Bool {
-    guard let tensor = tensors[name], tensor.dtype.isFloatingPoint, !isCounter(name), !isMask(name) else {
+    guard let tensor = tensors[name], tensor.dtype.isFloatingPoint, !buffers.contains(name), !isCounter(name),
+      !isMask(name)
+    else {
       return false
     }
     let last = name.split(separator: ".").last ?? ""
     if ["running_mean", "running_var", "num_batches_tracked"].contains(last) { return false }
     guard last.hasSuffix("_u") || last.hasSuffix("_v") else { return true }
     return tensors[name.dropLast(2) + "_orig"] == nil && !(last.count == 2 && name.contains("parametrizations."))
+  }
+
+  /// The averages that mmcv's EMAHook keeps as buffers beside the weights, such as `ema_backbone_conv1_weight` of
+  /// `backbone.conv1.weight`.
+  package var hookAverages: Set<String> {
+    let averages = names.filter { $0.hasPrefix("ema_") && !$0.utf8.contains(UInt8(ascii: ".")) }
+    if averages.isEmpty { return [] }
+    let twins = Set(names.map { name in "ema_" + String(name.map { $0 == "." ? "_" : $0 }) })
+    return Set(averages.filter(twins.contains))
   }
 
   /// Whether an entry is what `thop.profile` leaves in every layer: `total_ops` or `total_params`.

@@ -8,11 +8,11 @@ public enum DType: String, Sendable, Hashable, Codable, CaseIterable {
   case float8E4M3FN = "float8_e4m3fn"
   /// 5 bits of exponent, 2 of mantissa, with infinities.
   case float8E5M2 = "float8_e5m2"
-  /// As `float8E4M3FN` with one zero, one NaN and another bias; carried, not computed with.
+  /// As `float8E4M3FN` with one zero, one NaN and another bias; converted, not computed with.
   case float8E4M3FNUZ = "float8_e4m3fnuz"
-  /// As `float8E5M2` with one zero, one NaN and no infinities; carried, not computed with.
+  /// As `float8E5M2` with one zero, one NaN and no infinities; converted, not computed with.
   case float8E5M2FNUZ = "float8_e5m2fnuz"
-  /// A power of two, unsigned; carried, not computed with.
+  /// A power of two, unsigned; converted, not computed with.
   case float8E8M0FNU = "float8_e8m0fnu"
   /// Six bits: 2 of exponent, 3 of mantissa; carried, not computed with.
   case float6E2M3 = "float6_e2m3"

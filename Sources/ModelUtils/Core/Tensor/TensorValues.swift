@@ -10,10 +10,10 @@ extension Tensor {
     try self.init(.float32, shape) { bytes in elements.withUnsafeBytes { bytes.copyMemory(from: $0) } }
   }
 
-  /// The elements as doubles in row-major order, from any floating type that the kernels know or any integer type.
-  /// - Throws: `ModelError` for complex, 4- and 6-bit and other carried-only types.
+  /// The elements as doubles in row-major order, from any floating type of a byte or more, or any integer type.
+  /// - Throws: `ModelError` for complex, 4- and 6-bit types.
   public func doubles() throws -> [Double] {
-    if dtype.kernelFormat != nil {
+    if dtype.isConvertible {
       return try converted(to: .float64).withContiguousBytes { loadAll($0, Double.self) }
     }
     return try withContiguousBytes { bytes in
@@ -31,27 +31,46 @@ extension Tensor {
     }
   }
 
-  /// The elements as float32 in row-major order, from any floating type that the kernels know.
+  /// The elements as float32 in row-major order, from any floating type of a byte or more.
   public func floats() throws -> [Float] {
     try converted(to: .float32).withContiguousBytes { loadAll($0, Float.self) }
   }
 
   /// The same values in another floating type, rounded as PyTorch's `to(dtype)` rounds.
   /// A tensor still in a file is converted when it is read.
-  /// - Throws: `ModelError` when either type is one that is only carried.
+  /// - Throws: `ModelError` for a complex, an integer, a 4- or a 6-bit type, and for a type to convert to that is not in
+  ///   `DType.computed`.
   public func converted(to other: DType) throws -> Tensor {
     if other == dtype { return self }
-    guard let from = dtype.kernelFormat, let to = other.kernelFormat else {
+    guard dtype.isConvertible, let to = other.kernelFormat else {
       throw ModelError(.unsupported, "\(dtype.rawValue) cannot be converted to \(other.rawValue)")
     }
     let source = self
     let fill: @Sendable (UnsafeMutableRawBufferPointer) throws -> Void = { destination in
-      try source.withContiguousBytes {
-        mk_convert(destination.baseAddress, to, $0.baseAddress, from, source.count)
+      try source.withContiguousBytes { bytes in
+        if let from = source.dtype.kernelFormat {
+          mk_convert(destination.baseAddress, to, bytes.baseAddress, from, source.count)
+        } else if let values = source.dtype.byteValues {
+          Self.convert(bytes, values, to: to, in: destination)
+        }
       }
     }
     return storage.isOwned
       ? try Tensor(other, shape, initialize: fill) : try Tensor(computed: other, shape, by: fill)
+  }
+
+  /// Looks bytes up in a table of their values and converts those, a block at a time.
+  private static func convert(
+    _ bytes: UnsafeRawBufferPointer, _ values: [Float], to format: mk_float,
+    in destination: UnsafeMutableRawBufferPointer
+  ) {
+    guard let start = destination.baseAddress, !bytes.isEmpty else { return }
+    let width = destination.count / bytes.count
+    let size = 1 << 14
+    for first in stride(from: 0, to: bytes.count, by: size) {
+      let block = bytes[first..<min(first + size, bytes.count)].map { values[Int($0)] }
+      block.withUnsafeBytes { mk_convert(start + first * width, format, $0.baseAddress, MK_FLOAT32, block.count) }
+    }
   }
 
   /// The same values in contiguous memory of its own: what an inference program wants after lazy surgery.
