@@ -103,11 +103,21 @@ def test_two_prefixes_that_fit(tmp_path):
     files = ("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt", "--force")
     result = succeeds(*files)
     assert result.out.startswith("Transferred 0/4 items")
-    assert "without either prefix: 'first.', 'later.'; say which it is" in result.err
+    assert "without any of the prefixes 'first.', 'later.'; choose one with --target-prefix" in result.err
     result = succeeds(*files, "--target-prefix", "later.")
     assert result.out.startswith("Transferred 2/4 items")
     ours = torch.load(tmp_path / "o.pt", weights_only=True)
     assert torch.equal(ours["later.weight"], net["weight"]) and ours["first.weight"].eq(0).all()
+
+
+def test_two_copies_of_the_pretrained(tmp_path):
+    net = nn.Conv2d(3, 4, 3).state_dict()
+    torch.save({f"{who}.{k}": v + n for n, who in enumerate(("student", "teacher")) for k, v in net.items()}, tmp_path / "a.pt")
+    torch.save({k: torch.zeros_like(v) for k, v in net.items()}, tmp_path / "b.pt")
+    files = ("intersect", tmp_path / "a.pt", tmp_path / "b.pt", "-o", tmp_path / "o.pt", "--force")
+    assert "'student.', 'teacher.'; choose one with --pretrained-prefix" in succeeds(*files).err
+    assert succeeds(*files, "--pretrained-prefix", "teacher.").out.startswith("Transferred 2/2 items")
+    assert torch.equal(torch.load(tmp_path / "o.pt", weights_only=True)["weight"], net["weight"] + 1)
 
 
 def test_nothing_in_common(tmp_path):

@@ -100,6 +100,11 @@ def test_an_extractor_of_features(tmp_path):
     torch.save(model, tmp_path / "in.pt")
     # It brings its graphs along, which name functions.
     assert checked(tmp_path / "in.pt") == "suspicious"
+    # Its graphs lead back to it: what is written can be loaded all the same.
+    succeeds("convert", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    x = torch.rand(1, 3, 64, 64)
+    expected, actual = model(x), torch.load(tmp_path / "out.pt", weights_only=False)(x)
+    assert list(expected) == list(actual) and all(torch.equal(expected[k], actual[k]) for k in expected)
     result = report("info", tmp_path / "in.pt", "--image-size", "64")
     assert result["gflops"] and result["parameters"] == sum(p.numel() for p in model.parameters())
 
@@ -132,6 +137,42 @@ def test_fuse_and_prune(name, tmp_path):
     report("prune", tmp_path / "in.pt", "--amount", "0.5", "-o", tmp_path / "pruned.pt")
     pruned = torch.load(tmp_path / "pruned.pt", weights_only=False)
     assert pruned.conv1.weight.eq(0).float().mean() == 0.5 if name == "resnet18" else pruned(x).shape == (2, 1000)
+
+
+class Reads(nn.Module):
+    """Takes a parameter of a layer that could be fused once more."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.c, self.b, self.kind = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), kind
+
+    def forward(self, x):
+        y = self.b(self.c(x))
+        match self.kind:
+            case "the weight in a function":
+                return y + F.conv2d(x, self.c.weight)
+            case "the weight as an output":
+                return y, self.c.weight
+            case "the norm's weight":
+                return y * self.b.weight.view(1, 8, 1, 1)
+            case "the norm's mean":
+                return y, self.b.running_mean
+        return y
+
+
+@pytest.mark.parametrize(
+    "kind", ["the weight in a function", "the weight as an output", "the norm's weight", "the norm's mean", "none"]
+)
+def test_parameters_read_twice(kind, tmp_path):
+    model = fx.symbolic_trace(lively(Reads(kind)))
+    torch.save(model, tmp_path / "in.pt")
+    result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
+    assert len(result["fused"]) == (kind == "none")
+    assert kind == "none" or result["refused"][0]["reason"] == "their weights are used by something else as well"
+    x = torch.rand(1, 3, 9, 9)
+    outputs = [m(x) for m in (model, torch.load(tmp_path / "out.pt", weights_only=False))]
+    expected, actual = (o if isinstance(o, tuple) else (o,) for o in outputs)
+    assert all((a - b).abs().max() < 1e-5 for a, b in zip(expected, actual, strict=True))
 
 
 HOSTILE = {

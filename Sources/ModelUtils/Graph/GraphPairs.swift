@@ -14,6 +14,7 @@ extension Graph {
   package func normalizedLayers() -> [NormalizedLayer] {
     let soleUsers = soleUsers()
     let results = Set(outputs)
+    let sharedWeights = weightsUsedElsewhere()
     var candidates: [NormalizedLayer] = []
     var partners: [Identity: Identity] = [:]
     var runs: [Identity: Int] = [:]
@@ -24,7 +25,8 @@ extension Graph {
       guard node.operation.isBatchNorm, let source = node.operands.first, let place = producer(of: source),
         nodes[place].operation.isLinear, hasStoredWeight(nodes[place]), let layer = ownModule(of: nodes[place]),
         soleUsers[source.index] == index,
-        !results.contains(source), partners[module, default: layer] == layer, partners[layer, default: module] == module
+        !results.contains(source), !takes(sharedWeights, node), !takes(sharedWeights, nodes[place]),
+        partners[module, default: layer] == layer, partners[layer, default: module] == module
       else { continue }
       (partners[module], partners[layer]) = (layer, module)
       pairedRuns[module, default: 0] += 1
@@ -49,6 +51,23 @@ extension Graph {
       }
     }
     return zip(last, isShared).map { $0 < 0 || $1 ? nil : $0 }
+  }
+
+  /// Weights that a function takes beside the layers whose they are, or that the model gives: a factor in them would go
+  /// there too.
+  package func weightsUsedElsewhere() -> Set<Value> {
+    var found = Set(outputs)
+    for node in nodes where ownModule(of: node) == nil {
+      for operand in node.operands {
+        if case .weight = definitions[operand.index] { found.insert(operand) }
+      }
+    }
+    return found
+  }
+
+  /// Whether a node takes one of the weights.
+  package func takes(_ weights: Set<Value>, _ node: Node) -> Bool {
+    !weights.isEmpty && node.operands.dropFirst().contains(where: weights.contains)
   }
 
   /// Whether a layer's weight is a weight as it is stored, and not computed when it runs.

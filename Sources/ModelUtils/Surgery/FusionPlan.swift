@@ -227,6 +227,10 @@ extension Graph {
       if !hasStoredWeight(previous) {
         return "the weights of a \(describe(previous)) are normalised when it runs, so a factor would be lost"
       }
+      let shared = weightsUsedElsewhere()
+      if takes(shared, previous) || takes(shared, nodes[index]) {
+        return "their weights are used by something else as well"
+      }
       return "the convolution or the batch norm runs several times, not always together"
     }
     if case .other = previous.operation { return "what \(describe(previous)) computes is not known" }

@@ -106,8 +106,11 @@ extension NameMatching {
   /// What tells a user why nothing matches.
   fileprivate func hint(_ pretrained: StateDict, _ target: StateDict) -> String {
     if !undecided.isEmpty {
-      let prefixes = undecided.map { "'\($0)'" }.joined(separator: ", ")
-      return "nothing was transferred: the target's names match without either prefix: \(prefixes); say which it is"
+      let (own, others) = (OrderedSet(undecided.map(\.second)), OrderedSet(undecided.map(\.first)))
+      let (side, prefixes) = own.count > 1 ? ("target", own) : ("pretrained", others)
+      let list = prefixes.map { "'\($0)'" }.joined(separator: ", ")
+      return "nothing was transferred: the \(side) model's names match without any of the prefixes \(list); "
+        + "choose one with --\(side)-prefix"
     }
     guard let first = pretrained.names.first, let second = target.names.first else {
       return "nothing was transferred: one of the two has no tensors"

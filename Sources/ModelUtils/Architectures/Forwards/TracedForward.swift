@@ -104,7 +104,10 @@ struct TracedForward {
         guard global.module == "torch", let dtype = DType(rawValue: name) else { throw refusal("uses \(global)") }
         return .dtype(dtype)
       }
-      guard name == "shape", case .tensor(let value) = try evaluate(base) else { throw refusal("takes .\(name)") }
+      guard ["shape", "ndim"].contains(name), case .tensor(let value) = try evaluate(base) else {
+        throw refusal("takes .\(name)")
+      }
+      if name == "ndim" { return .int(try net.shape(of: value).count) }
       return .list(try net.shape(of: value).map { .int($0) })
     case .item(let base, let place): return try element(of: evaluate(base), at: evaluate(place))
     case .unary(let sign, let operand): return try unary(sign, evaluate(operand))
@@ -184,6 +187,13 @@ struct TracedForward {
     ]
     if sign == "@" {
       return .tensor(try net.matrixProduct(tensor(first, "a factor"), tensor(second, "a factor")))
+    }
+    let comparisons: [String: Comparison] = [
+      "==": .equal, "!=": .notEqual, "<": .less, "<=": .lessOrEqual, ">": .greater, ">=": .greaterOrEqual,
+    ]
+    if let comparison = comparisons[sign] {
+      return .tensor(
+        try net.emit(.compare(comparison), tensor(first, "an operand"), tensor(second, "an operand")))
     }
     guard let function = functions[sign] else { throw refusal("uses \(sign) on tensors") }
     return .tensor(try net.binary(function, tensor(first, "an operand"), tensor(second, "an operand")))

@@ -114,7 +114,7 @@ extension TracedForward {
     case "size":
       let shape = Item.list(try net.shape(of: given.tensor()).map { .int($0) })
       return try given.item(1, "dim").map { try element(of: shape, at: $0) } ?? shape
-    case "dim": return .int(try net.shape(of: given.tensor()).count)
+    case "dim", "ndim": return .int(try net.shape(of: given.tensor()).count)
     case "numel": return .int(try net.shape(of: given.tensor()).reduce(1, &*))
     case "chunk":
       let parts = try net.chunks(given.tensor(), given.int(1, "chunks") ?? 0, axis: given.int(2, "dim") ?? 0)
@@ -171,7 +171,8 @@ extension TracedForward {
       return try net.emit(.softmax(axis: given.int(1, "dim"), isLogarithm: name == "log_softmax"), given.tensor())
     case "mean", "sum", "amax", "amin":
       let kinds: [String: Reduction] = ["mean": .mean, "sum": .sum, "amax": .max, "amin": .min]
-      guard let kind = kinds[name], let axes = try given.ints(1, "dim")?.compactMap({ $0 }) else { return nil }
+      guard let kind = kinds[name] else { return nil }
+      let axes = try given.ints(1, "dim")?.compactMap { $0 } ?? Array(try net.shape(of: given.tensor()).indices)
       return try net.emit(.reduce(kind, axes: axes, keepsAxes: given.bool(2, "keepdim")), given.tensor())
     case "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "stochastic_depth":
       let isStochasticDepth = name == "stochastic_depth"
@@ -316,8 +317,11 @@ extension TracedForward {
     func whole(_ index: Int, _ name: String, _ standard: Int) throws -> [Int] {
       each(try given.ints(index, name) ?? [standard]).compactMap { $0 }
     }
+    if case .string(let padding)? = given.item(4, "padding"), padding != "valid" { return nil }
+    let isUnpadded = if case .string? = given.item(4, "padding") { true } else { false }
+    let padding = isUnpadded ? each([0]).compactMap { $0 } : try whole(4, "padding", 0)
     let geometry = ConvolutionGeometry(
-      stride: try whole(3, "stride", 1), padding: try whole(4, "padding", 0).map { Margin($0) },
+      stride: try whole(3, "stride", 1), padding: padding.map { Margin($0) },
       dilation: try whole(5, "dilation", 1), groups: try given.int(6, "groups") ?? 1)
     let operands = [try given.tensor(), try given.tensor(1, "weight"), try given.optionalTensor(2, "bias")]
     return try net.emit(.convolution(geometry), operands.compactMap { $0 })

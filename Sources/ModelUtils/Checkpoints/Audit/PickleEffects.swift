@@ -86,7 +86,7 @@ extension PickleGraph {
   }
 
   /// What an object holds or is made from, but for the function that makes it.
-  private func forEachPart(of reference: Reference, _ body: (Reference) -> Void) {
+  func forEachPart(of reference: Reference, _ body: (Reference) -> Void) {
     switch nodes[reference] {
     case .tuple(let items), .list(let items), .set(let items), .frozenSet(let items): items.forEach(body)
     case .dict(let entries):

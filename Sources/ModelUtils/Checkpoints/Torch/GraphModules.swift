@@ -53,4 +53,16 @@ extension PickleGraph {
     }
     return true
   }
+
+  /// All objects that hold, or are made from, something that leads to one of them.
+  func leading(to target: Reference) -> Set<Reference> {
+    var holders = [[Reference]](repeating: [], count: nodes.count)
+    for reference in nodes.indices { forEachPart(of: reference) { holders[$0].append(reference) } }
+    var found: Set<Reference> = [target]
+    var pending = [target]
+    while let reference = pending.popLast() {
+      for holder in holders[reference] where found.insert(holder).inserted { pending.append(holder) }
+    }
+    return found
+  }
 }

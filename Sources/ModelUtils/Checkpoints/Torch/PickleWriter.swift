@@ -16,6 +16,12 @@ package struct PickleWriter {
   private var names: [ClassName: Int] = [:]
   /// How many tuples, frozen sets and calls that occur more than once have been begun but do not exist yet.
   private var unfinished = 0
+  /// Calls that were met again among their own arguments, each with all that leads to it.
+  private var cycles: [PickleGraph.Reference: Set<PickleGraph.Reference>]
+  /// Those of them that have been begun, and objects whose states wait until they are made.
+  private var open: [(call: PickleGraph.Reference, waiting: [PickleGraph.Reference])] = []
+  private var begun: Set<PickleGraph.Reference> = []
+  private var metAgain: Set<PickleGraph.Reference> = []
 
   private enum Work {
     case object(PickleGraph.Reference)
@@ -29,13 +35,27 @@ package struct PickleWriter {
   }
 
   package static func write(_ graph: PickleGraph, storageKey: @escaping (Storage) -> Int) -> [UInt8] {
-    var writer = PickleWriter(graph: graph, storageKey: storageKey)
-    writer.run()
-    return [0x80, writer.protocolVersion] + writer.output + [UInt8(ascii: ".")]
+    var cycles: [PickleGraph.Reference: Set<PickleGraph.Reference>] = [:]
+    while true {
+      var writer = PickleWriter(graph: graph, cycles: cycles, storageKey: storageKey)
+      writer.run()
+      let found = writer.metAgain.filter { cycles[$0] == nil }
+      guard !found.isEmpty, cycles.count < Self.cycleLimit else {
+        return [0x80, writer.protocolVersion] + writer.output + [UInt8(ascii: ".")]
+      }
+      for call in found { cycles[call] = graph.leading(to: call) }
+    }
   }
 
-  private init(graph: PickleGraph, storageKey: @escaping (Storage) -> Int) {
+  /// Far more traced networks than a model consists of.
+  private static let cycleLimit = 64
+
+  private init(
+    graph: PickleGraph, cycles: [PickleGraph.Reference: Set<PickleGraph.Reference>],
+    storageKey: @escaping (Storage) -> Int
+  ) {
     self.graph = graph
+    self.cycles = cycles
     self.storageKey = storageKey
     uses = [UInt32](repeating: 0, count: graph.nodes.count)
     work = [.object(graph.root)]
@@ -180,6 +200,8 @@ package struct PickleWriter {
 
   private mutating func begin(call: PickleGraph.Call, _ reference: PickleGraph.Reference) {
     begin(reference)
+    if case .reduce = call.kind, !begun.insert(reference).inserted { metAgain.insert(reference) }
+    if cycles[reference] != nil { open.append((reference, [])) }
     switch call.kind {
     case .reduce: work.append(.call(reference, UInt8(ascii: "R")))
     case .newObject: work.append(.call(reference, 0x81))
@@ -201,12 +223,32 @@ package struct PickleWriter {
     output.append(opcode)
     memoize(reference)
     guard let call = graph.call(reference) else { return }
-    for state in call.states.reversed() {
-      work.append(.opcode(UInt8(ascii: "b")))
-      work.append(.object(state))
+    if cycles[reference] != nil, let ended = open.popLast() { pushStates(of: ended.waiting) }
+    if let last = open.indices.last, memo[reference] != nil,
+      call.states.contains(where: { cycles[open[last].call]?.contains($0) == true })
+    {
+      open[last].waiting.append(reference)
+    } else {
+      pushStates(call.states)
     }
     pushEntries(call.entries)
     pushItems(call.items, opcode: UInt8(ascii: "e"))
+  }
+
+  private mutating func pushStates(_ states: [PickleGraph.Reference]) {
+    for state in states.reversed() {
+      work.append(.opcode(UInt8(ascii: "b")))
+      work.append(.object(state))
+    }
+  }
+
+  /// What a call takes must be there when it is made; the states of objects that lead back to it come afterwards.
+  private mutating func pushStates(of objects: [PickleGraph.Reference]) {
+    for object in objects.reversed() {
+      work.append(.opcode(UInt8(ascii: "0")))
+      pushStates(graph.call(object)?.states ?? [])
+      work.append(.object(object))
+    }
   }
 
   private mutating func begin(_ reference: PickleGraph.Reference) {

@@ -8,8 +8,8 @@ package struct NameMatching {
   package var secondPrefix: String { fit.secondPrefix }
   /// How many entries match in name and shape.
   package var count: Int { fit.count }
-  /// The prefixes of the second that let as many entries match as each other, so that none was taken.
-  package private(set) var undecided: [String] = []
+  /// The prefixes of both that let as many entries match as each other, so that none was taken.
+  package private(set) var undecided: [(first: String, second: String)] = []
   private var fit: Fit
 
   /// Matches by the prefixes that are given, or else by those that let most entries match in name and shape.
@@ -23,7 +23,7 @@ package struct NameMatching {
     let borne = fits(Self.bornePrefixes)
     guard borne[0].count > 0 else { return }
     if borne.contains(where: { $0.targets != borne[0].targets }) {
-      undecided = Array(OrderedSet(borne.map(\.secondPrefix)))
+      undecided = borne.map { ($0.firstPrefix, $0.secondPrefix) }
     } else {
       fit = borne[0]
     }
