@@ -85,15 +85,16 @@ uninstall:
 clean:
 	rm -rf .build $(STATIC) $(WITH_MPI) Tests/Consumer/.build
 
-# The headers of zlib, libpng and libjpeg, where they are missing.
+# The headers of zlib, libpng and libjpeg, and oneDNN, where they are missing.
 deps:
 	@if [ "$$(uname)" = Darwin ]; then \
-	  for formula in libpng jpeg-turbo; do brew list $$formula > /dev/null 2>&1 || brew install $$formula; done; \
+	  for formula in libpng jpeg-turbo onednn; do brew list $$formula > /dev/null 2>&1 || brew install $$formula; done; \
 	else \
 	  missing=; \
 	  [ -e /usr/include/zlib.h ] || missing="$$missing zlib1g-dev"; \
 	  [ -e /usr/include/png.h ] || missing="$$missing libpng-dev"; \
 	  [ -e /usr/include/jpeglib.h ] || missing="$$missing libjpeg-dev"; \
+	  [ -e /usr/include/oneapi/dnnl/dnnl.h ] || missing="$$missing libdnnl-dev"; \
 	  if [ -n "$$missing" ]; then \
 	    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	    echo "installing$$missing"; \

@@ -28,6 +28,8 @@ let ground: [Target] = [
   // libcurl is loaded when something is downloaded; nothing of it is needed here.
   .target(name: "CDownload", path: "\(library)/CDownload"),
   .target(name: "CKernels", path: "\(library)/CKernels"),
+  // oneDNN's headers; the library is loaded when something is first computed.
+  .target(name: "CEngine", path: "\(library)/CEngine"),
   .target(
     name: "CCodecs", dependencies: ["CPNG", "CJPEG"], path: "\(library)/CCodecs",
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
@@ -77,6 +79,10 @@ let floors: [Target] = [
     ],
     path: "\(library)/Downloads"),
   .target(
+    name: "ModelEngine",
+    dependencies: ["ModelCore", "ModelGraph", "CEngine", .product(name: "Logging", package: "swift-log")],
+    path: "\(library)/Engine"),
+  .target(
     name: "ModelArchitectures", dependencies: ["ModelCore", "ModelRandom", "ModelGraph"],
     path: "\(library)/Architectures"),
   .target(
@@ -102,6 +108,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
+      "ModelEngine",
     ],
     path: "\(library)/ModelUtils"),
 ]
@@ -130,6 +137,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelRandomTests", dependencies: ["ModelRandom", "TestSupport"]),
   .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelEngineTests", dependencies: ["ModelEngine", "TestSupport"]),
   .testTarget(
     name: "ModelRuntimeTests",
     dependencies: ["ModelRuntime", "TestSupport", .product(name: "Logging", package: "swift-log")]),

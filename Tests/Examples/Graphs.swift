@@ -35,6 +35,11 @@ import Testing
     #expect(outputs[0].shape == [1, 2])
     #expect(activations[0].shape == [1, 4, 8, 8])
 
+    let plan = try Plan(graph, for: [TensorType(.float32, [1, 3, 8, 8])])
+    let session = try Session(plan)
+    let results = try session.run([picture])
+    #expect(try results[0].isClose(to: outputs[0], relative: 1e-4, absolute: 1e-6))
+
     let fused = try Graph(net.fused()).reference([picture])
     guard try fused[0].isClose(to: outputs[0], relative: 1e-4, absolute: 1e-6) else {
       throw ModelError(.mismatch, "fusing changed what the network computes")

@@ -52,7 +52,7 @@ def interpreted(model, x, folder, *options):
     torch.save(model, folder / "model.pt")
     save_file({f"input.{i}": t.contiguous() for i, t in enumerate(several(x))}, folder / "input.safetensors")
     paths = [folder / name for name in ("model.pt", "input.safetensors", "output.safetensors")]
-    result = mutils(*paths, *options, program=INTERPRET, timeout=300)
+    result = mutils(*paths, *options, *os.environ.get("INTERPRET_OPTIONS", "").split(), program=INTERPRET, timeout=300)
     assert result.code == 0, result.err
     return load_file(folder / "output.safetensors")
 

@@ -99,7 +99,7 @@ extension Module {
 
   /// The channels that the first layer takes: the second axis of the first parameter; 3 where that is no weight of a
   /// convolution.
-  var inputChannels: Int {
+  package var inputChannels: Int {
     firstParameter.flatMap { $0.tensor.shape.count == 4 ? $0.tensor.shape[1] : nil } ?? 3
   }
 

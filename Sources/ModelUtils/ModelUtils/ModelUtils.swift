@@ -4,6 +4,7 @@
 @_exported import ModelCheckpoints
 @_exported import ModelCore
 @_exported import ModelDownloads
+@_exported import ModelEngine
 @_exported import ModelGraph
 @_exported import ModelImages
 @_exported import ModelInspection

@@ -11,9 +11,9 @@ import SystemPackage
 
 /// Runs a whole-module checkpoint by the reference interpreter, so that tests can compare it with PyTorch.
 ///
-///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors [--training] [--scopes] [--shape-only]
+///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors [--engine [--steps]] [--training] [--scopes] [--shape-only]
 ///
-/// The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
+/// With `--engine` the engine computes instead, and `--steps` prints what it does. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
 /// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
 @main
 enum Interpret {
@@ -55,7 +55,18 @@ enum Interpret {
       }
     }
     var results = StateDict()
-    for ((name, _), tensor) in zip(named, try graph.reference(inputs, of: named.map(\.1))) { results[name] = tensor }
+    let values = named.map(\.1)
+    let tensors: [Tensor]
+    if options.contains("--engine") {
+      let plan = try Plan(graph, for: inputs.map { TensorType($0.dtype, $0.shape) }, giving: values)
+      tensors = try Session(plan).run(inputs)
+      if options.contains("--steps") {
+        for step in plan.steps { print(step.path, step.operation, step.implementation) }
+      }
+    } else {
+      tensors = try graph.reference(inputs, of: values)
+    }
+    for ((name, _), tensor) in zip(named, tensors) { results[name] = tensor }
     try SafeTensors.write(results, to: output)
   }
 }

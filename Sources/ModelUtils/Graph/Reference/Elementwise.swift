@@ -116,7 +116,7 @@ extension Unary {
 
 extension Binary {
   /// Its value at two numbers, in double precision.
-  func callAsFunction(_ a: Double, _ b: Double) -> Double {
+  package func callAsFunction(_ a: Double, _ b: Double) -> Double {
     switch self {
     case .add: a + b
     case .subtract: a - b

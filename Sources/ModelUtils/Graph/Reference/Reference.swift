@@ -8,7 +8,7 @@ public enum Reference {
   /// The results of an operation, whose types were inferred.
   /// - Throws: `ModelError` for what is not known, what draws random numbers, and elements that have no result, such as
   ///   a place beyond an axis.
-  static func compute(
+  package static func compute(
     _ operation: Operation, _ operands: [ReferenceArray], _ types: [TensorType]
   ) throws -> [ReferenceArray] {
     guard let first = operands.first, let type = types.first else { throw ModelError(.mismatch, "has no input") }

@@ -15,12 +15,12 @@ public struct ReferenceArray: Sendable {
   }
 
   /// - Throws: as `Tensor.doubles`.
-  init(_ tensor: Tensor) throws {
+  package init(_ tensor: Tensor) throws {
     self.init(TensorType(tensor.dtype, tensor.shape), try tensor.doubles())
   }
 
   /// The elements rounded to their type.
-  func tensor() throws -> Tensor {
+  package func tensor() throws -> Tensor {
     try Tensor(.float64, shape) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }.cast(to: type.dtype)
   }
 

@@ -89,14 +89,15 @@ extension Reference {
 }
 
 /// An element of an input and its part of an output.
-private struct Tap {
-  let index: Int
-  let weight: Double
+/// An element that a new one is made of, and how much of it.
+package struct Tap {
+  package let index: Int
+  package let weight: Double
 }
 
 extension Resize {
   /// What makes up an element of an axis.
-  fileprivate func taps(_ index: Int, size: Int, newSize: Int, factor: Double?) -> [Tap] {
+  package func taps(_ index: Int, size: Int, newSize: Int, factor: Double?) -> [Tap] {
     let scale = factor.map { 1 / $0 } ?? Double(size) / Double(newSize)
     switch mode {
     case .nearest: return [Tap(index: nearest(Float(index) * Float(scale), size), weight: 1)]

@@ -1,0 +1,53 @@
+import ModelCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One allocation in which all that a session computes lies, each buffer for as long as it is used.
+final class Arena: @unchecked Sendable {
+  /// What vector instructions and pages like.
+  static let alignment = 64
+  private static let hugePage = 2 << 20
+
+  let pointer: UnsafeMutableRawPointer
+
+  /// - Throws: `ModelError` for more bytes than the machine has.
+  init(byteCount: Int) throws {
+    try Storage.checkMemory(byteCount, elementSize: 1)
+    let isLarge = byteCount >= Self.hugePage
+    pointer = .allocate(byteCount: max(byteCount, 1), alignment: isLarge ? Self.hugePage : Self.alignment)
+    #if canImport(Glibc) || canImport(Musl)
+      if isLarge { _ = madvise(pointer, byteCount, MADV_HUGEPAGE) }
+    #endif
+  }
+
+  deinit { pointer.deallocate() }
+
+  /// Offsets for buffers that are in use from one step to another, the largest placed first and each at the lowest
+  /// offset that is free for all its time.
+  static func offsets(_ buffers: [(bytes: Int, first: Int, last: Int)]) -> (offsets: [Int], total: Int) {
+    var offsets = [Int](repeating: 0, count: buffers.count)
+    var placed: [Int] = []
+    var total = 0
+    for index in buffers.indices.sorted(by: { (buffers[$1].bytes, $0) < (buffers[$0].bytes, $1) }) {
+      let buffer = buffers[index]
+      let beside = placed.filter { buffers[$0].first <= buffer.last && buffer.first <= buffers[$0].last }
+        .sorted { offsets[$0] < offsets[$1] }
+      let size = (buffer.bytes + alignment - 1) / alignment * alignment
+      var offset = 0
+      for other in beside {
+        if offsets[other] >= offset + size { break }
+        offset = max(offset, offsets[other] + (buffers[other].bytes + alignment - 1) / alignment * alignment)
+      }
+      offsets[index] = offset
+      total = max(total, offset + size)
+      placed.append(index)
+    }
+    return (offsets, total)
+  }
+}

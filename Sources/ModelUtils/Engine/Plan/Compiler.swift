@@ -1,0 +1,257 @@
+import CEngine
+import ModelCore
+import ModelGraph
+
+/// Makes a plan's program of a graph: one step after the other, in the graph's order.
+struct Compiler {
+  let graph: Graph
+  let types: InferredTypes
+  let outputs: [Graph.Value]
+  var isNeeded: [Bool]
+  /// Of nodes that are computed with another: the convolution or linear layer.
+  var absorbed: [Int: Int] = [:]
+  /// Where the last part of a fused operation stands: the layer and what goes with it.
+  var fused: [Int: (layer: Int, epilogue: Epilogue)] = [:]
+  private var program = Program()
+  private var places: [Int: Placed] = [:]
+  /// Values that do not depend on the inputs, as far as they were asked for.
+  private var arrays: [Int: ReferenceArray] = [:]
+  private var constantValues: Set<Int> = []
+
+  /// The most elements of a value that is computed beforehand.
+  private static let foldingLimit = 1 << 24
+
+  init(_ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value]) throws {
+    (self.graph, self.outputs) = (graph, outputs)
+    types = try graph.types(of: inputs)
+    isNeeded = graph.nodes.map { _ in false }
+    var taken = [Bool](repeating: false, count: graph.definitions.count)
+    for output in outputs {
+      guard graph.definitions.indices.contains(output.index) else {
+        throw ModelError(.invalid, "value \(output.index) is none of the graph's")
+      }
+      taken[output.index] = true
+    }
+    for (index, node) in graph.nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
+      isNeeded[index] = true
+      for operand in node.operands { taken[operand.index] = true }
+    }
+    for (index, definition) in graph.definitions.enumerated() {
+      switch definition {
+      case .weight, .constant: constantValues.insert(index)
+      case .input, .result: break
+      }
+    }
+    for node in graph.nodes where node.dependsOnShapesAlone || node.operands.allSatisfy({ isConstant($0) }) {
+      guard node.results.allSatisfy({ types[$0].shape.reduce(1, *) <= Self.foldingLimit }) else { continue }
+      for result in node.results { constantValues.insert(result.index) }
+    }
+  }
+
+  mutating func compile() throws -> Program {
+    for input in graph.inputs {
+      let type = types[input]
+      let placed = allocate(type.shape.count > 3 ? .channelsLast(type.shape) : .rowMajor(type.shape), for: input)
+      program.inputs.append(placed)
+    }
+    findEpilogues()
+    for (index, node) in graph.nodes.enumerated() where isNeeded[index] && !node.results.allSatisfy({ isConstant($0) })
+    {
+      do { try compile(index, node) } catch let error as ModelError {
+        let path = graph.scopes[node.scope].path
+        throw path.isEmpty ? error : error.about(path)
+      }
+    }
+    program.outputs = try outputs.map { try place($0) }
+    try layOut()
+    return program
+  }
+
+  private mutating func compile(_ index: Int, _ node: Graph.Node) throws {
+    if let fusion = fused[index] {
+      let layer = graph.nodes[fusion.layer]
+      let isDone =
+        if case .convolution(let geometry) = layer.operation {
+          try convolution(geometry, layer, fusion.epilogue)
+        } else {
+          try linear(layer, fusion.epilogue)
+        }
+      if isDone { return }
+      // Its parts one by one, in their order.
+      for (part, _) in absorbed.filter({ $0.value == fusion.layer }).sorted(by: { $0.key < $1.key }) {
+        try lower(graph.nodes[part])
+      }
+      return
+    }
+    if absorbed[index] == nil { try lower(node) }
+  }
+
+  // MARK: Values
+
+  /// Whether a value is the same in every run.
+  func isConstant(_ value: Graph.Value) -> Bool { constantValues.contains(value.index) }
+
+  /// The elements of a value that does not depend on the inputs.
+  mutating func array(_ value: Graph.Value) throws -> ReferenceArray {
+    if let known = arrays[value.index] { return known }
+    let array: ReferenceArray
+    switch graph.definitions[value.index] {
+    case .weight(let path):
+      guard let tensor = graph.weights[path]?.tensor else { throw ModelError(.missing, "is missing", subject: path) }
+      return try ReferenceArray(tensor)
+    case .constant(let tensor): return try ReferenceArray(tensor)
+    case .input: throw ModelError(.invalid, "an input is no constant")
+    case .result(let place, let position):
+      let node = graph.nodes[place]
+      let operands =
+        node.dependsOnShapesAlone
+        ? node.operands.map { ReferenceArray(types[$0], []) } : try node.operands.map { try self.array($0) }
+      let results = try Reference.compute(node.operation, operands, node.results.map { types[$0] })
+      for (result, array) in zip(node.results, results) { arrays[result.index] = array }
+      array = results[position]
+    }
+    return array
+  }
+
+  /// The same in float32, a weight's without the way over doubles.
+  mutating func floats(_ value: Graph.Value) throws -> [Float] {
+    let tensor: Tensor? =
+      switch graph.definitions[value.index] {
+      case .weight(let path): graph.weights[path]?.tensor
+      case .constant(let tensor): tensor
+      case .input, .result: nil
+      }
+    guard let tensor else { return try array(value).values.map { Float($0) } }
+    return try tensor.cast(to: .float32).withContiguousBytes { Array($0.bindMemory(to: Float.self)) }
+  }
+
+  /// Where a value lies; a constant is put among the plan's.
+  mutating func place(_ value: Graph.Value) throws -> Placed {
+    if let placed = places[value.index] { return placed }
+    guard isConstant(value) else {
+      throw ModelError(.invalid, "value \(value.index) is asked for before it is computed")
+    }
+    let tensor = try array(value).tensor()
+    let constant = try Constant(byteCount: tensor.byteCount)
+    try tensor.copyBytes(to: UnsafeMutableRawBufferPointer(start: constant.pointer, count: tensor.byteCount))
+    let placed = addConstant(constant, .rowMajor(tensor.shape), tensor.dtype)
+    places[value.index] = placed
+    return placed
+  }
+
+  /// Says where a value lies that another step has made, or that is a view of another.
+  mutating func set(_ value: Graph.Value, _ placed: Placed) { places[value.index] = placed }
+
+  /// A value in a dense layout of its own order: itself, or a copy.
+  mutating func dense(_ placed: Placed, as layout: Layout) throws -> Placed {
+    if placed.layout.isDense(as: layout) {
+      return placed.with(Layout(shape: layout.shape, strides: layout.strides, offset: placed.layout.offset))
+    }
+    let result = allocate(layout, placed.dtype)
+    copy(placed, to: result, path: "", name: "copy")
+    return result
+  }
+
+  /// A step that moves elements.
+  mutating func copy(_ source: Placed, to result: Placed, path: String, name: String) {
+    let copy = Copy(source, to: result.layout)
+    program.steps.append(
+      Step(path: path, name: name, implementation: "own", reads: [source.buffer], writes: [result.buffer]) { memory in
+        let (from, to) = (memory.pointer(source), memory.pointer(result))
+        return { copy.run(from, to) }
+      })
+  }
+
+  // MARK: Memory
+
+  /// Room for a value in the arena, in a dense layout.
+  mutating func allocate(_ layout: Layout, _ dtype: DType) -> Placed {
+    program.buffers.append(Buffer(place: .arena(0), byteCount: layout.count * (dtype.byteWidth ?? 1)))
+    return Placed(buffer: program.buffers.count - 1, layout: layout, dtype: dtype)
+  }
+
+  mutating func allocate(_ layout: Layout, for value: Graph.Value) -> Placed {
+    let placed = allocate(layout, types[value].dtype)
+    places[value.index] = placed
+    return placed
+  }
+
+  mutating func addConstant(_ constant: Constant, _ layout: Layout, _ dtype: DType = .float32) -> Placed {
+    program.constants.append(constant)
+    program.buffers.append(Buffer(place: .constant(program.constants.count - 1), byteCount: constant.byteCount))
+    return Placed(buffer: program.buffers.count - 1, layout: layout, dtype: dtype)
+  }
+
+  mutating func addConstant(_ values: [Float], _ layout: Layout) throws -> Placed {
+    let constant = try Constant(byteCount: values.count * 4)
+    values.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { constant.pointer.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    return addConstant(constant, layout)
+  }
+
+  /// Gives every buffer of the arena its place, by the steps that use it.
+  /// - Throws: `ModelError` for a value that is larger than the machine's memory.
+  private mutating func layOut() throws {
+    for buffer in program.buffers { try Storage.checkMemory(buffer.byteCount, elementSize: 1) }
+    var uses: [Int: (first: Int, last: Int)] = [:]
+    func use(_ buffer: Int, _ step: Int) {
+      uses[buffer] = (min(uses[buffer]?.first ?? step, step), max(uses[buffer]?.last ?? step, step))
+    }
+    for placed in program.inputs { use(placed.buffer, -1) }
+    for (index, step) in program.steps.enumerated() {
+      for buffer in step.reads + step.writes { use(buffer, index) }
+    }
+    for placed in program.outputs { use(placed.buffer, program.steps.count) }
+    let inArena = program.buffers.indices.filter {
+      if case .arena = program.buffers[$0].place { uses[$0] != nil } else { false }
+    }
+    let (offsets, total) = Arena.offsets(
+      inArena.map { (program.buffers[$0].byteCount, uses[$0]?.first ?? 0, uses[$0]?.last ?? 0) })
+    for (buffer, offset) in zip(inArena, offsets) { program.buffers[buffer].place = .arena(offset) }
+    program.arenaBytes = total
+    program.scratchBytes = program.steps.map(\.scratchBytes).max() ?? 0
+  }
+
+  // MARK: Steps
+
+  /// A step of our own.
+  mutating func add(
+    _ node: Graph.Node, _ name: String, _ implementation: String, reads: [Placed], writes: [Placed],
+    bind: @escaping @Sendable (Memory) throws -> Step.Work
+  ) {
+    program.steps.append(
+      Step(
+        path: graph.scopes[node.scope].path, name: name, implementation: implementation, reads: reads.map(\.buffer),
+        writes: writes.map(\.buffer), bind: bind))
+  }
+
+  /// A step of oneDNN's.
+  mutating func add(
+    _ node: Graph.Node, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
+    _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
+  ) {
+    let arguments = (reads + writes).map { (Int32($0.0.rawValue), $0.1) } + posts.map { ($0.argument, $0.placed) }
+    let scratch = primitive.scratchBytes
+    program.steps.append(
+      Step(
+        path: graph.scopes[node.scope].path, name: name, implementation: primitive.implementation,
+        reads: reads.map(\.1.buffer) + posts.map(\.placed.buffer), writes: writes.map(\.1.buffer), scratchBytes: scratch
+      ) { memory in
+        var bound = arguments.map { ($0.0, memory.pointer($0.1)) }
+        if scratch > 0 { bound.append((Int32(CE_SCRATCHPAD.rawValue), memory.scratch)) }
+        let binding = try primitive.bind(bound)
+        return { try binding.run() }
+      })
+  }
+}
+
+extension Graph.Node {
+  /// Whether what it gives follows from its operands' shapes.
+  var dependsOnShapesAlone: Bool {
+    switch operation {
+    case .shape, .coordinates: true
+    default: false
+    }
+  }
+}

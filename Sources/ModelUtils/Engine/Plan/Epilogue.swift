@@ -1,0 +1,107 @@
+import CEngine
+import ModelCore
+import ModelGraph
+
+/// What follows a convolution or linear layer and is computed with it: a batch norm in its weights, then functions and
+/// sums on its result before that is stored.
+struct Epilogue {
+  enum Post {
+    case function(EltwiseFunction)
+    case add(Graph.Value)
+  }
+
+  /// A batch norm that goes into the weights.
+  var norm: Graph.Node?
+  var posts: [Post] = []
+  /// Whether it follows a convolution, whose channels are the second axis.
+  let isOfConvolution: Bool
+  /// What the last of them gives.
+  var result: Graph.Value
+}
+
+extension Compiler {
+  /// Finds what can go with each convolution and linear layer: what alone takes its result, and so on. The fused
+  /// operation stands where the last part stood, when all that it takes is there.
+  mutating func findEpilogues() {
+    let users = graph.users()
+    let kept = Set(outputs)
+    for (index, node) in graph.nodes.enumerated()
+    where isNeeded[index] && node.operation.isLinear && absorbed[index] == nil {
+      var isOfConvolution = false
+      if case .convolution = node.operation { isOfConvolution = true }
+      var epilogue = Epilogue(isOfConvolution: isOfConvolution, result: node.results[0])
+      var last = index
+      while epilogue.posts.count < Int(CE_MAX_POSTS), !kept.contains(epilogue.result) {
+        let next = users[epilogue.result.index].filter { isNeeded[$0] }
+        guard next.count == 1, absorbed[next[0]] == nil, epilogue.take(graph.nodes[next[0]], in: self) else { break }
+        last = next[0]
+        absorbed[last] = index
+      }
+      if last != index {
+        absorbed[index] = index
+        fused[last] = (index, epilogue)
+      }
+    }
+  }
+
+  /// Posts in oneDNN's words; a sum's other operand is brought into the result's layout.
+  mutating func posts(_ epilogue: Epilogue, _ shape: [Int], asRows rows: Int? = nil) throws -> Posts {
+    var posts = Posts()
+    for (place, post) in epilogue.posts.enumerated() {
+      switch post {
+      case .function(let function):
+        posts.list.append(
+          ce_post(
+            function: ce_function(function.function), alpha: function.alpha, beta: function.beta, binary: CE_ADD,
+            operand: nil))
+      case .add(let value):
+        let operand = try dense(self.place(value), as: rows == nil ? .channelsLast(shape) : .rowMajor(shape))
+        let width = shape.last ?? 1
+        let description =
+          try rows.map { try MemoryDescription([$0, width], strides: [width, 1]) } ?? MemoryDescription(operand.layout)
+        posts.descriptions.append(description)
+        posts.operands.append((ce_post_argument(Int32(place)), operand))
+        posts.list.append(ce_post(function: CE_RELU, alpha: 0, beta: 0, binary: CE_ADD, operand: description.handle))
+      }
+    }
+    return posts
+  }
+}
+
+extension Epilogue {
+  fileprivate mutating func take(_ node: Graph.Node, in compiler: Compiler) -> Bool {
+    let types = compiler.types
+    guard node.results.count == 1, types[node.results[0]].dtype == .float32 else { return false }
+    switch node.operation {
+    case .batchNorm(.inference, _)
+    where norm == nil && posts.isEmpty && node.operands[0] == result
+      && node.operands.dropFirst().allSatisfy({ compiler.isConstant($0) })
+      && (isOfConvolution ? types[result].shape.count > 2 : types[result].shape.count == 2):
+      norm = node
+    case .unary(let unary):
+      guard let function = EltwiseFunction(unary) else { return false }
+      posts.append(.function(function))
+    case .binary(.add):
+      guard let other = node.operands.first(where: { $0 != result }), !compiler.isConstant(other),
+        types[other] == types[result]
+      else { return false }
+      posts.append(.add(other))
+    default: return false
+    }
+    result = node.results[0]
+    return true
+  }
+}
+
+/// Posts with the descriptions that they point to.
+struct Posts {
+  var list: [ce_post] = []
+  var descriptions: [MemoryDescription] = []
+  var operands: [(argument: Int32, placed: Placed)] = []
+
+  func withPosts(_ body: (Int32, UnsafePointer<ce_post>?) -> Int32) -> Int32 {
+    withExtendedLifetime(descriptions) {
+      list.withUnsafeBufferPointer { body(Int32(list.count), $0.baseAddress) }
+    }
+  }
+}

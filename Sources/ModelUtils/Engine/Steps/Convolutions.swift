@@ -1,0 +1,188 @@
+import CEngine
+import ModelCore
+import ModelGraph
+
+extension Compiler {
+  /// A convolution or its transpose over [batch, channels, spatial…], channels innermost, with what is fused into it.
+  /// - Returns: false for what oneDNN does not do: weights that are computed while it runs, margins that cut.
+  mutating func convolution(_ geometry: ConvolutionGeometry, _ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
+    let (input, weight) = (node.operands[0], node.operands[1])
+    let bias = node.operands.count > 2 ? node.operands[2] : nil
+    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true, types[input].shape.count <= 5,
+      geometry.padding.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
+    else { return false }
+    let source = try dense(place(input), as: .channelsLast(types[input].shape))
+    let shape = types[node.results[0]].shape
+    let outputs = shape[1]
+    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
+    if let norm = epilogue.norm {
+      let (scale, shift) = try self.scaleAndShift(norm)
+      scaleOutputs(&weights, by: scale, geometry, types[weight].shape)
+      biases = (0..<outputs).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
+    }
+    let posts = try self.posts(epilogue, shape)
+    let result = allocate(.channelsLast(shape), for: epilogue.result)
+    var window = ce_window(geometry, kernel: Array(types[weight].shape.dropFirst(2)))
+    if geometry.isTransposed { window.fill(input: types[input].shape, output: shape) }
+
+    let packed = packedShape(types[weight].shape, geometry)
+    let (src, dst) = (try MemoryDescription(source.layout), try MemoryDescription(result.layout))
+    let free = try MemoryDescription(packed.shape, strides: nil)
+    let line = try biases.map { try MemoryDescription([$0.count], strides: [1]) }
+    let primitive = try Primitive(geometry.isTransposed ? "transposed convolution" : "convolution") { made in
+      posts.withPosts { count, posts in
+        (geometry.isTransposed ? ce_deconvolution : ce_convolution)(
+          &made, src.handle, free.handle, line?.handle, dst.handle, &window, count, posts)
+      }
+    }
+    let constant = try pack(weights, packed, for: primitive)
+    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
+    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([outputs])))) }
+    add(
+      node, geometry.isTransposed ? "transposed convolution" : "convolution", primitive, reads, [(CE_DST, result)],
+      posts: posts.operands)
+    return true
+  }
+
+  /// […, in] by a stored weight [out, in].
+  mutating func linear(_ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
+    let (input, weight) = (node.operands[0], node.operands[1])
+    let bias = node.operands.count > 2 ? node.operands[2] : nil
+    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true else { return false }
+    let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
+    let rows = shape.dropLast().reduce(1, *)
+    let source = try dense(place(input), as: .rowMajor(types[input].shape))
+    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
+    if let norm = epilogue.norm {
+      let (scale, shift) = try self.scaleAndShift(norm)
+      for index in weights.indices { weights[index] *= scale[index / weightShape[1]] }
+      biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
+    }
+    let posts = try self.posts(epilogue, shape, asRows: rows)
+    let result = allocate(.rowMajor(shape), for: epilogue.result)
+    let (a, c) = (
+      try MemoryDescription([rows, weightShape[1]], strides: [weightShape[1], 1]),
+      try MemoryDescription([rows, weightShape[0]], strides: [weightShape[0], 1])
+    )
+    let packed = (shape: [weightShape[1], weightShape[0]], strides: [1, weightShape[1]])
+    let free = try MemoryDescription(packed.shape, strides: nil)
+    let line = try biases.map { try MemoryDescription([1, $0.count], strides: [$0.count, 1]) }
+    let primitive = try Primitive("product") { made in
+      posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
+    }
+    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, try pack(weights, packed, for: primitive))]
+    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([biases.count])))) }
+    add(node, "linear", primitive, reads, [(CE_DST, result)], posts: posts.operands)
+    return true
+  }
+
+  // MARK: Weights
+
+  /// The factor and the addend that a batch norm by running statistics comes to for each channel.
+  mutating func scaleAndShift(_ norm: Graph.Node) throws -> (scale: [Float], shift: [Float]) {
+    guard case .batchNorm(_, let eps) = norm.operation else { return ([], []) }
+    let values = try norm.operands[1...4].map { try array($0).values }
+    let scale = zip(values[0], values[3]).map { $0 / ($1 + eps).squareRoot() }
+    let shift = scale.indices.map { values[1][$0] - values[2][$0] * scale[$0] }
+    return (scale.map { Float($0) }, shift.map { Float($0) })
+  }
+
+  private func scaleOutputs(
+    _ weights: inout [Float], by scale: [Float], _ geometry: ConvolutionGeometry, _ shape: [Int]
+  ) {
+    let kernel = shape.dropFirst(2).reduce(1, *)
+    guard geometry.isTransposed else {
+      for index in weights.indices { weights[index] *= scale[index / (shape[1] * kernel)] }
+      return
+    }
+    // [in, out / groups, kernel…]: a group's inputs go to its outputs.
+    let inputs = shape[0] / geometry.groups
+    for index in weights.indices {
+      let (input, output) = (index / (shape[1] * kernel), index / kernel % shape[1])
+      weights[index] *= scale[input / inputs * shape[1] + output]
+    }
+  }
+
+  /// Weights as oneDNN counts their axes: groups first where there are several, outputs before inputs.
+  private func packedShape(_ shape: [Int], _ geometry: ConvolutionGeometry) -> (shape: [Int], strides: [Int]) {
+    let strides = Tensor.contiguousStrides(shape)
+    let kernel = (Array(shape.dropFirst(2)), Array(strides.dropFirst(2)))
+    let groups = geometry.groups
+    let first = shape[0] / groups
+    var (axes, steps) = ([first, shape[1]], [strides[0], strides[1]])
+    if geometry.isTransposed {
+      axes.swapAt(0, 1)
+      steps.swapAt(0, 1)
+    }
+    if groups > 1 {
+      axes.insert(groups, at: 0)
+      steps.insert(first * strides[0], at: 0)
+    }
+    return (axes + kernel.0, steps + kernel.1)
+  }
+
+  /// Weights in the layout that a primitive chose, as a constant.
+  private mutating func pack(
+    _ weights: [Float], _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+  ) throws -> Placed {
+    guard let wanted = primitive.description(of: CE_WEIGHTS) else { throw ModelError(.system, "oneDNN hides a layout") }
+    let given = try MemoryDescription(source.shape, strides: source.strides)
+    let constant = try Constant(byteCount: wanted.byteCount)
+    try weights.withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress else { return }
+      let reorder = try Primitive("reorder") { ce_reorder(&$0, given.handle, wanted.handle) }
+      let scratch = try Constant(byteCount: reorder.scratchBytes)
+      try reorder.bind(
+        [
+          (Int32(CE_SRC.rawValue), UnsafeMutableRawPointer(mutating: base)),
+          (Int32(CE_DST.rawValue), constant.pointer), (Int32(CE_SCRATCHPAD.rawValue), scratch.pointer),
+        ].filter { $0.0 != Int32(CE_SCRATCHPAD.rawValue) || reorder.scratchBytes > 0 }
+      ).run()
+    }
+    return addConstant(constant, .rowMajor(source.shape))
+  }
+}
+
+extension ce_window {
+  init(_ geometry: ConvolutionGeometry, kernel: [Int]) {
+    self.init()
+    axes = Int32(kernel.count)
+    Self.set(&self.kernel, kernel)
+    Self.set(&stride, geometry.stride)
+    Self.set(&dilation, geometry.dilation)
+    Self.set(&before, geometry.padding.map(\.before))
+    Self.set(&after, geometry.padding.map(\.after))
+  }
+
+  init(_ pool: Pool, input: [Int], output: [Int]) {
+    self.init()
+    let axes = pool.kernelSize.count
+    self.axes = Int32(axes)
+    Self.set(&kernel, pool.kernelSize)
+    Self.set(&stride, pool.stride)
+    Self.set(&dilation, pool.dilation)
+    Self.set(&before, pool.padding)
+    // Whatever makes as many windows as were inferred, those of ceil mode too.
+    Self.set(
+      &after,
+      (0..<axes).map { axis in
+        (output[axis + 2] - 1) * pool.stride[axis] + (pool.kernelSize[axis] - 1) * pool.dilation[axis] + 1
+          - input[axis + 2] - pool.padding[axis]
+      })
+  }
+
+  /// Margins behind that make a transposed convolution's output as long as it is.
+  mutating func fill(input: [Int], output: [Int]) {
+    let values = (0..<Int(axes)).map { axis -> Int in
+      func at(_ field: (Int64, Int64, Int64)) -> Int { Int([field.0, field.1, field.2][axis]) }
+      let reach = (input[axis + 2] - 1) * at(stride) + (at(kernel) - 1) * at(dilation) + 1
+      return reach - at(before) - output[axis + 2]
+    }
+    Self.set(&after, values)
+  }
+
+  private static func set(_ field: inout (Int64, Int64, Int64), _ values: [Int]) {
+    let padded = values.map(Int64.init) + [0, 0, 0]
+    field = (padded[0], padded[1], padded[2])
+  }
+}

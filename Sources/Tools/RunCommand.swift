@@ -1,0 +1,170 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a model and tells, or writes, what it gives.",
+    discussion: """
+      Computes in float32 on the processor, with oneDNN. The model is a whole module whose classes are known, a state dict of a built-in \
+      architecture, or a built-in architecture's name.
+
+      Examples:
+        mutils run yolov5s.pt --input photo.jpg --image-size 640 -o outputs.safetensors
+        mutils run resnet50 --random --image-size 224 --save layer4
+      """)
+
+  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var report: ReportOptions
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "What the model is given: pictures (PNG, JPEG), letterboxed to the size, or one .safetensors with its tensors.",
+      valueName: "file"), completion: .file())
+  var input: [String] = []
+
+  @Flag(help: "Give it uniform random numbers from 0 to 1, which --seed determines. The default without --input.")
+  var random = false
+
+  @Option(parsing: .unconditional, help: "The seed of random inputs, as torch.manual_seed takes it. Default: 0.")
+  var seed: SeedNumber?
+
+  @Option(help: ArgumentHelp("The size of pictures in pixels, as 640 or 480x640. Default: 640.", valueName: "size"))
+  var imageSize: ImageSize?
+
+  @Option(help: ArgumentHelp("How many random pictures at once.", valueName: "n"))
+  var batchSize = 1
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The shape of a random input that is no picture, as 1x3x16x112x112.",
+      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
+  var shape: [SeedShape] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Give what the modules of these dotted paths give, too.", valueName: "glob"))
+  var save: [String] = []
+
+  @Option(name: .shortAndLong, help: "Write what it gives as .safetensors.", completion: .file())
+  var output: String?
+
+  @Flag(name: .shortAndLong, help: "Replace an existing file.")
+  var force = false
+
+  func validate() throws {
+    guard input.isEmpty || (!random && seed == nil && shape.isEmpty) else {
+      throw ValidationError("--input and --random, --seed, --shape exclude each other")
+    }
+    guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size takes a number from 1 to 4096") }
+    if let output, FilePath(output).extension?.lowercased() != "safetensors" {
+      throw ValidationError("--output takes the name of a .safetensors file")
+    }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      if let output { try WritingOptions.check(FilePath(output), force: force) }
+      let checkpoint = try arguments.open(report)
+      let module = try module(of: checkpoint)
+      let results = try checkpoint.named { try compute(module, inputs(for: module)) }
+      if let output {
+        try SafeTensors.write(StateDict(OrderedDictionary(uniqueKeysWithValues: results)), to: FilePath(output))
+      }
+      let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
+      if report.json {
+        try Terminal.print(json: RunResult(outputs: lines, output: output))
+        return
+      }
+      for line in lines { Terminal.print(line.description) }
+      if let output { Terminal.print("Saved \(output)") }
+    }
+  }
+
+  private func module(of checkpoint: Checkpoint) throws -> Module {
+    if let module = checkpoint.preferred.module { return module }
+    guard let known = checkpoint.preferred.stateDict().recognized() else {
+      throw ModelError(
+        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
+        file: checkpoint.name, advice: "use a file that holds the whole module")
+    }
+    report.note("a bare state dict, recognised as \(known.architecture.name)")
+    return known.module
+  }
+
+  private func compute(_ module: Module, _ inputs: [Tensor]) throws -> [(String, Tensor)] {
+    let types = inputs.map { TensorType($0.dtype, $0.shape) }
+    var graph = try Graph(module, inputs: types)
+    try graph.convert(to: .float32)
+    var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
+    for pattern in save {
+      let glob = Glob(pattern)
+      let scopes = graph.scopes.filter { !$0.path.isEmpty && glob.matches($0.path) }
+      if scopes.isEmpty { throw ModelError(.missing, "no module of this path is called", subject: pattern) }
+      for scope in scopes {
+        named += scope.outputs.enumerated().map {
+          (scope.outputs.count == 1 ? scope.path : "\(scope.path).\($0.offset)", $0.element)
+        }
+      }
+    }
+    // A module that is called several times gives what it gave first.
+    let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
+    let plan = try Plan(graph, for: types, giving: Array(unique.values))
+    return Array(zip(unique.keys, try Session(plan).run(inputs)))
+  }
+
+  // MARK: Inputs
+
+  private func inputs(for module: Module) throws -> [Tensor] {
+    let size = imageSize ?? ImageSize(height: 640, width: 640)
+    guard input.isEmpty else { return try given(size) }
+    var generator = TorchGenerator(seed: seed?.bits ?? 0)
+    let shapes =
+      shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
+    return try shapes.map { try generator.uniform($0) }
+  }
+
+  private func given(_ size: ImageSize) throws -> [Tensor] {
+    let isTensors = input.map { FilePath($0).extension?.lowercased() == "safetensors" }
+    guard isTensors.contains(true) else {
+      return [try imageBatch(contentsOf: input.map { FilePath($0) }, size: [size.height, size.width]).tensor]
+    }
+    guard input.count == 1 else {
+      throw ModelError(.invalid, "a file of tensors stands alone", file: input[0])
+    }
+    return Array(try Checkpoint(contentsOf: FilePath(input[0])).preferred.stateDict().tensors.values)
+  }
+}
+
+/// A tensor that a model gave.
+private struct RunLine: Encodable, CustomStringConvertible {
+  let name: String
+  let shape: [Int]
+  let dtype: String
+  let min: Double?
+  let max: Double?
+  let mean: Double?
+
+  init(name: String, tensor: Tensor) throws {
+    (self.name, shape, dtype) = (name, tensor.shape, tensor.dtype.rawValue)
+    let values = try tensor.doubles()
+    min = values.min()
+    max = values.max()
+    mean = values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+  }
+
+  var description: String {
+    let numbers = [("min", min), ("max", max), ("mean", mean)].compactMap { label, value in
+      value.map { CFormat.string("\(label) %.6g", $0) }
+    }
+    return ([name, "\(dtype) \(shape)"] + numbers).joined(separator: "  ")
+  }
+}
+
+private struct RunResult: Encodable {
+  let outputs: [RunLine]
+  let output: String?
+}

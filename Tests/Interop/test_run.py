@@ -1,0 +1,166 @@
+"""run against torch: whole models at odd sizes and in batches, pictures, random inputs, modules inside, refusals."""
+
+from pathlib import Path
+
+import nets
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from helpers import fails, report, succeeds
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+yolo = nets.import_yolov5().models.yolo
+common = nets.import_yolov5().models.common
+
+# Of each output's largest value: float32 on both sides, sums in other orders.
+TOLERANCE = 1e-4
+
+
+def lively(model):
+    torch.manual_seed(1)
+    for buffer in model.buffers():
+        if buffer.is_floating_point() and buffer.dim() == 1:
+            buffer.uniform_(0.5, 1.5)
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.1)  # the head of a fresh ViT is zero
+    return model.eval()
+
+
+def flat(outputs):
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    values = outputs.values() if isinstance(outputs, dict) else outputs
+    return [t for v in values for t in flat(v)]
+
+
+@torch.no_grad()
+def check(model, x, folder, *options, count=None):
+    """The first `count` outputs, or all: behind them YOLO's heads pass on what their losses take."""
+    torch.save(model, folder / "in.pt")
+    save_file({"x": x}, folder / "x.safetensors")
+    result = report(
+        "run", folder / "in.pt", "--input", folder / "x.safetensors", "-o", folder / "y.safetensors", "--force", *options, timeout=120)  # fmt: skip
+    ours = load_file(folder / "y.safetensors")
+    expected = flat(model(x))[:count]
+    for index, tensor in enumerate(expected):
+        actual = ours[f"output.{index}"]
+        assert actual.shape == tensor.shape and actual.dtype == tensor.dtype
+        scale = tensor.abs().max().item()
+        assert (actual - tensor).abs().max().item() <= TOLERANCE * scale, index
+        line = result["outputs"][index]
+        assert line["name"] == f"output.{index}" and line["shape"] == list(tensor.shape)
+        assert line["max"] == pytest.approx(actual.max().item()) and line["mean"] == pytest.approx(
+            actual.double().mean().item(), rel=1e-9, abs=1e-12
+        )
+    return ours
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("resnet18", (2, 3, 97, 65)),
+        ("densenet121", (1, 3, 65, 97)),
+        ("mobilenet_v3_small", (3, 3, 64, 65)),
+        ("efficientnet_b0", (1, 3, 71, 64)),
+        ("shufflenet_v2_x0_5", (2, 3, 64, 96)),
+        ("googlenet", (1, 3, 64, 64)),
+        ("inception_v3", (1, 3, 107, 93)),
+        ("squeezenet1_1", (1, 3, 63, 65)),
+        ("vgg11_bn", (1, 3, 64, 48)),
+        ("regnet_y_400mf", (1, 3, 65, 65)),
+        ("convnext_tiny", (1, 3, 65, 70)),
+        ("vit_b_32", (2, 3, 224, 224)),
+        ("swin_t", (1, 3, 70, 99)),
+        ("swin_v2_t", (1, 3, 70, 99)),
+        ("maxvit_t", (1, 3, 224, 224)),
+    ],
+)
+def test_classifiers(name, shape, tmp_path):
+    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    model = lively(torchvision.models.get_model(name, **extra))
+    for threads in (1, 2):
+        check(model, torch.rand(shape), tmp_path, "--threads", threads)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "repvgg_a0", "mixer_s32_224", "vit_tiny_patch16_224"])
+def test_timm(name, tmp_path):
+    check(lively(timm.create_model(name)), torch.rand(2, 3, 224, 224), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["yolov5n", "yolov5n-seg", "hub/yolov5n6"])
+def test_yolov5(name, tmp_path):
+    common.Conv.default_act = nn.SiLU()
+    path = Path(yolo.__file__).parent / ("segment" if name.endswith("-seg") else "") / f"{name}.yaml"
+    kind = yolo.SegmentationModel if name.endswith("-seg") else yolo.DetectionModel
+    check(lively(kind(path)), torch.rand(2, 3, 128, 192), tmp_path, count=2 if name.endswith("-seg") else 1)
+
+
+def test_half_precision_is_computed_in_float32(tmp_path):
+    model = lively(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.SiLU()))
+    x = torch.rand(1, 3, 9, 9)
+    expected = model.half().float()(x)
+    torch.save(model.half(), tmp_path / "in.pt")
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    succeeds("run", tmp_path / "in.pt", "--input", tmp_path / "x.safetensors", "-o", tmp_path / "y.safetensors")
+    assert (load_file(tmp_path / "y.safetensors")["output.0"] - expected).abs().max() < 1e-5
+
+
+def test_modules_inside(tmp_path):
+    model = lively(torchvision.models.resnet18())
+    kept = {}
+    for name in ("layer1", "layer2.0.conv1", "avgpool"):
+        model.get_submodule(name).register_forward_hook(lambda m, i, o, name=name: kept.update({name: o.clone()}))
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        model(x)
+    for module in model.modules():
+        module._forward_hooks.clear()
+    ours = check(model, x, tmp_path, "--save", "layer1", "--save", "layer2.0.conv*", "--save", "avgpool")
+    assert set(ours) == {"output.0", "layer1", "layer2.0.conv1", "layer2.0.conv2", "avgpool"}
+    for name, tensor in kept.items():
+        assert (ours[name] - tensor).abs().max() <= TOLERANCE * tensor.abs().max(), name
+    assert "layer9" in fails("run", tmp_path / "in.pt", "--save", "layer9").err
+
+
+def test_random_numbers_are_torchs(tmp_path):
+    torch.save(nn.Identity(), tmp_path / "in.pt")
+    for seed in (0, 7):
+        succeeds("run", tmp_path / "in.pt", "--random", "--seed", seed, "--image-size", "5x7", "-o", tmp_path / "y.safetensors", "--force")  # fmt: skip
+        torch.manual_seed(seed)
+        assert torch.equal(load_file(tmp_path / "y.safetensors")["output.0"], torch.rand(1, 3, 5, 7))
+    succeeds("run", tmp_path / "in.pt", "--shape", "2x3", "--seed", "1", "-o", tmp_path / "y.safetensors", "--force")
+    torch.manual_seed(1)
+    assert torch.equal(load_file(tmp_path / "y.safetensors")["output.0"], torch.rand(2, 3))
+
+
+def test_pictures(tmp_path):
+    """In the size they have nothing is resized; pixels are divided by 255."""
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 64, 3), dtype=np.uint8)
+    for index, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+    torch.save(nn.Identity(), tmp_path / "in.pt")
+    files = [tmp_path / "0.png", tmp_path / "1.png"]
+    succeeds("run", tmp_path / "in.pt", "--input", *files, "--image-size", "32x64", "-o", tmp_path / "y.safetensors")
+    expected = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    assert torch.allclose(load_file(tmp_path / "y.safetensors")["output.0"], expected, atol=1e-7)
+
+
+def test_refusals(tmp_path):
+    model = lively(torchvision.models.resnet18())
+    torch.save(model, tmp_path / "in.pt")
+    save_file({"x": torch.rand(1, 4, 32, 32)}, tmp_path / "x.safetensors")
+    result = fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.safetensors", naming=tmp_path / "in.pt")
+    assert "conv1: takes 3 channels" in result.err
+    fails("run", tmp_path / "in.pt", "--image-size", "1000000", naming=tmp_path / "in.pt")
+    torch.save({"a.weight": torch.rand(3, 3)}, tmp_path / "bare.pt")
+    assert "no known architecture" in fails("run", tmp_path / "bare.pt").err
+    (tmp_path / "y.safetensors").write_bytes(b"old")
+    fails("run", tmp_path / "in.pt", "-o", tmp_path / "y.safetensors", naming=tmp_path / "y.safetensors")
+    assert (tmp_path / "y.safetensors").read_bytes() == b"old"
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    fails("run", tmp_path / "in.pt", "--input", tmp_path / "broken.png", naming=tmp_path / "broken.png")
