@@ -63,11 +63,15 @@ struct Compiler {
       }
     }
     program.outputs = try outputs.map { try place($0) }
-    try layOut()
+    layOut()
     return program
   }
 
   private mutating func compile(_ index: Int, _ node: Graph.Node) throws {
+    for result in node.results {
+      // Before anything as large as it is made.
+      try Storage.checkMemory(types[result].shape.reduce(1, *), elementSize: types[result].dtype.byteWidth ?? 1)
+    }
     if let fusion = fused[index] {
       let layer = graph.nodes[fusion.layer]
       let isDone =
@@ -191,9 +195,7 @@ struct Compiler {
   }
 
   /// Gives every buffer of the arena its place, by the steps that use it.
-  /// - Throws: `ModelError` for a value that is larger than the machine's memory.
-  private mutating func layOut() throws {
-    for buffer in program.buffers { try Storage.checkMemory(buffer.byteCount, elementSize: 1) }
+  private mutating func layOut() {
     var uses: [Int: (first: Int, last: Int)] = [:]
     func use(_ buffer: Int, _ step: Int) {
       uses[buffer] = (min(uses[buffer]?.first ?? step, step), max(uses[buffer]?.last ?? step, step))
