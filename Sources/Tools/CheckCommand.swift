@@ -35,7 +35,9 @@ struct Check: ParsableCommand {
       if report.json {
         try Terminal.print(json: CheckResult(verdict: verdict, findings: findings))
       } else {
-        Terminal.print("The pickles are \(verdict.rawValue); \(findings.count) findings")
+        let hasNone = audit?.pickles ?? 0 == 0 && verdict == .safe
+        let summary = hasNone ? "There are no pickles in it" : "The pickles are \(verdict.rawValue)"
+        Terminal.print("\(summary); \(findings.count) findings")
         for finding in findings {
           let place = finding.where.isEmpty ? "" : finding.where.printable() + ": "
           Terminal.print("  \(finding.severity): \(place)\(finding.what)")

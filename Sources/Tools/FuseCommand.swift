@@ -133,6 +133,7 @@ struct Fuse: ParsableCommand {
         "is a bare state dict of no known architecture, which does not say what follows what",
         advice: "name the pairs with --pair 'CONV=BN' and give --eps")
     }
+    if reparameterize { try state.requireBranches() }
     guard let eps else {
       throw ModelError(
         .missing,

@@ -17,6 +17,11 @@ struct SparsityCommand: ParsableCommand {
       let checkpoint = try arguments.open(report)
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
       if checkpoint.preferred.hasMasks { report.note("what pruning masks take out counts as zero") }
+      if !sparsity.notCounted.isEmpty {
+        report.note(
+          "not counted, as their element types are only carried: \(sparsity.notCounted.count): \(Text.list(sparsity.notCounted))"
+        )
+      }
       if report.json {
         try Terminal.print(json: SparsityResult(sparsity))
         return
@@ -34,8 +39,10 @@ private struct SparsityResult: Encodable {
   let elements: Int
   let zeros: Int
   let layers: [Sparsity.Layer]
+  let notCounted: [String]
 
   init(_ result: Sparsity) {
     (sparsity, elements, zeros, layers) = (result.sparsity, result.elements, result.zeros, result.layers)
+    notCounted = result.notCounted
   }
 }

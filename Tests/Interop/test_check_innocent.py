@@ -3,17 +3,20 @@
 import functools
 import json
 import pickle
+import struct
 import sys
+import tarfile
 import types
 import typing
 
 import numpy as np
 import pytest
 import torch
-from helpers import load_file, mutils, report
+from helpers import fails, load_file, mutils, report
 from hostile_archives import archive
 from hostile_checks import Evil, checked
 from hostile_pickles import PROTO, STOP, tensor, text
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -101,6 +104,78 @@ def test_files_without_a_model(tmp_path, kind):
     assert result.code == 0 and json.loads(result.out)["verdict"] == "safe", result.out
     torch.save({"x": value, "e": Evil()}, path)
     assert checked(path) == "dangerous"
+
+
+# No pickles: by their content, as `info` tells, and whether torch.load gives up as well is asked of it.
+OTHERS = {
+    "onnx": (b"\x08\x07\x12\x07pytorch" + bytes(40), "is an ONNX model"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(40), "is compressed with gzip"),
+    "page": (b"<!DOCTYPE html><html></html>", "is a web page"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer"),
+    "gguf": (b"GGUF" + struct.pack("<IQQ", 3, 2, 2) + bytes(40), "is a GGUF file"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "is an HDF5 file"),
+    "npy": (b"\x93NUMPY\x01\0" + bytes(40), "is a single NumPy array"),
+    "webp": (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(40), "is neither"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(40), "is neither"),
+    "elf": (b"\x7fELF\x02\x01\x01" + bytes(40), "is neither"),
+    "text": (b"hi", "is neither"),
+    "sentence": (b"In all that follows, no number is meant.\nSo.", "is neither"),
+    "memo": (b"get it\n", "is neither"),
+    "zeros": (bytes(100), "is neither"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_pickle_has_no_verdict(tmp_path, kind):
+    data, what = OTHERS[kind]
+    path = tmp_path / "m.pt"
+    path.write_bytes(data)
+    with pytest.raises(Exception):
+        torch.load(path, weights_only=False)
+    assert what in fails("check", path, naming="m.pt").err
+    assert fails("check", path, naming="m.pt").err == fails("info", path, naming="m.pt").err
+
+
+@pytest.mark.parametrize("data", [
+    b"cos\nsystem\n(S'touch MARK'\ntR\x08",  # runs before it breaks off
+    b"\x89cos\nsystem\n<html",  # imports
+    b"cos\nsystem",  # imported by Python's own unpickler, which needs no line feed at the end
+    b"ios\nsystem\n",  # and before that looks for the MARK
+    b"U\x02osU\x06system\x93",  # named by texts of Python 2
+    b"\x82\x01.",  # of the registry of extensions
+])
+def test_what_python_would_import_keeps_its_verdict(tmp_path, data):
+    path = tmp_path / "m.pt"
+    path.write_bytes(data)
+    result = mutils("check", path, "--strict", "--json")
+    assert result.code == 1 and json.loads(result.out)["verdict"] in ("dangerous", "suspicious"), result.err
+
+
+def test_one_shard_that_is_dangerous_is_told_beside_one_that_is_none(tmp_path):
+    (tmp_path / "a.bin").write_bytes(OTHERS["pointer"][0])
+    torch.save({"b": torch.ones(2), "e": Evil()}, tmp_path / "b.bin")
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "a.bin", "b": "b.bin"}}))
+    assert checked(index) == "dangerous"
+    index.write_text(json.dumps({"weight_map": {"a": "a.bin"}}))
+    assert "Git LFS" in fails("check", index, naming="a.bin").err
+
+
+def test_files_without_pickles(tmp_path):
+    save_file({"w": torch.ones(2)}, tmp_path / "m.safetensors")
+    assert mutils("check", tmp_path / "m.safetensors").out == "There are no pickles in it; 0 findings\n"
+
+
+def test_tar_archives(tmp_path):
+    for kind, names in {"other": ["a.txt", "b.txt"], "torch": ["sys_info", "pickle", "storages", "tensors"]}.items():
+        for mode, ending in (("w", "tar"), ("w:gz", "tar.gz")):
+            with tarfile.open(tmp_path / f"{kind}.{ending}", mode) as tar:
+                for name in names:
+                    tar.addfile(tarfile.TarInfo(name))
+    for command in ("check", "info"):
+        assert fails(command, tmp_path / "other.tar", naming="other.tar").err.rstrip().endswith("is a tar archive; unpack it")
+        assert "before 0.2" in fails(command, tmp_path / "torch.tar", naming="torch.tar").err
+        assert "is a compressed tar archive; unpack it with tar xzf" in fails(command, tmp_path / "other.tar.gz", naming="other").err
 
 
 def test_strict(tmp_path):

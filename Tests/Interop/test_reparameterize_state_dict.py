@@ -18,6 +18,8 @@ BUILDS = {
     "repvgg se": lambda merged: r.RepVGG(deploy=merged, se=True),
     "mobileone": lambda merged: r.MobileOne(merged=merged, se=True, **({} if merged else {"n": 3})),
 }
+# What becomes of a file's names: those of a safetensors file are sorted.
+ORDERS = {"constructor": lambda state: state, "sorted": lambda state: dict(sorted(state.items())), "reversed": lambda state: dict(reversed(state.items()))}
 TIMM = ["repvgg_a0", "mobileone_s0", "mobileone_s4", "fastvit_t8", "fastvit_sa12"]
 
 
@@ -36,13 +38,15 @@ def merged(state, tmp_path, eps, *arguments):
     return torch.load(tmp_path / "out.pth", weights_only=True), result
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("eps", ["1e-5", "1e-3"])
 @pytest.mark.parametrize("name", BUILDS)
-def test_loads_into_the_deployed_model(name, eps, tmp_path):
+def test_loads_into_the_deployed_model(name, eps, order, tmp_path):
     model, x = build(BUILDS[name], False, eps=float(eps)), torch.rand(2, 3, 96, 64 if "se" not in name else 96)
-    state, result = merged(model.state_dict(), tmp_path, eps)
+    state, result = merged(ORDERS[order](model.state_dict()), tmp_path, eps)
     blocks = [n for n, m in model.named_modules() if isinstance(m, (r.Branches, r.MobileOneBlock))]
-    assert result["reparameterized"] == {"merged": blocks, "refused": []}
+    assert sorted(result["reparameterized"]["merged"]) == sorted(blocks) and result["reparameterized"]["refused"] == []
+    assert order != "constructor" or result["reparameterized"]["merged"] == blocks
     deployed = BUILDS[name](True).eval()
     deployed.load_state_dict(state)
     assert_same_outputs(outputs(model, x), outputs(deployed, x))
@@ -50,10 +54,11 @@ def test_loads_into_the_deployed_model(name, eps, tmp_path):
     assert result["parametersAfter"] == sum(p.numel() for p in deployed.parameters())
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", TIMM)
-def test_timm(name, tmp_path):
+def test_timm(name, order, tmp_path):
     model = build(timm.create_model, name)
-    state, result = merged(model.state_dict(), tmp_path, "1e-5")
+    state, result = merged(ORDERS[order](model.state_dict()), tmp_path, "1e-5")
     theirs = reparameterize_model(copy.deepcopy(model)).state_dict()
     assert set(state) == set(theirs) and result["reparameterized"]["refused"] == []
     for key, value in theirs.items():
@@ -102,7 +107,9 @@ def test_what_is_not_understood(tmp_path):
 def test_refusals(tmp_path):
     torch.save(nn.Conv2d(3, 3, 3).state_dict(), tmp_path / "in.pth")
     command = ("fuse", tmp_path / "in.pth", "--reparameterize", "-o", tmp_path / "out.pth")
-    fails(*command, naming="eps is not in a state dict")
+    fails(*command, naming="names tell of no branches")
     fails(*command, "--eps", "1e-5", naming="names tell of no branches")
+    torch.save({"a.reparam_conv.weight": torch.ones(4, 4, 3, 3)}, tmp_path / "in.pth")
+    fails(*command, naming="merged already (a.reparam_conv.weight): nothing is left to do")
     torch.save(rep_nets.RepVGGBlock(4, 4).state_dict(), tmp_path / "in.pth")
     assert "--eps" in fails(*command).err

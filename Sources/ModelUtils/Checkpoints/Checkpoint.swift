@@ -86,7 +86,7 @@ public struct Checkpoint: Sendable {
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
     } else {
       if let refusal = OtherFormat.refusal(of: file) { throw refusal }
-      guard ZipArchive.recognizes(file) || !TarHeader.stands(at: file) else { throw TarHeader.refusal }
+      guard ZipArchive.recognizes(file) || !TarHeader.stands(at: file) else { throw TarHeader.refusal(of: file) }
       let torch = try TorchFile(file)
       switch torch.format {
       case .torchScript:

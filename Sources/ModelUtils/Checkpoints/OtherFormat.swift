@@ -36,6 +36,9 @@ enum OtherFormat {
 
   /// The refusal of a file that is known by its first bytes; nil for any other.
   static func refusal(of file: FileBytes) -> ModelError? {
+    if let advice = compressedTar(file) {
+      return ModelError(.unsupported, "is a compressed tar archive", advice: advice)
+    }
     for signature in signatures where file.bytes.dropFirst(signature.offset).starts(with: signature.bytes) {
       return ModelError(.unsupported, signature.what, advice: signature.advice)
     }
@@ -44,10 +47,26 @@ enum OtherFormat {
       .unsupported, "is an ONNX model, which is not read", advice: "give the PyTorch file that it was exported from")
   }
 
+  private static let tarEndings: [(first: [UInt8], endings: [String], option: String)] = [
+    ([0x1f, 0x8b], [".tar.gz", ".tgz"], "xzf"), (Array("BZh".utf8), [".tar.bz2", ".tbz2"], "xjf"),
+    ([0xfd, 0x37, 0x7a, 0x58, 0x5a], [".tar.xz", ".txz"], "xJf"),
+  ]
+
+  /// What to do with a compressed file whose name says that a tar archive is in it; nil for any other.
+  private static func compressedTar(_ file: FileBytes) -> String? {
+    let name = file.name.lowercased()
+    return tarEndings.first { kind in
+      file.bytes.starts(with: kind.first) && kind.endings.contains { name.hasSuffix($0) }
+    }.map { "unpack it with tar \($0.option)" }
+  }
+
   /// An ONNX file begins with the version of its format, and then the name of what wrote it, its domain or the graph.
   private static func isONNX(_ bytes: UnsafeRawBufferPointer) -> Bool {
     bytes.count > 16 && bytes[0] == 0x08 && (1...32).contains(bytes[1]) && [0x12, 0x1a, 0x22, 0x3a].contains(bytes[2])
   }
+
+  /// The refusal of a file that is none of those either.
+  static let unknown = ModelError(.malformed, "is neither a PyTorch checkpoint nor a safetensors file")
 
   /// The refusal of a zip archive that is no checkpoint, by the names of its members.
   static func refusal(ofArchive names: some Collection<String>) -> ModelError {

@@ -15,17 +15,17 @@ public struct ParameterTable: Sendable, CustomStringConvertible {
     public let parameters: Int
     /// The length of each axis.
     public let shape: [Int]
-    /// The mean; NaN for an empty parameter.
-    public let mu: Double
-    /// The unbiased standard deviation; NaN below two elements.
-    public let sigma: Double
+    /// The mean; NaN for an empty parameter, nil where the type's values are not read (no floats, 4- and 6-bit floats).
+    public let mu: Double?
+    /// The unbiased standard deviation; NaN below two elements, nil as `mu`.
+    public let sigma: Double?
   }
 
   /// A row for each distinct parameter, in `named_parameters()`'s order.
   public let rows: [Row]
 
   init(_ parameters: [(name: String, tensor: Tensor, gradient: Bool)]) throws {
-    var jobs = parameters.map { (parameter: $0, moments: (mu: Double.nan, sigma: Double.nan)) }
+    var jobs = parameters.map { (parameter: $0, moments: (mu: Double?.none, sigma: Double?.none)) }
     try Parallel.update(&jobs) { $0.moments = try Self.moments($0.parameter.tensor) }
     rows = jobs.enumerated().map { index, job in
       Row(
@@ -35,9 +35,12 @@ public struct ParameterTable: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Mean and standard deviation, rounded to the tensor's type as PyTorch rounds them.
-  private static func moments(_ tensor: Tensor) throws -> (Double, Double) {
-    guard let format = tensor.dtype.kernelFormat, tensor.count > 0 else { return (.nan, .nan) }
+  /// Mean and standard deviation, rounded to the tensor's type as PyTorch rounds them; of types that are converted and
+  /// not computed with those of the values as float32.
+  private static func moments(_ tensor: Tensor) throws -> (Double?, Double?) {
+    guard tensor.dtype.isConvertible else { return (nil, nil) }
+    guard tensor.count > 0 else { return (.nan, .nan) }
+    guard let format = tensor.dtype.kernelFormat else { return try moments(tensor.converted(to: .float32)) }
     var (mean, squares) = (0.0, 0.0)
     try tensor.withContiguousBytes { mk_moments($0.baseAddress, tensor.count, format, &mean, &squares) }
     let sigma = tensor.count > 1 ? (squares / Double(tensor.count - 1)).squareRoot() : .nan
@@ -47,13 +50,15 @@ public struct ParameterTable: Sendable, CustomStringConvertible {
     return (rounded[0], rounded[1])
   }
 
+  private static func text(_ value: Double?) -> String { value.map { CFormat.string("%.3g", $0) } ?? "-" }
+
   public var description: String {
     let header = CFormat.string(
       "%5s %40s %9s %12s %20s %10s %10s", "layer", "name", "gradient", "parameters", "shape", "mu", "sigma")
     let lines = rows.map { row in
       CFormat.string(
-        "%5g %40s %9s %12g %20s %10.3g %10.3g", Double(row.index), row.name, row.gradient ? "True" : "False",
-        Double(row.parameters), "\(row.shape)", row.mu, row.sigma)
+        "%5g %40s %9s %12g %20s %10s %10s", Double(row.index), row.name, row.gradient ? "True" : "False",
+        Double(row.parameters), "\(row.shape)", Self.text(row.mu), Self.text(row.sigma))
     }
     return ([header] + lines).joined(separator: "\n")
   }

@@ -49,10 +49,15 @@ struct NamedBlock {
   /// The blocks of a state dict in its order.
   static func all(in state: StateDict) -> [NamedBlock] {
     var blocks: OrderedDictionary<String, NamedBlock> = [:]
+    var ranks: [String: Int] = [:]
     for name in state.names {
-      for kind in kinds {
+      for (rank, kind) in kinds.enumerated() {
         guard let path = path(before: kind.main, in: name) else { continue }
-        if blocks[path] == nil { blocks[path] = NamedBlock(path: path, kind: kind) }
+        // Which entry of a block comes first is no matter: the first kind that any of them tells of is meant.
+        if rank < ranks[path, default: kinds.count] {
+          ranks[path] = rank
+          blocks[path] = NamedBlock(path: path, kind: kind)
+        }
         break
       }
     }
@@ -71,6 +76,11 @@ struct NamedBlock {
       }
     }
     return Array(blocks.values)
+  }
+
+  /// An entry of a block whose branches are merged already; nil where there is none.
+  static func mergedEntry(in state: StateDict) -> String? {
+    state.names.first { name in kinds.contains { path(before: $0.merged, in: name) != nil } }
   }
 
   /// The path of the block that an entry belongs to, where it is of a branch of that name.

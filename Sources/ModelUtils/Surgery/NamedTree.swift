@@ -24,13 +24,22 @@ struct NamedTree {
     var module = Module(className, layer: isList ? .container : .opaque)
     for (name, tensor) in tensors { module.parameters[name] = Parameter(tensor) }
     let isMixer = className.name == "RepMixer"
-    for (name, child) in children {
+    for (name, child) in ordered {
       let childClass =
         isMixer && name != "layer_scale"
         ? ClassName(className.module, "MobileOneBlock") : ClassName("torch.nn.modules.container", "Sequential")
       module.children[name] = try child.module(childClass, eps: eps, identityFeatures: identityFeatures)
     }
     return module
+  }
+
+  /// The children in the order in which they run, which that of the names need not be: by number, and a convolution
+  /// before its batch norm.
+  private var ordered: [(key: String, value: NamedTree)] {
+    func rank(_ child: (key: String, value: NamedTree)) -> (Int, Int, String) {
+      (Int(child.key) ?? .max, child.value.tensors["running_var"] == nil ? 0 : 1, child.key)
+    }
+    return children.map { (key: $0.key, value: $0.value) }.sorted { rank($0) < rank($1) }
   }
 
   private func batchNorm(_ features: Int, eps: Double) throws -> Module {

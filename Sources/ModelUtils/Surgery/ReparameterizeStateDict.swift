@@ -14,12 +14,7 @@ extension StateDict {
   @discardableResult
   public mutating func reparameterize(eps: Double) throws -> ReparameterizationReport {
     guard eps >= 0, eps.isFinite else { throw ModelError(.invalid, "eps \(eps) is not a number of 0 or more") }
-    let blocks = NamedBlock.all(in: self)
-    guard !blocks.isEmpty else {
-      throw ModelError(
-        .unsupported, "is a bare state dict whose names tell of no branches that could be merged",
-        advice: "save the whole module with torch.save(model)")
-    }
+    let blocks = try branchedBlocks()
     var report = ReparameterizationReport()
     var merged: [String: (block: NamedBlock, weight: Tensor, bias: Tensor)] = [:]
     let computed = Set(computedWeights().map(\.name))
@@ -47,5 +42,20 @@ extension StateDict {
     }
     tensors = result
     return report
+  }
+
+  /// Whether there is something to merge, by the names alone.
+  /// - Throws: `ModelError` where no name tells of branches; it says where they are merged already.
+  package func requireBranches() throws { _ = try branchedBlocks() }
+
+  private func branchedBlocks() throws -> [NamedBlock] {
+    let blocks = NamedBlock.all(in: self)
+    guard blocks.isEmpty else { return blocks }
+    if let entry = NamedBlock.mergedEntry(in: self) {
+      throw ModelError(.unsupported, "its branches are merged already (\(entry)): nothing is left to do")
+    }
+    throw ModelError(
+      .unsupported, "is a bare state dict whose names tell of no branches that could be merged",
+      advice: "save the whole module with torch.save(model)")
   }
 }

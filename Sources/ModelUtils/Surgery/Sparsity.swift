@@ -22,6 +22,8 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
   public let zeros: Int
   /// Every parameter, in the model's order.
   public let layers: [Layer]
+  /// The parameters whose zeros cannot be counted, such as those of 4- and 6-bit floats: they are in none of the above.
+  public let notCounted: [String]
 
   /// zeros / elements; 0 for a model without parameters.
   public var sparsity: Double { elements == 0 ? 0 : Double(zeros) / Double(elements) }
@@ -33,6 +35,8 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
     var jobs = parameters.enumerated().map { index, parameter in
       (parameter: parameter, zeros: known.indices.contains(index) ? known[index] : nil)
     }
+    notCounted = parameters.filter { !Self.isCountable($0.tensor.dtype) }.map(\.name)
+    jobs.removeAll { !Self.isCountable($0.parameter.tensor.dtype) }
     try Parallel.update(&jobs) { job in
       do { job.zeros = try job.zeros ?? Self.zeros(in: job.parameter.tensor) } catch let error as ModelError {
         throw error.about(job.parameter.name)
@@ -43,14 +47,21 @@ public struct Sparsity: Sendable, Codable, CustomStringConvertible {
     zeros = layers.reduce(0) { $0 + $1.zeros }
   }
 
-  /// The zeros of a tensor of any type.
+  private static func isCountable(_ dtype: DType) -> Bool { dtype.isConvertible || wordWidth(dtype) != nil }
+
+  /// The bytes of an element that is zero where all its bits are.
+  private static func wordWidth(_ dtype: DType) -> Int? {
+    dtype.isFloatingPoint ? nil : dtype.byteWidth.flatMap { [1, 2, 4, 8].contains($0) ? $0 : nil }
+  }
+
+  /// The zeros of a tensor of a type that can be converted to float32, or that is no float.
   static func zeros(in tensor: Tensor) throws -> Int {
-    try tensor.withContiguousBytes { bytes in
+    let dtype = tensor.dtype
+    guard isCountable(dtype) else { throw ModelError(.unsupported, "zeros of \(dtype.rawValue) cannot be counted") }
+    let tensor = dtype.isConvertible && dtype.kernelFormat == nil ? try tensor.converted(to: .float32) : tensor
+    return try tensor.withContiguousBytes { bytes in
       if let format = tensor.dtype.kernelFormat { return mk_count_zeros(bytes.baseAddress, tensor.count, format) }
-      guard let width = tensor.dtype.byteWidth, [1, 2, 4, 8].contains(width), !tensor.dtype.isFloatingPoint else {
-        throw ModelError(.unsupported, "zeros of \(tensor.dtype.rawValue) cannot be counted")
-      }
-      return mk_count_zero_words(bytes.baseAddress, tensor.count, width)
+      return mk_count_zero_words(bytes.baseAddress, tensor.count, Self.wordWidth(dtype) ?? 1)
     }
   }
 }

@@ -29,20 +29,25 @@ public struct PickleAudit: Sendable, Codable {
   public var verdict: PickleVerdict { findings.map(\.verdict).max() ?? .safe }
 
   /// Audits a file, of an index of shards the shards; one that holds no pickle (safetensors) has no findings.
-  /// - Throws: `ModelError` when it cannot be opened, or when readers disagree about what it holds: an inconsistent zip
-  ///   archive, a tar archive.
+  /// - Throws: `ModelError` when it cannot be opened, when readers disagree about what it holds (an inconsistent zip
+  ///   archive, a tar archive), or when it is no pickle: Python would stop before it had imported anything.
   public init(contentsOf location: some FileLocation) throws {
     let file = try OtherFormat.open(location)
     try self.init(file)
     guard SafeTensors.recognizesIndex(file) else { return }
     let folder = try location.filePath.removingLastComponent()
+    var refusal: ModelError?
     for shard in try SafeTensors.shardNames(index: file) {
-      let audit = try PickleAudit(FileBytes(mapping: folder.appending(shard)))
-      pickles += audit.pickles
-      for finding in audit.findings {
-        add(finding.verdict, finding.place.isEmpty ? shard : "\(shard): \(finding.place)", finding.what)
-      }
+      do {
+        let audit = try PickleAudit(FileBytes(mapping: folder.appending(shard)))
+        pickles += audit.pickles
+        for finding in audit.findings {
+          add(finding.verdict, finding.place.isEmpty ? shard : "\(shard): \(finding.place)", finding.what)
+        }
+      } catch let error as ModelError { refusal = refusal ?? error }
     }
+    // What another shard would do is worth more than that one cannot be read.
+    if let refusal, verdict != .dangerous { throw refusal }
     finish()
   }
 
@@ -57,8 +62,8 @@ public struct PickleAudit: Sendable, Codable {
       } else if SafeTensors.recognizes(file) {
         auditMember(file, "")
       } else if !SafeTensors.recognizesIndex(file) {
-        guard !TarHeader.stands(at: file) else { throw TarHeader.refusal }
-        auditSequence(file)
+        guard !TarHeader.stands(at: file) else { throw TarHeader.refusal(of: file) }
+        try auditSequence(file)
       }
     } catch let error as ModelError { throw error.inFile(file.name) }
     finish()
@@ -156,13 +161,15 @@ public struct PickleAudit: Sendable, Codable {
   // MARK: Plain files
 
   /// A file of pickles: PyTorch's legacy format, or any other.
-  private mutating func auditSequence(_ file: FileBytes) {
+  /// - Throws: `ModelError` for a file that is no pickle, as reading it does.
+  private mutating func auditSequence(_ file: FileBytes) throws {
     var input = ByteReader(file, offset: 0, end: file.count)
     let isLegacy = (try? LegacyTorchFile.read(file)) != nil
     for index in 0..<64 where input.offset < file.count {
       if isLegacy, index == 5 { return }
       let start = input.offset
       let audited = PickleReader.audit(&input)
+      if index == 0, audited.isNoPickle { throw OtherFormat.refusal(of: file) ?? OtherFormat.unknown }
       let isMeant = index == 0 || audited.graph.namesAnything
       if isMeant || audited.error == nil { pickles += 1 }
       if isMeant { audit(audited, at: "") }

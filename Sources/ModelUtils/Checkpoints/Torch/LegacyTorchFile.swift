@@ -16,11 +16,8 @@ enum LegacyTorchFile {
     guard let first, case .bigInt(let number) = first.nodes[first.root], number.starts(with: magic),
       number.dropFirst(magic.count).allSatisfy({ $0 == 0 })
     else {
-      throw ModelError(
-        .malformed,
-        first == nil
-          ? "is neither a PyTorch checkpoint nor a safetensors file" : "is a pickle, but not one that torch.save wrote",
-        file: file.name)
+      guard first != nil else { throw OtherFormat.unknown.inFile(file.name) }
+      throw ModelError(.malformed, "is a pickle, but not one that torch.save wrote", file: file.name)
     }
     let version = try readPlain()
     guard version.int(version.root) == 1001 else {

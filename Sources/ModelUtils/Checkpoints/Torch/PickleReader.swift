@@ -15,11 +15,13 @@ package struct PickleReader {
   private var globals: [ClassName: PickleGraph.Reference] = [:]
   /// Where the frame ends that is being read.
   private var frameEnd = 0
+  /// The instruction that is being read.
+  private var opcode: UInt8 = 0
 
   /// Reads one pickle from `input`, which is left behind its STOP.
   package static func read(_ input: inout ByteReader, persistentLoad: @escaping PersistentLoad) throws -> PickleGraph {
     var reader = PickleReader(input: input, load: persistentLoad)
-    try reader.run()
+    do { try reader.run() } catch let stop as PythonStops { throw stop.error }
     input = reader.input
     try reader.graph.normalizeOrderedDicts()
     reader.graph.unwrapCompiledModules()
@@ -32,7 +34,12 @@ package struct PickleReader {
     let error: ModelError?
     /// Whether the error is that the bytes end: Python stops there as well. After any other it may go on.
     let isTruncated: Bool
+    /// Whether the error surely stops every unpickler of Python, too, before anything is imported or called.
+    let isNoPickle: Bool
   }
+
+  /// An error that stops each of Python's unpicklers as well.
+  private struct PythonStops: Error { let error: ModelError }
 
   /// Reads as much of one pickle as there is, for an audit: what Python would have done before it met the error counts
   /// too.
@@ -43,15 +50,24 @@ package struct PickleReader {
       return graph.nodes[parts[1]]
     }
     var failure: ModelError?
+    var stop: PythonStops?
     do {
       try reader.run()
-    } catch { failure = error as? ModelError ?? ModelError(.malformed, "\(error)") }
+    } catch {
+      stop = error as? PythonStops
+      failure = stop?.error ?? error as? ModelError ?? ModelError(.malformed, "\(error)")
+    }
+    // At the end of the bytes Python's own unpickler takes a name without its line feed.
+    let isNaming = [UInt8(ascii: "c"), UInt8(ascii: "i")].contains(reader.opcode)
+    let stopsPython = stop != nil || reader.input.isExhausted && !isNaming
+    let isInert = reader.graph.calls.isEmpty && !reader.graph.nodes.contains { $0.isGlobal }
     let isTruncated = reader.input.isExhausted || reader.input.offset >= reader.input.end
     input = reader.input
     do { try reader.graph.normalizeOrderedDicts() } catch {
       failure = failure ?? error as? ModelError
     }
-    return Audited(graph: reader.graph, error: failure, isTruncated: isTruncated)
+    return Audited(
+      graph: reader.graph, error: failure, isTruncated: isTruncated, isNoPickle: stopsPython && isInert)
   }
 
   private init(input: ByteReader, load: @escaping PersistentLoad) {
@@ -64,8 +80,8 @@ package struct PickleReader {
   private mutating func run() throws {
     while true {
       let start = input.offset
-      guard start < input.end else { throw input.error("the pickle is truncated: it has no STOP") }
-      let opcode = UInt8(try input.uint8())
+      guard start < input.end else { throw stop("the pickle is truncated: it has no STOP") }
+      opcode = UInt8(try input.uint8())
       if opcode == UInt8(ascii: ".") {
         graph.root = try pop()
         return
@@ -80,7 +96,19 @@ package struct PickleReader {
     }
   }
 
+  private func stop(_ reason: String) -> PythonStops { PythonStops(error: input.error(reason)) }
+
+  /// The error of a line that should be a number: without a digit it is none to Python either, but for `nan` and `inf`.
+  private func noNumber(_ reason: String, _ line: String) -> any Error {
+    let text = line.lowercased()
+    let mayBeOne = text.contains { $0.isNumber } || text.contains("nan") || text.contains("inf")
+    return mayBeOne ? input.error(reason) : stop(reason)
+  }
+
   // MARK: Opcodes
+
+  /// Instructions that take objects from outside the pickle: extensions and buffers.
+  private static let outside: Set<UInt8> = [0x82, 0x83, 0x84, 0x97, 0x98]
 
   private mutating func step(_ opcode: UInt8, at start: Int) throws {
     switch UnicodeScalar(opcode) {
@@ -102,7 +130,7 @@ package struct PickleReader {
     case "G": push(.double(try input.bigEndianDouble()))
     case "F":
       let line = try asciiLine()
-      guard let value = Double(line) else { throw input.error("the pickle holds the number '\(line)'") }
+      guard let value = Double(line) else { throw noNumber("the pickle holds the number '\(line)'", line) }
       push(.double(value))
     case "X": push(Self.text(try input.bytes(try input.uint32())))
     case "\u{8c}": push(Self.text(try input.bytes(try input.uint8())))
@@ -173,7 +201,7 @@ package struct PickleReader {
       let id = try pop()
       push(try load(id, &graph))
     case "P":
-      throw input.error(
+      throw stop(
         "persistent ids written as text (pickle protocol 0) cannot be resolved; PyTorch cannot load them either")
 
     // Stack and memo
@@ -190,10 +218,12 @@ package struct PickleReader {
     case "j": try recall(try input.uint32())
 
     default:
-      throw ModelError(
+      let error = ModelError(
         .unsupported,
         "the pickle is damaged: opcode 0x\(String(opcode, radix: 16)) is not known or needs Python's registry of extensions or buffers",
         file: input.file.name, offset: start)
+      if Self.outside.contains(opcode) { throw error }
+      throw PythonStops(error: error)
     }
   }
 
@@ -221,7 +251,7 @@ package struct PickleReader {
 
   private func top() throws -> PickleGraph.Reference {
     guard let top = stack.last, stack.count > marks.last ?? 0 else {
-      throw input.error("the pickle is damaged: its stack is empty")
+      throw stop("the pickle is damaged: its stack is empty")
     }
     return top
   }
@@ -234,21 +264,21 @@ package struct PickleReader {
 
   private mutating func pop(_ count: Int) throws -> [PickleGraph.Reference] {
     guard stack.count - (marks.last ?? 0) >= count else {
-      throw input.error("the pickle is damaged: its stack is empty")
+      throw stop("the pickle is damaged: its stack is empty")
     }
     defer { stack.removeLast(count) }
     return Array(stack.suffix(count))
   }
 
   private mutating func popMark() throws -> [PickleGraph.Reference] {
-    guard let mark = marks.popLast() else { throw input.error("the pickle is damaged: a MARK is missing") }
+    guard let mark = marks.popLast() else { throw stop("the pickle is damaged: a MARK is missing") }
     defer { stack.removeSubrange(mark...) }
     return Array(stack[mark...])
   }
 
   private mutating func recall(_ index: Int) throws {
     guard let reference = memo[index] else {
-      throw input.error("the pickle is damaged: memo \(index) was never set")
+      throw stop("the pickle is damaged: memo \(index) was never set")
     }
     stack.append(reference)
   }
@@ -313,7 +343,7 @@ package struct PickleReader {
   }
 
   private func memoIndex(_ line: String) throws -> Int {
-    guard let index = Int(line), index >= 0 else { throw input.error("the pickle is damaged: memo '\(line)'") }
+    guard let index = Int(line), index >= 0 else { throw noNumber("the pickle is damaged: memo '\(line)'", line) }
     return index
   }
 
@@ -338,7 +368,7 @@ package struct PickleReader {
     if opcode == UInt8(ascii: "L"), line.last == "L" { line.removeLast() }
     if let value = Int(line) { return .int(value) }
     guard let bytes = PickleEscapes.bigInteger(line) else {
-      throw input.error("the pickle holds the integer '\(line.prefix(40))'")
+      throw noNumber("the pickle holds the integer '\(line.prefix(40))'", line)
     }
     return .bigInt(bytes)
   }
@@ -357,6 +387,8 @@ package struct PickleReader {
 }
 
 extension PickleGraph.Node {
+  fileprivate var isGlobal: Bool { if case .global = self { true } else { false } }
+
   // While an array grows nobody else may hold it: each batch of a long list would copy what came before.
 
   /// Adds items to a list; false where it is none.

@@ -14,9 +14,30 @@ enum TarHeader {
     return expected == unsigned || expected == signed
   }
 
-  static let refusal = ModelError(
-    .unsupported, "is a tar archive, as PyTorch wrote before 0.2; such files are not supported",
-    advice: "load it with PyTorch and save it again, where its origin is to be trusted")
+  /// The refusal of a tar archive, by the names of its members.
+  static func refusal(of file: FileBytes) -> ModelError {
+    guard members(of: file).isSuperset(of: ["sys_info", "pickle", "storages", "tensors"]) else {
+      return ModelError(.unsupported, "is a tar archive", advice: "unpack it")
+    }
+    return ModelError(
+      .unsupported, "is a tar archive, as PyTorch wrote before 0.2; such files are not supported",
+      advice: "load it with PyTorch and save it again, where its origin is to be trusted")
+  }
+
+  /// The names of the first members, as far as they can be told.
+  private static func members(of file: FileBytes) -> Set<String> {
+    var names: Set<String> = []
+    var start = 0
+    for _ in 0..<64 {
+      guard let header = file.slice(start, 512), header[0] != 0, let size = number(header[124..<136]),
+        size >= 0, size <= file.count - start
+      else { break }
+      let name = String(decoding: header.prefix(100).prefix { $0 != 0 }, as: UTF8.self)
+      names.insert(name.hasPrefix("./") ? String(name.dropFirst(2)) : name)
+      start += 512 + (size + 511) / 512 * 512
+    }
+    return names
+  }
 
   /// Octal digits up to a zero byte, in spaces; or base 256.
   private static func number(_ field: Slice<UnsafeRawBufferPointer>) -> Int? {
