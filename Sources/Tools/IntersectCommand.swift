@@ -39,6 +39,9 @@ struct Intersect: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let source = try ModelSource.open(pretrained, key: key).preferred.stateDict()
+      if source.hasMasks {
+        report.note("the pretrained model holds pruning masks; apply them first: mutils prune --amount 0")
+      }
       var checkpoint = try ModelSource.open(target)
       let destination = try output.destination(for: target, suffix: "intersected")
       var results: [IntersectionReport] = []

@@ -118,6 +118,7 @@ struct Prune: ParsableCommand {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
       }
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
+      if let note = Text.notCounted(sparsity) { report.note(note) }
       if let destination {
         try output.writing.write(checkpoint, to: destination, report)
       }

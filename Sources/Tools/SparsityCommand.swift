@@ -17,11 +17,7 @@ struct SparsityCommand: ParsableCommand {
       let checkpoint = try arguments.open(report)
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
       if checkpoint.preferred.hasMasks { report.note("what pruning masks take out counts as zero") }
-      if !sparsity.notCounted.isEmpty {
-        report.note(
-          "not counted, as their element types are only carried: \(sparsity.notCounted.count): \(Text.list(sparsity.notCounted))"
-        )
-      }
+      if let note = Text.notCounted(sparsity) { report.note(note) }
       if report.json {
         try Terminal.print(json: SparsityResult(sparsity))
         return

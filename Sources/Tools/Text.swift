@@ -10,6 +10,13 @@ enum Text {
     names.prefix(8).map { "'\($0.printable())'" }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
   }
 
+  /// Which parameters a sparsity leaves out; nil where it has all.
+  static func notCounted(_ sparsity: Sparsity) -> String? {
+    let names = sparsity.notCounted
+    guard !names.isEmpty else { return nil }
+    return "zeros are not counted in \(names.count) parameters, whose element types are only carried: \(list(names))"
+  }
+
   static func zeros(_ zeros: Int, of elements: Int, in name: String) -> String {
     let share = elements == 0 ? 0 : Double(zeros) / Double(elements)
     return CFormat.string("%8.4f %12d %12d  ", share, zeros, elements) + name.printable()

@@ -136,8 +136,8 @@ def test_fuse_says_what_to_do(kind, tmp_path):
     torch.save(model.state_dict(), tmp_path / "in.pth")
     x = torch.rand(1, 3, 9, 9)
     result = report("fuse", tmp_path / "in.pt", "-o", tmp_path / "out.pt")
-    assert result["fused"] == [] and "pruning mask when it runs; prune by 0" in result["refused"][0]["reason"]
-    fails("fuse", tmp_path / "in.pth", "--pair", "0=1", "--eps", "1e-5", "-o", tmp_path / "none.pth", naming="prune by 0")
+    assert result["fused"] == [] and "pruning mask when it runs; apply the masks first: mutils prune --amount 0" in result["refused"][0]["reason"]
+    fails("fuse", tmp_path / "in.pth", "--pair", "0=1", "--eps", "1e-5", "-o", tmp_path / "none.pth", naming="mutils prune --amount 0")
     for name in ("in.pt", "in.pth"):
         report("prune", tmp_path / name, "--amount", "0", "-o", tmp_path / f"plain-{name}")
     assert reported_pairs(report("fuse", tmp_path / "plain-in.pt", "-o", tmp_path / "fused.pt")) == {("0", "1")}
@@ -145,6 +145,15 @@ def test_fuse_says_what_to_do(kind, tmp_path):
     fused = load(tmp_path / "fused.pt")
     assert_same_outputs(outputs(model, x), outputs(fused, x))
     assert_same_tensors(fused.state_dict(), torch.load(tmp_path / "fused.pth", weights_only=True))
+
+
+def test_intersect_says_what_to_do(tmp_path):
+    model = masked("l1")
+    torch.save(model.state_dict(), tmp_path / "in.pth")
+    report("prune", tmp_path / "in.pth", "--amount", "0", "-o", tmp_path / "plain.pth")
+    command = ("intersect", tmp_path / "in.pth", tmp_path / "plain.pth", "-o", tmp_path / "out.pth")
+    assert "holds pruning masks; apply them first: mutils prune --amount 0" in mutils(*command).err
+    assert "masks" not in mutils("intersect", tmp_path / "plain.pth", tmp_path / "plain.pth", "-o", tmp_path / "again.pth").err
 
 
 def test_known_architecture(tmp_path):
@@ -155,7 +164,7 @@ def test_known_architecture(tmp_path):
             P.l1_unstructured(module, "weight", 0.25)
     torch.save(model.state_dict(), tmp_path / "in.pth")
     assert report("info", tmp_path / "in.pth", "--image-size", "224")["gflops"] is not None
-    fails("fuse", tmp_path / "in.pth", "-o", tmp_path / "out.safetensors", naming="masks of an earlier pruning; apply them first: prune by 0")
+    fails("fuse", tmp_path / "in.pth", "-o", tmp_path / "out.safetensors", naming="masks of an earlier pruning; apply them first: mutils prune --amount 0")
     report("prune", tmp_path / "in.pth", "--amount", "0", "-o", tmp_path / "plain.pth")
     assert len(report("fuse", tmp_path / "plain.pth", "-o", tmp_path / "out.safetensors")["fused"]) == 20
 

@@ -126,7 +126,8 @@ extension StateDict {
 extension ModelError {
   /// Tensors under a mask have other names.
   package static var masked: ModelError {
-    ModelError(.unsupported, "holds the masks of an earlier pruning", advice: "apply them first: prune by 0")
+    ModelError(
+      .unsupported, "holds the masks of an earlier pruning", advice: "apply them first: mutils prune --amount 0")
   }
 }
 

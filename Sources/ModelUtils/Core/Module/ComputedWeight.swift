@@ -11,7 +11,8 @@ public struct ComputedWeight: Sendable, Codable, Hashable {
 
   /// How to make it a parameter.
   package var advice: String {
-    cause == Self.mask ? "prune by 0 to apply the masks" : "remove the \(cause) in Python before saving"
+    cause == Self.mask
+      ? "apply the masks first: mutils prune --amount 0" : "remove the \(cause) in Python before saving"
   }
 }
 
