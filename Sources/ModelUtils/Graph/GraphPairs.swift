@@ -11,10 +11,11 @@ extension Graph {
   ///
   /// Where the two run several times, each run of either must go with one of the other: a layer that also runs alone is
   /// no pair.
-  package func normalizedLayers() -> [NormalizedLayer] {
+  /// - Parameter allowsOtherUses: whether functions may take their weights too, such as a penalty that is not fused.
+  package func normalizedLayers(allowsOtherUses: Bool = false) -> [NormalizedLayer] {
     let soleUsers = soleUsers()
     let results = Set(outputs)
-    let sharedWeights = weightsUsedElsewhere()
+    let sharedWeights = allowsOtherUses ? [] : weightsUsedElsewhere()
     var candidates: [NormalizedLayer] = []
     var partners: [Identity: Identity] = [:]
     var runs: [Identity: Int] = [:]

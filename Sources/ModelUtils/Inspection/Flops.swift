@@ -59,7 +59,7 @@ extension Module {
     let graph = try Graph(plain, inputs: inputShapes.map { TensorType(.float32, $0) })
     let shapes = try graph.shapes(of: inputShapes)
     // What a fused model adds: the biases that are there, and those that take the place of a batch norm.
-    let normalized = Set(graph.normalizedLayers().map(\.layer))
+    let normalized = Set(graph.normalizedLayers(allowsOtherUses: true).map(\.layer))
     var totals = OperationCount()
     var macs: [Double] = []
     macs.reserveCapacity(graph.nodes.count)
