@@ -66,30 +66,12 @@ package struct PickleWriter {
   private mutating func countUses() {
     var pending = [graph.root]
     uses[graph.root] = 1
-    func visit(_ reference: PickleGraph.Reference, _ uses: inout [UInt32], _ pending: inout [PickleGraph.Reference]) {
-      uses[reference] += 1
-      if uses[reference] == 1 { pending.append(reference) }
-    }
     while let reference = pending.popLast() {
-      switch graph.nodes[reference] {
-      case .tuple(let items), .list(let items), .set(let items), .frozenSet(let items):
-        for item in items { visit(item, &uses, &pending) }
-      case .dict(let entries):
-        for entry in entries {
-          visit(entry.key, &uses, &pending)
-          visit(entry.value, &uses, &pending)
-        }
-      case .call(let index):
-        let call = graph.calls[index]
-        if case .newObjectWithKeywords(let keywords) = call.kind { visit(keywords, &uses, &pending) }
-        visit(call.callable, &uses, &pending)
-        visit(call.arguments, &uses, &pending)
-        for item in call.items + call.states { visit(item, &uses, &pending) }
-        for entry in call.entries {
-          visit(entry.key, &uses, &pending)
-          visit(entry.value, &uses, &pending)
-        }
-      default: break
+      var parts = graph.call(reference).map { [$0.callable] } ?? []
+      graph.forEachPart(of: reference) { parts.append($0) }
+      for part in parts {
+        uses[part] += 1
+        if uses[part] == 1 { pending.append(part) }
       }
     }
   }

@@ -42,14 +42,7 @@ struct ConvNeXt: Sendable {
         "classifier": make.sequential([norm(width), make.flatten(), make.linear(width, classes)]),
       ])
     // Truncated at 100 deviations, where nothing is drawn.
-    root.visitModules { module in
-      switch module.layer {
-      case .convolution, .linear:
-        make.set(module.parameters["weight"], to: .normal(standardDeviation: 0.02))
-        make.set(module.parameters["bias"], to: .constant(0))
-      default: break
-      }
-    }
+    make.initialize(root, standardDeviation: 0.02)
     return root
   }
 

@@ -56,14 +56,7 @@ enum MaxViT {
           make.activation(.tanh), make.linear(inputs, classes, bias: false),
         ]),
       ])
-    root.visitModules { module in
-      switch module.layer {
-      case .convolution, .linear:
-        make.set(module.parameters["weight"], to: .normal(standardDeviation: 0.02))
-        make.set(module.parameters["bias"], to: .constant(0))
-      default: break
-      }
-    }
+    make.initialize(root, standardDeviation: 0.02)
     return root
   }
 

@@ -31,6 +31,18 @@ extension ModuleBuilder {
     }
   }
 
+  /// For every convolution and fully connected layer normal numbers, and a bias of 0.
+  func initialize(_ root: Module, standardDeviation: Double) {
+    root.visitModules { module in
+      switch module.layer {
+      case .convolution, .linear:
+        set(module.parameters["weight"], to: .normal(standardDeviation: standardDeviation))
+        set(module.parameters["bias"], to: .constant(0))
+      default: break
+      }
+    }
+  }
+
   /// For every convolution `kaiming_normal_` by fan out and a bias of 0; for every fully connected layer what `linear`
   /// says, and a bias of 0.
   func initialize(_ root: Module, linear: (Fans) -> InitialValue?) {
