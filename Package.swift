@@ -80,7 +80,7 @@ let floors: [Target] = [
     path: "\(library)/Downloads"),
   .target(
     name: "ModelEngine",
-    dependencies: ["ModelCore", "ModelGraph", "CEngine", .product(name: "Logging", package: "swift-log")],
+    dependencies: ["ModelCore", "ModelGraph", "CEngine", "CKernels", .product(name: "Logging", package: "swift-log")],
     path: "\(library)/Engine"),
   .target(
     name: "ModelArchitectures", dependencies: ["ModelCore", "ModelRandom", "ModelGraph"],
@@ -104,11 +104,17 @@ let floors: [Target] = [
     path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
+    name: "ModelWorkflows",
+    dependencies: [
+      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelEngine", "ModelInspection", "ModelSurgery",
+    ],
+    path: "\(library)/Workflows"),
+  .target(
     name: "ModelUtils",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
-      "ModelEngine",
+      "ModelEngine", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
 ]

@@ -74,6 +74,18 @@ extension Checkpoint {
   func named<R>(_ body: () throws -> R) throws -> R {
     do { return try body() } catch let error as ModelError { throw error.inFile(name) }
   }
+
+  /// The preferred model, where what it computes is known.
+  func runnableModule(_ report: TalkOptions) throws -> Module {
+    if let module = preferred.module { return module }
+    guard let known = try preferred.stateDict().recognized() else {
+      throw ModelError(
+        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
+        file: name, advice: "use a file that holds the whole module")
+    }
+    report.note("a bare state dict, recognised as \(known.architecture.name)")
+    return known.module
+  }
 }
 
 /// How a model's file is written.

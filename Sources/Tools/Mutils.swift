@@ -29,7 +29,7 @@ struct Mutils: ParsableCommand {
         subcommands: [
           Fuse.self, Prune.self, Intersect.self, Init.self, Classifier.self, Ema.self, Strip.self,
         ]),
-      CommandGroup(name: "Compute", subcommands: [Run.self]),
+      CommandGroup(name: "Compute", subcommands: [Run.self, ProfileModels.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Random numbers", subcommands: [Seed.self]),

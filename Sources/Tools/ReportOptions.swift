@@ -1,8 +1,8 @@
 import ArgumentParser
 import ModelUtils
 
-/// How a subcommand reports.
-struct ReportOptions: ParsableArguments {
+/// How a subcommand talks.
+struct TalkOptions: ParsableArguments {
   @Flag(help: "Print one JSON object and nothing else on standard output.")
   var json = false
 
@@ -12,16 +12,32 @@ struct ReportOptions: ParsableArguments {
   @Flag(help: "Log what is recognised and found, on standard error.")
   var verbose = false
 
+  func note(_ text: String) {
+    if !quiet { Terminal.note(text) }
+  }
+
+  /// Runs `body` and tells of what it logs.
+  func withLog<R>(_ body: () throws -> R) rethrows -> R {
+    try ModelLog.$logger.withValue(verbose ? Terminal.logger : ModelLog.logger, operation: body)
+  }
+}
+
+/// How a subcommand reports, and with how many threads it works.
+struct ReportOptions: ParsableArguments {
+  @OptionGroup var talk: TalkOptions
+
   @Option(help: ArgumentHelp("How many threads to use. Default: all processors.", valueName: "n"))
   var threads: Int?
+
+  var json: Bool { talk.json }
+  var quiet: Bool { talk.quiet }
+  var verbose: Bool { talk.verbose }
 
   func validate() throws {
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes a number from 1 to 1024") }
   }
 
-  func note(_ text: String) {
-    if !quiet { Terminal.note(text) }
-  }
+  func note(_ text: String) { talk.note(text) }
 
   /// Names what a file of tensors alone leaves out.
   func noteLeftOut(_ checkpoint: Checkpoint) {
@@ -44,7 +60,7 @@ struct ReportOptions: ParsableArguments {
   /// Runs `body` with the number of threads asked for, and tells of what it writes and logs.
   func withThreads<R>(_ body: () throws -> R) rethrows -> R {
     try Parallel.$threadCount.withValue(threads ?? Parallel.threadCount) {
-      try ModelLog.$logger.withValue(verbose ? Terminal.logger : ModelLog.logger) {
+      try talk.withLog {
         let progress = FileProgress(isShown: !quiet)
         defer { progress.finish() }
         return try WritingProgress.$observer.withValue(WritingProgress.Observer(progress.show), operation: body)

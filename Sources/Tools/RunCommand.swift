@@ -7,7 +7,7 @@ struct Run: ParsableCommand {
     commandName: "run",
     abstract: "Runs a model and tells, or writes, what it gives.",
     discussion: """
-      Computes in float32 on the processor, with oneDNN. The model is a whole module whose classes are known, a state dict of a built-in \
+      Computes on the processor, with oneDNN. The model is a whole module whose classes are known, a state dict of a built-in \
       architecture, or a built-in architecture's name.
 
       Examples:
@@ -44,6 +44,9 @@ struct Run: ParsableCommand {
       discussion: "Once for each tensor that the model takes.", valueName: "shape"))
   var shape: [SeedShape] = []
 
+  @Option(help: ArgumentHelp("What to multiply in: float32 or bfloat16.", valueName: "type"))
+  var dtype = Precision.float32
+
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp("Give what the modules of these dotted paths give, too.", valueName: "glob"))
@@ -69,7 +72,7 @@ struct Run: ParsableCommand {
     try report.withThreads {
       if let output { try WritingOptions.check(FilePath(output), force: force) }
       let checkpoint = try arguments.open(report)
-      let module = try module(of: checkpoint)
+      let module = try checkpoint.runnableModule(report.talk)
       let results = try checkpoint.named { try compute(module, inputs(for: module)) }
       if let output {
         try SafeTensors.write(StateDict(OrderedDictionary(uniqueKeysWithValues: results)), to: FilePath(output))
@@ -82,17 +85,6 @@ struct Run: ParsableCommand {
       for line in lines { Terminal.print(line.description) }
       if let output { Terminal.print("Saved \(output)") }
     }
-  }
-
-  private func module(of checkpoint: Checkpoint) throws -> Module {
-    if let module = checkpoint.preferred.module { return module }
-    guard let known = checkpoint.preferred.stateDict().recognized() else {
-      throw ModelError(
-        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
-        file: checkpoint.name, advice: "use a file that holds the whole module")
-    }
-    report.note("a bare state dict, recognised as \(known.architecture.name)")
-    return known.module
   }
 
   private func compute(_ module: Module, _ inputs: [Tensor]) throws -> [(String, Tensor)] {
@@ -112,7 +104,7 @@ struct Run: ParsableCommand {
     }
     // A module that is called several times gives what it gave first.
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
-    let plan = try Plan(graph, for: types, giving: Array(unique.values))
+    let plan = try Plan(graph, for: types, giving: Array(unique.values), precision: dtype)
     return Array(zip(unique.keys, try Session(plan).run(inputs)))
   }
 

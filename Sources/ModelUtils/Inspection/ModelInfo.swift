@@ -103,7 +103,8 @@ extension Module {
     firstParameter.flatMap { $0.tensor.shape.count == 4 ? $0.tensor.shape[1] : nil } ?? 3
   }
 
-  private func counts() -> ModelInfo {
+  /// What needs no forward.
+  package func counts() -> ModelInfo {
     var rows: [ModelInfo.ModuleRow] = []
     var (parameters, gradients, buffers) = (0, 0, 0)
     var parametersSeen: Set<Identity> = []

@@ -75,6 +75,12 @@ double mk_power_sum(const void *data, size_t count, mk_float type, double power)
 // to the format. dst may be src.
 void mk_scale_rows(void *dst, const void *src, size_t rows, size_t columns, const double *scale, mk_float type);
 
+// Activations
+
+// dst[i] = src[i] / (1 + e^-src[i]), plus addend[i] where that is not null, in float32, for float32 and bfloat16; the
+// quotient within 4 units in the last place for src[i] > -87. Aligned as their elements. dst may be src or the addend.
+void mk_silu(void *dst, const void *src, const void *addend, size_t count, mk_float type);
+
 // Conversion, layout, statistics
 
 // Converts as PyTorch 2.13's `to(dtype)` does: by way of float32, to nearest even; what overflows becomes Inf, or 448

@@ -16,6 +16,9 @@ enum OneDNN {
   /// As many threads for what this thread computes as the library takes elsewhere.
   static func useThreads() { ce_set_threads(Int32(clamping: Parallel.threadCount)) }
 
+  /// Whether the processor multiplies bfloat16 by itself, as far as oneDNN is allowed to use it.
+  static var hasBFloat16: Bool { ce_has_bfloat16() }
+
   static func check(_ status: Int32, _ what: @autoclosure () -> String) throws {
     if status != 0 { throw ModelError(.system, "oneDNN: \(what()): \(String(cString: ce_status_text(status)))") }
   }
@@ -27,20 +30,23 @@ final class MemoryDescription: @unchecked Sendable {
 
   private init(_ handle: OpaquePointer) { self.handle = handle }
 
-  /// - Parameter layout: nil strides let the primitive choose.
-  init(_ shape: [Int], strides: [Int]?) throws {
+  /// - Parameters:
+  ///   - strides: nil lets the primitive choose.
+  ///   - dtype: float32 or bfloat16.
+  init(_ shape: [Int], strides: [Int]?, _ dtype: DType = .float32) throws {
     var made: OpaquePointer?
-    let lengths = shape.map(Int64.init)
+    let (lengths, type) = (shape.map(Int64.init), dtype == .bfloat16 ? CE_BFLOAT16 : CE_FLOAT32)
     let status =
-      strides.map { $0.map(Int64.init) }.map {
-        ce_layout_create(&made, Int32(shape.count), lengths, CE_FLOAT32, $0)
-      } ?? ce_layout_create(&made, Int32(shape.count), lengths, CE_FLOAT32, nil)
+      strides.map { $0.map(Int64.init) }.map { ce_layout_create(&made, Int32(shape.count), lengths, type, $0) }
+      ?? ce_layout_create(&made, Int32(shape.count), lengths, type, nil)
     try OneDNN.check(status, "a tensor of shape \(shape)")
     guard let made else { throw ModelError(.system, "oneDNN made nothing") }
     handle = made
   }
 
-  convenience init(_ layout: Layout) throws { try self.init(layout.shape, strides: layout.strides) }
+  convenience init(_ placed: Placed) throws {
+    try self.init(placed.layout.shape, strides: placed.layout.strides, placed.dtype)
+  }
 
   deinit { ce_layout_destroy(handle) }
 

@@ -7,6 +7,8 @@ struct Compiler {
   let graph: Graph
   let types: InferredTypes
   let outputs: [Graph.Value]
+  /// What convolutions and products take and give: float32 or bfloat16.
+  let computed: DType
   var isNeeded: [Bool]
   /// Of nodes that are computed with another: the convolution or linear layer.
   var absorbed: [Int: Int] = [:]
@@ -14,15 +16,20 @@ struct Compiler {
   var fused: [Int: (layer: Int, epilogue: Epilogue)] = [:]
   private var program = Program()
   private var places: [Int: Placed] = [:]
+  /// Values that were asked for in another type than the one they are stored in.
+  private var converted: [Int: Placed] = [:]
   /// Values that do not depend on the inputs, as far as they were asked for.
   private var arrays: [Int: ReferenceArray] = [:]
   private var constantValues: Set<Int> = []
+  /// The nodes that are being compiled: what steps belong to.
+  var current: [Int] = []
 
   /// The most elements of a value that is computed beforehand.
   private static let foldingLimit = 1 << 24
 
-  init(_ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value]) throws {
+  init(_ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value], _ precision: Precision) throws {
     (self.graph, self.outputs) = (graph, outputs)
+    computed = precision == .bfloat16 ? .bfloat16 : .float32
     types = try graph.types(of: inputs)
     isNeeded = graph.nodes.map { _ in false }
     var taken = [Bool](repeating: false, count: graph.definitions.count)
@@ -72,8 +79,10 @@ struct Compiler {
       // Before anything as large as it is made.
       try Storage.checkMemory(types[result].shape.reduce(1, *), elementSize: types[result].dtype.byteWidth ?? 1)
     }
+    current = [index]
     if let fusion = fused[index] {
       let layer = graph.nodes[fusion.layer]
+      current = absorbed.filter { $0.value == fusion.layer }.keys.sorted()
       let isDone =
         if case .convolution(let geometry) = layer.operation {
           try convolution(geometry, layer, fusion.epilogue)
@@ -82,7 +91,8 @@ struct Compiler {
         }
       if isDone { return }
       // Its parts one by one, in their order.
-      for (part, _) in absorbed.filter({ $0.value == fusion.layer }).sorted(by: { $0.key < $1.key }) {
+      for part in current {
+        current = [part]
         try lower(graph.nodes[part])
       }
       return
@@ -129,8 +139,29 @@ struct Compiler {
     return try tensor.cast(to: .float32).withContiguousBytes { Array($0.bindMemory(to: Float.self)) }
   }
 
-  /// Where a value lies; a constant is put among the plan's.
-  mutating func place(_ value: Graph.Value) throws -> Placed {
+  /// Where a value lies in its own type.
+  mutating func place(_ value: Graph.Value) throws -> Placed { try place(value, as: types[value].dtype) }
+
+  /// Where a value lies in a type: float32 or bfloat16, or its own.
+  mutating func place(_ value: Graph.Value, as dtype: DType) throws -> Placed {
+    let placed = try stored(value)
+    guard placed.dtype != dtype else { return placed }
+    if let known = converted[value.index] { return known }
+    let source = placed.layout.isDense ? placed : try dense(placed, as: .rowMajor(placed.layout.shape))
+    let result = allocate(
+      Layout(shape: source.layout.shape, strides: source.layout.strides), dtype)
+    let count = max(source.layout.count, 1)
+    let (from, to) = (
+      try MemoryDescription([count], strides: [1], source.dtype), try MemoryDescription([count], strides: [1], dtype)
+    )
+    let primitive = try Primitive("conversion") { ce_reorder(&$0, from.handle, to.handle) }
+    add("", "convert", primitive, [(CE_SRC, source)], [(CE_DST, result)])
+    converted[value.index] = result
+    return result
+  }
+
+  /// Where a value lies in whatever type it is stored in; a constant is put among the plan's.
+  mutating func stored(_ value: Graph.Value) throws -> Placed {
     if let placed = places[value.index] { return placed }
     guard isConstant(value) else {
       throw ModelError(.invalid, "value \(value.index) is asked for before it is computed")
@@ -160,7 +191,9 @@ struct Compiler {
   mutating func copy(_ source: Placed, to result: Placed, path: String, name: String) {
     let copy = Copy(source, to: result.layout)
     program.steps.append(
-      Step(path: path, name: name, implementation: "own", reads: [source.buffer], writes: [result.buffer]) { memory in
+      Step(
+        path: path, nodes: current, name: name, implementation: "own", reads: [source.buffer], writes: [result.buffer]
+      ) { memory in
         let (from, to) = (memory.pointer(source), memory.pointer(result))
         return { copy.run(from, to) }
       })
@@ -174,8 +207,8 @@ struct Compiler {
     return Placed(buffer: program.buffers.count - 1, layout: layout, dtype: dtype)
   }
 
-  mutating func allocate(_ layout: Layout, for value: Graph.Value) -> Placed {
-    let placed = allocate(layout, types[value].dtype)
+  mutating func allocate(_ layout: Layout, _ dtype: DType? = nil, for value: Graph.Value) -> Placed {
+    let placed = allocate(layout, dtype ?? types[value].dtype)
     places[value.index] = placed
     return placed
   }
@@ -224,7 +257,8 @@ struct Compiler {
   ) {
     program.steps.append(
       Step(
-        path: graph.scopes[node.scope].path, name: name, implementation: implementation, reads: reads.map(\.buffer),
+        path: graph.scopes[node.scope].path, nodes: current, name: name, implementation: implementation,
+        reads: reads.map(\.buffer),
         writes: writes.map(\.buffer), bind: bind))
   }
 
@@ -233,11 +267,18 @@ struct Compiler {
     _ node: Graph.Node, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
     _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
   ) {
+    add(graph.scopes[node.scope].path, name, primitive, reads, writes, posts: posts)
+  }
+
+  private mutating func add(
+    _ path: String, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
+    _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
+  ) {
     let arguments = (reads + writes).map { (Int32($0.0.rawValue), $0.1) } + posts.map { ($0.argument, $0.placed) }
     let scratch = primitive.scratchBytes
     program.steps.append(
       Step(
-        path: graph.scopes[node.scope].path, name: name, implementation: primitive.implementation,
+        path: path, nodes: current, name: name, implementation: primitive.implementation,
         reads: reads.map(\.1.buffer) + posts.map(\.placed.buffer), writes: writes.map(\.1.buffer), scratchBytes: scratch
       ) { memory in
         var bound = arguments.map { ($0.0, memory.pointer($0.1)) }

@@ -1,4 +1,5 @@
 import CEngine
+import CKernels
 import ModelCore
 import ModelGraph
 
@@ -55,16 +56,57 @@ extension Compiler {
             function: ce_function(function.function), alpha: function.alpha, beta: function.beta, binary: CE_ADD,
             operand: nil))
       case .add(let value):
-        let operand = try dense(self.place(value), as: rows == nil ? .channelsLast(shape) : .rowMajor(shape))
+        let operand = try dense(stored(value), as: rows == nil ? .channelsLast(shape) : .rowMajor(shape))
         let width = shape.last ?? 1
         let description =
-          try rows.map { try MemoryDescription([$0, width], strides: [width, 1]) } ?? MemoryDescription(operand.layout)
+          try rows.map { try MemoryDescription([$0, width], strides: [width, 1], operand.dtype) }
+          ?? MemoryDescription(operand)
         posts.descriptions.append(description)
         posts.operands.append((ce_post_argument(Int32(place)), operand))
         posts.list.append(ce_post(function: CE_RELU, alpha: 0, beta: 0, binary: CE_ADD, operand: description.handle))
       }
     }
     return posts
+  }
+}
+
+/// What is left of an epilogue to a pass of our own over the result, which is faster than oneDNN's SiLU: that function,
+/// and perhaps a sum behind it.
+struct Tail {
+  let addend: Graph.Value?
+}
+
+extension Epilogue {
+  /// Takes SiLU off the end of the posts.
+  mutating func takeTail() -> Tail? {
+    var posts = self.posts
+    var addend: Graph.Value?
+    if case .add(let value) = posts.last {
+      addend = value
+      posts.removeLast()
+    }
+    guard case .function(let function) = posts.last, function.isSiLU else { return nil }
+    self.posts = posts.dropLast()
+    return Tail(addend: addend)
+  }
+}
+
+extension Compiler {
+  /// Adds a tail's step, which works in place.
+  mutating func add(_ tail: Tail, to result: Placed, _ node: Graph.Node) throws {
+    let addend = try tail.addend.map { try dense(place($0, as: result.dtype), as: result.layout) }
+    let (count, width) = (result.layout.count, result.dtype.byteWidth ?? 4)
+    let type = result.dtype == .bfloat16 ? MK_BFLOAT16 : MK_FLOAT32
+    current.removeFirst()
+    add(node, addend == nil ? "silu" : "silu and sum", "own", reads: [addend ?? result], writes: [result]) { memory in
+      nonisolated(unsafe) let (values, added) = (memory.pointer(result), addend.map { memory.pointer($0) })
+      return {
+        Walk.forEachSpan(of: count) { start, count in
+          let part = values + start * width
+          mk_silu(part, part, added.map { $0 + start * width }, count, type)
+        }
+      }
+    }
   }
 }
 

@@ -38,15 +38,15 @@ extension Compiler {
     guard let first = node.operands.first else { return false }
     let type = types[node.results[0]]
     switch node.operation {
-    case .dropout(let dropout) where dropout.probability == 0: set(node.results[0], try place(first))
-    case .convert(let dtype) where types[first].dtype == dtype: set(node.results[0], try place(first))
+    case .dropout(let dropout) where dropout.probability == 0: set(node.results[0], try stored(first))
+    case .convert(let dtype) where types[first].dtype == dtype: set(node.results[0], try stored(first))
     case .permute(let axes):
       let rank = types[first].shape.count
-      let placed = try place(first)
+      let placed = try stored(first)
       set(node.results[0], placed.with(placed.layout.permuted(axes.map { $0 < 0 ? $0 + rank : $0 })))
     case .expand: set(node.results[0], try placeExpanded(first, type.shape))
     case .reshape, .flatten:
-      let placed = try place(first)
+      let placed = try stored(first)
       if let layout = placed.layout.reshaped(to: type.shape) {
         set(node.results[0], placed.with(layout))
       } else {
@@ -57,13 +57,13 @@ extension Compiler {
             Layout(shape: type.shape, strides: Layout.rowMajor(type.shape).strides, offset: source.layout.offset)))
       }
     case .slice(let axis, let start, _, let step):
-      let placed = try place(first)
+      let placed = try stored(first)
       let axis = axis < 0 ? axis + placed.layout.rank : axis
       let length = placed.layout.shape[axis]
       let begin = min(max(start < 0 ? start + length : start, 0), length)
       set(node.results[0], placed.with(placed.layout.sliced(axis, from: begin, count: type.shape[axis], step: step)))
     case .split(let axis, _):
-      let placed = try place(first)
+      let placed = try stored(first)
       let axis = axis < 0 ? axis + placed.layout.rank : axis
       var begin = 0
       for result in node.results {
@@ -77,7 +77,7 @@ extension Compiler {
   }
 
   private mutating func placeExpanded(_ value: Graph.Value, _ shape: [Int]) throws -> Placed {
-    let placed = try place(value)
+    let placed = try stored(value)
     return placed.with(placed.layout.expanded(to: shape))
   }
 
@@ -88,9 +88,9 @@ extension Compiler {
     case .concatenate(let axis):
       guard node.operands.allSatisfy({ types[$0].dtype == type.dtype }) else { return false }
       let axis = axis < 0 ? axis + type.shape.count : axis
-      let parts = try node.operands.map { try place($0) }
+      let parts = try alike(node.operands)
       let order = parts.max { $0.layout.count < $1.layout.count }?.layout.order ?? Array(type.shape.indices)
-      let result = allocate(.ordered(type.shape, order), for: node.results[0])
+      let result = allocate(.ordered(type.shape, order), parts[0].dtype, for: node.results[0])
       var begin = 0
       for part in parts {
         let length = part.layout.shape[axis]
@@ -101,12 +101,13 @@ extension Compiler {
     case .stack(let axis):
       guard node.operands.allSatisfy({ types[$0].dtype == type.dtype }) else { return false }
       let axis = axis < 0 ? axis + type.shape.count : axis
-      let result = allocate(.rowMajor(type.shape), for: node.results[0])
-      for (index, operand) in node.operands.enumerated() {
+      let parts = try alike(node.operands)
+      let result = allocate(.rowMajor(type.shape), parts[0].dtype, for: node.results[0])
+      for (index, part) in parts.enumerated() {
         var target = result.layout.sliced(axis, from: index, count: 1)
         target.shape.remove(at: axis)
         target.strides.remove(at: axis)
-        copy(try place(operand), to: result.with(target), path: graph.scopes[node.scope].path, name: "stack")
+        copy(part, to: result.with(target), path: graph.scopes[node.scope].path, name: "stack")
       }
     case .pixelShuffle(let shuffle): try pixelShuffle(shuffle, node)
     case .pad(let margins, .constant(let value)) where margins.allSatisfy({ $0.before >= 0 && $0.after >= 0 }):
@@ -120,10 +121,17 @@ extension Compiler {
     return true
   }
 
+  /// Values of one type where they are stored: in that of the first, or each in its own where they differ.
+  private mutating func alike(_ values: [Graph.Value]) throws -> [Placed] {
+    let stored = try values.map { try self.stored($0) }
+    guard stored.contains(where: { $0.dtype != stored[0].dtype }) else { return stored }
+    return try values.map { try place($0) }
+  }
+
   /// Blocks of channels become blocks of pixels, or back: both are another order of axes that are divided.
   private mutating func pixelShuffle(_ shuffle: PixelShuffle, _ node: Graph.Node) throws {
     let (shape, factor) = (types[node.results[0]].shape, shuffle.factor)
-    let placed = try place(node.operands[0])
+    let placed = try stored(node.operands[0])
     let (rank, old) = (shape.count, placed.layout.shape)
     let front = Array(shape.dropLast(3))
     let divided: [Int]
@@ -139,7 +147,7 @@ extension Compiler {
       try placed.layout.reshaped(to: divided).map { placed.with($0) }
       ?? dense(placed, as: .rowMajor(old)).with(.rowMajor(divided))
     let moved = source.layout.permuted(order)
-    let result = allocate(.rowMajor(shape), for: node.results[0])
+    let result = allocate(.rowMajor(shape), source.dtype, for: node.results[0])
     copy(
       source.with(moved), to: result.with(.rowMajor(moved.shape)), path: graph.scopes[node.scope].path,
       name: "pixel shuffle")

@@ -1,6 +1,14 @@
 import ModelCore
 import ModelGraph
 
+/// What convolutions and products multiply in; sums are float32 always.
+public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
+  /// Nothing is rounded.
+  case float32
+  /// Weights and activations are rounded to bfloat16, on processors that multiply it by themselves.
+  case bfloat16
+}
+
 /// A graph made ready to run for inputs of given types: constants computed, batch norms folded, weights
 /// packed, memory laid out. It does not change, and sessions on several threads share it.
 public struct Plan: Sendable {
@@ -10,11 +18,15 @@ public struct Plan: Sendable {
   public let outputTypes: [TensorType]
   /// The names of the graph's inputs.
   public let inputNames: [String]
+  /// What it multiplies in.
+  public let precision: Precision
   let program: Program
 
   /// The steps that a run takes, in order.
   public var steps: [StepDescription] {
-    program.steps.map { StepDescription(path: $0.path, operation: $0.name, implementation: $0.implementation) }
+    program.steps.map {
+      StepDescription(path: $0.path, operation: $0.name, implementation: $0.implementation, nodes: $0.nodes)
+    }
   }
 
   /// The bytes that a session takes for what it computes.
@@ -30,6 +42,8 @@ public struct Plan: Sendable {
     public let operation: String
     /// How: oneDNN's name of its implementation, or `own`, or `reference`.
     public let implementation: String
+    /// The nodes of the graph that it computes, by their places.
+    public let nodes: [Int]
   }
 
   /// Compiles a graph.
@@ -37,9 +51,12 @@ public struct Plan: Sendable {
   ///   - graph: in evaluation mode.
   ///   - inputs: the types that its inputs will have, one for each.
   ///   - chosen: the values to be given; the graph's outputs when nil.
+  ///   - precision: what to multiply in.
   /// - Throws: `ModelError` naming the module, for what does not fit or is not known, for more memory than the machine
   ///   has, and where oneDNN is missing.
-  public init(_ graph: Graph, for inputs: [TensorType], giving chosen: [Graph.Value]? = nil) throws {
+  public init(
+    _ graph: Graph, for inputs: [TensorType], giving chosen: [Graph.Value]? = nil, precision: Precision = .float32
+  ) throws {
     guard inputs.count == graph.inputs.count else {
       throw ModelError(.mismatch, "takes \(graph.inputs.count) tensors, not \(inputs.count)")
     }
@@ -47,11 +64,16 @@ public struct Plan: Sendable {
       throw ModelError(.mismatch, "was traced for inputs of \(shapes), not \(inputs.map(\.shape))")
     }
     try OneDNN.load()
+    guard precision == .float32 || OneDNN.hasBFloat16 else {
+      throw ModelError(
+        .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
+    }
     OneDNN.useThreads()
     let outputs = chosen ?? graph.outputs
-    var compiler = try Compiler(graph, inputs, outputs)
+    var compiler = try Compiler(graph, inputs, outputs, precision)
     program = try compiler.compile()
     inputTypes = inputs
+    self.precision = precision
     outputTypes = outputs.map { compiler.types[$0] }
     inputNames = graph.inputs.map { if case .input(let name) = graph.definitions[$0.index] { name } else { "" } }
   }

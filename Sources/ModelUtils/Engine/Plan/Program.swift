@@ -58,6 +58,8 @@ struct Step: Sendable {
 
   /// The dotted path of its module.
   let path: String
+  /// The graph's nodes that it computes.
+  let nodes: [Int]
   let name: String
   let implementation: String
   /// The buffers that it takes from and writes to.

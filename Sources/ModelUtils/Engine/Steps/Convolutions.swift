@@ -11,7 +11,7 @@ extension Compiler {
     guard isConstant(weight), bias.map({ isConstant($0) }) ?? true, types[input].shape.count <= 5,
       geometry.padding.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
     else { return false }
-    let source = try dense(place(input), as: .channelsLast(types[input].shape))
+    let source = try dense(place(input, as: computed), as: .channelsLast(types[input].shape))
     let shape = types[node.results[0]].shape
     let outputs = shape[1]
     var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
@@ -20,14 +20,16 @@ extension Compiler {
       scaleOutputs(&weights, by: scale, geometry, types[weight].shape)
       biases = (0..<outputs).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
     }
+    var epilogue = epilogue
+    let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape)
-    let result = allocate(.channelsLast(shape), for: epilogue.result)
+    let result = allocate(.channelsLast(shape), computed, for: epilogue.result)
     var window = ce_window(geometry, kernel: Array(types[weight].shape.dropFirst(2)))
     if geometry.isTransposed { window.fill(input: types[input].shape, output: shape) }
 
     let packed = packedShape(types[weight].shape, geometry)
-    let (src, dst) = (try MemoryDescription(source.layout), try MemoryDescription(result.layout))
-    let free = try MemoryDescription(packed.shape, strides: nil)
+    let (src, dst) = (try MemoryDescription(source), try MemoryDescription(result))
+    let free = try MemoryDescription(packed.shape, strides: nil, computed)
     let line = try biases.map { try MemoryDescription([$0.count], strides: [1]) }
     let primitive = try Primitive(geometry.isTransposed ? "transposed convolution" : "convolution") { made in
       posts.withPosts { count, posts in
@@ -41,6 +43,7 @@ extension Compiler {
     add(
       node, geometry.isTransposed ? "transposed convolution" : "convolution", primitive, reads, [(CE_DST, result)],
       posts: posts.operands)
+    try tail.map { try add($0, to: result, node) }
     return true
   }
 
@@ -51,21 +54,23 @@ extension Compiler {
     guard isConstant(weight), bias.map({ isConstant($0) }) ?? true else { return false }
     let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
     let rows = shape.dropLast().reduce(1, *)
-    let source = try dense(place(input), as: .rowMajor(types[input].shape))
+    let source = try dense(place(input, as: computed), as: .rowMajor(types[input].shape))
     var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
     if let norm = epilogue.norm {
       let (scale, shift) = try self.scaleAndShift(norm)
       for index in weights.indices { weights[index] *= scale[index / weightShape[1]] }
       biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
     }
+    var epilogue = epilogue
+    let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape, asRows: rows)
-    let result = allocate(.rowMajor(shape), for: epilogue.result)
+    let result = allocate(.rowMajor(shape), computed, for: epilogue.result)
     let (a, c) = (
-      try MemoryDescription([rows, weightShape[1]], strides: [weightShape[1], 1]),
-      try MemoryDescription([rows, weightShape[0]], strides: [weightShape[0], 1])
+      try MemoryDescription([rows, weightShape[1]], strides: [weightShape[1], 1], computed),
+      try MemoryDescription([rows, weightShape[0]], strides: [weightShape[0], 1], computed)
     )
     let packed = (shape: [weightShape[1], weightShape[0]], strides: [1, weightShape[1]])
-    let free = try MemoryDescription(packed.shape, strides: nil)
+    let free = try MemoryDescription(packed.shape, strides: nil, computed)
     let line = try biases.map { try MemoryDescription([1, $0.count], strides: [$0.count, 1]) }
     let primitive = try Primitive("product") { made in
       posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
@@ -73,6 +78,7 @@ extension Compiler {
     var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, try pack(weights, packed, for: primitive))]
     if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([biases.count])))) }
     add(node, "linear", primitive, reads, [(CE_DST, result)], posts: posts.operands)
+    try tail.map { try add($0, to: result, node) }
     return true
   }
 

@@ -42,6 +42,16 @@ extension Walk {
   /// Below this many elements threads cost more than they save.
   private static let grain = 1 << 15
 
+  /// Calls `body` with the start and the length of every part of so many elements, on several threads where there is
+  /// enough to do.
+  static func forEachSpan(of count: Int, _ body: @Sendable (Int, Int) -> Void) {
+    let parts = Parallel.threadCount > 1 ? max(1, min(count / grain, 4 * Parallel.threadCount)) : 1
+    Parallel.forEach(parts) { part in
+      let start = part * count / parts
+      body(start, (part + 1) * count / parts - start)
+    }
+  }
+
   /// Calls `body` with every row, on several threads where there is enough to do.
   func forEachRow(_ body: @Sendable (Int) -> Void) {
     guard rows > 0, !shape.contains(0) else { return }

@@ -12,6 +12,8 @@ struct EltwiseFunction: Hashable, Sendable {
     (self.function, self.alpha, self.beta) = (function.rawValue, Float(alpha), Float(beta))
   }
 
+  var isSiLU: Bool { function == CE_SWISH.rawValue }
+
   /// Nil for what oneDNN does not have, or not as PyTorch computes it.
   init?(_ unary: Unary) {
     switch unary {
@@ -38,19 +40,20 @@ struct EltwiseFunction: Hashable, Sendable {
 
 extension Compiler {
   mutating func unary(_ unary: Unary, _ node: Graph.Node) throws {
-    let input = try place(node.operands[0])
+    let function = EltwiseFunction(unary)
+    let input = try function == nil ? place(node.operands[0]) : stored(node.operands[0])
     let layout = Layout.ordered(input.layout.shape, input.layout.order)
     let source = try dense(input, as: layout)
-    let result = allocate(layout, for: node.results[0])
+    let result = allocate(layout, source.dtype, for: node.results[0])
     let count = layout.count
-    guard let function = EltwiseFunction(unary), count > 0 else {
+    guard let function, count > 0 else {
       add(node, "\(unary)", "own", reads: [source], writes: [result]) { memory in
         let (from, to) = (memory.floats(source), memory.floats(result))
         return { for index in 0..<count { to[index] = Float(unary(Double(from[index]))) } }
       }
       return
     }
-    let flat = try MemoryDescription([count], strides: [1])
+    let flat = try MemoryDescription([count], strides: [1], source.dtype)
     let primitive = try Primitive("function of elements") {
       ce_eltwise(&$0, ce_function(function.function), function.alpha, function.beta, flat.handle, flat.handle)
     }

@@ -9,7 +9,7 @@ extension Compiler {
     let shapes = node.operands.map { types[$0].shape }
     guard shapes.allSatisfy({ $0.count >= 2 }), shape.count <= Int(CE_MAX_RANK) else { return false }
     let factors = try node.operands.map { operand -> Placed in
-      let placed = try place(operand)
+      let placed = try place(operand, as: computed)
       let layout = placed.layout
       let rank = layout.rank
       // Rows or columns that lie together are taken as they are.
@@ -18,15 +18,15 @@ extension Compiler {
         && !layout.strides.enumerated().contains { $1 == 0 && layout.shape[$0] > 1 }
       return isReady ? placed : try dense(placed, as: .rowMajor(layout.shape))
     }
-    let result = allocate(.rowMajor(shape), for: node.results[0])
+    let result = allocate(.rowMajor(shape), computed, for: node.results[0])
     func description(_ placed: Placed) throws -> MemoryDescription {
       // Axes of length 1 in front are broadcast.
       let added = shape.count - placed.layout.rank
       return try MemoryDescription(
         [Int](repeating: 1, count: added) + placed.layout.shape,
-        strides: [Int](repeating: placed.layout.count, count: added) + placed.layout.strides)
+        strides: [Int](repeating: placed.layout.count, count: added) + placed.layout.strides, placed.dtype)
     }
-    let (a, b, c) = (try description(factors[0]), try description(factors[1]), try MemoryDescription(result.layout))
+    let (a, b, c) = (try description(factors[0]), try description(factors[1]), try MemoryDescription(result))
     let primitive = try Primitive("product") { ce_matmul(&$0, a.handle, b.handle, nil, c.handle, 0, nil) }
     add(node, "product", primitive, [(CE_SRC, factors[0]), (CE_WEIGHTS, factors[1])], [(CE_DST, result)])
     return true

@@ -14,9 +14,9 @@ extension Compiler {
       !isMean || !reachesBeyond || !pool.countsPadding || pool.padding.allSatisfy({ $0 == 0 }),
       !(isMean && pool.dilation.contains { $0 != 1 })
     else { return false }
-    let source = try dense(place(node.operands[0]), as: .channelsLast(input))
-    let result = allocate(.channelsLast(shape), for: node.results[0])
-    let (src, dst) = (try MemoryDescription(source.layout), try MemoryDescription(result.layout))
+    let source = try dense(stored(node.operands[0]), as: .channelsLast(input))
+    let result = allocate(.channelsLast(shape), source.dtype, for: node.results[0])
+    let (src, dst) = (try MemoryDescription(source), try MemoryDescription(result))
     let kind =
       !isMean ? CE_MAX_POOL : pool.countsPadding && !reachesBeyond ? CE_MEAN_WITH_PADDING : CE_MEAN_WITHOUT_PADDING
     let primitive = try Primitive("pool") { ce_pooling(&$0, kind, src.handle, dst.handle, &window) }
