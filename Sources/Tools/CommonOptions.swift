@@ -76,14 +76,14 @@ extension Checkpoint {
   }
 
   /// The preferred model, where what it computes is known.
-  func runnableModule(_ report: TalkOptions) throws -> Module {
+  func runnableModule(_ report: TalkOptions? = nil) throws -> Module {
     if let module = preferred.module { return module }
     guard let known = try preferred.stateDict().recognized() else {
       throw ModelError(
         .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
         file: name, advice: "use a file that holds the whole module")
     }
-    report.note("a bare state dict, recognised as \(known.architecture.name)")
+    report?.note("a bare state dict, recognised as \(known.architecture.name)")
     return known.module
   }
 }
@@ -110,9 +110,12 @@ struct WritingOptions: ParsableArguments {
       throw ModelError(
         .invalid, "shards are written as safetensors only", file: path.string, advice: "use .safetensors")
     }
-    if force { return }
-    for path in isSharded ? [path, SafeTensors.indexPath(for: path)] : [path]
-    where (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) != nil {
+    for path in isSharded ? [path, SafeTensors.indexPath(for: path)] : [path] { try checkFree(path, force: force) }
+  }
+
+  /// - Throws: `ModelError` when the file exists and may not be replaced.
+  static func checkFree(_ path: FilePath, force: Bool) throws {
+    guard force || (try? FileDescriptor.open(path, .readOnly, options: [.nonBlocking]).close()) == nil else {
       throw ModelError(.exists, "exists already", file: path.string, advice: "give --force to replace it")
     }
   }

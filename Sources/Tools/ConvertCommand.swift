@@ -30,6 +30,8 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
+  @OptionGroup var verification: VerifyOptions
+
   struct ElementType: ExpressibleByArgument {
     let dtype: DType
 
@@ -56,20 +58,25 @@ struct Convert: ParsableCommand {
   func run() throws {
     try report.withThreads {
       var checkpoint = try ModelSource.open(input, key: key)
+      let original = checkpoint
       let path = FilePath(output)
       try writing.check(path)
       if let dtype = dtype?.dtype {
         try convert(&checkpoint, to: dtype)
       }
+      let verified = try verification.compare(original, with: checkpoint)
+      try verified?.judge(report)
       let bytes = try writing.write(checkpoint, to: path, report)
       let names = checkpoint.preferred.stateDict().count
       let isSafeTensors = try Checkpoint.OutputFormat(of: path) == .safetensors
       let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState).aliases.count : 0
       if report.json {
         try Terminal.print(
-          json: ConvertResult(tensors: names - aliases, aliases: aliases, bytes: bytes, output: output))
+          json: ConvertResult(
+            tensors: names - aliases, aliases: aliases, bytes: bytes, verified: verified, output: output))
       } else {
         let other = aliases == 0 ? "" : " under \(names) names"
+        if let verified { Terminal.print("Verified: \(verified)") }
         Terminal.print("Saved \(output): \(names - aliases) tensors\(other), \(bytes) bytes")
       }
     }
@@ -81,5 +88,6 @@ private struct ConvertResult: Encodable {
   /// How many further names of tied tensors stand in the metadata of a safetensors file.
   let aliases: Int
   let bytes: Int
+  let verified: OutputComparison?
   let output: String
 }

@@ -32,13 +32,27 @@ struct Diff: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
+  @Flag(
+    help: ArgumentHelp(
+      "Compare what the two models compute from the same input instead of their tensors.",
+      discussion: "--tolerance is then in units of each output's largest value; 1e-4 without it."))
+  var outputs = false
+
+  @OptionGroup(title: "Input of --outputs") var input: InputOptions
+
   func validate() throws {
+    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty
+    guard outputs || !isGiven else { throw ValidationError("--input, --image-size and --shape go with --outputs") }
     if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance takes a number from 0") }
   }
 
   func run() throws {
+    if outputs { return try compareOutputs() }
     let diff = try report.withThreads {
-      if key != nil { return try StateDictDiff(try read(first), try read(second), tolerance: tolerance) }
+      if key != nil {
+        return try StateDictDiff(
+          try open(first).preferred.stateDict(), try open(second).preferred.stateDict(), tolerance: tolerance)
+      }
       return try StateDictDiff(
         ModelSource.open(first), ModelSource.open(second), tolerance: tolerance)
     }
@@ -54,12 +68,34 @@ struct Diff: ParsableCommand {
     }
   }
 
-  private func read(_ path: String) throws -> StateDict {
+  private func compareOutputs() throws {
+    let comparison = try report.withThreads {
+      let (a, b) = (try open(first), try open(second))
+      let (before, after) = (try a.runnableModule(report.talk), try b.runnableModule(report.talk))
+      return try before.compareOutputs(
+        with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? 1e-4)
+    }
+    if report.json {
+      try Terminal.print(json: OutputsDiff(equal: comparison.holds, comparison: comparison))
+    } else {
+      Terminal.print("Outputs are \(comparison)")
+      for output in comparison.outputs {
+        let figures = CFormat.string("at most %.3g apart, relative %.3g", output.maxAbs, output.maxRelative)
+        Terminal.print("  \(output.name) \(output.shape): \(figures)")
+      }
+    }
+    if !comparison.holds {
+      Terminal.printNotes()
+      throw ExitCode(1)
+    }
+  }
+
+  private func open(_ path: String) throws -> Checkpoint {
     let checkpoint = try ModelSource.open(path)
     guard let key, try ModelSource.architecture(path) == nil, [.torch, .torchLegacy].contains(checkpoint.format) else {
-      return checkpoint.preferred.stateDict()
+      return checkpoint
     }
-    return try Checkpoint(contentsOf: FilePath(path), key: key).preferred.stateDict()
+    return try Checkpoint(contentsOf: FilePath(path), key: key)
   }
 
   private func show(_ diff: StateDictDiff) {
@@ -67,6 +103,19 @@ struct Diff: ParsableCommand {
     for name in diff.onlyInFirst { Terminal.print("  only in the first: \(name.printable())") }
     for name in diff.onlyInSecond { Terminal.print("  only in the second: \(name.printable())") }
     for entry in diff.differing { Terminal.print("  \(entry.name.printable()): \(entry.text)") }
+  }
+}
+
+private struct OutputsDiff: Encodable {
+  let equal: Bool
+  let comparison: OutputComparison
+
+  private enum Key: String, CodingKey { case equal }
+
+  func encode(to encoder: any Encoder) throws {
+    try comparison.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(equal, forKey: .equal)
   }
 }
 

@@ -20,6 +20,7 @@ struct Fuse: ParsableCommand {
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
+  @OptionGroup var verification: VerifyOptions
 
   @Option(
     help: ArgumentHelp(
@@ -57,6 +58,7 @@ struct Fuse: ParsableCommand {
   func run() throws {
     try report.withThreads {
       var checkpoint = try arguments.open(report)
+      let original = checkpoint
       let destination = try output.destination(for: arguments, suffix: "fused")
       var reports: [Results] = []
       let name = checkpoint.name
@@ -66,10 +68,12 @@ struct Fuse: ParsableCommand {
       guard let result = reports.first else { return }
       note(result.fusion)
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
+      let verified = try verification.compare(original, with: checkpoint)
+      try verified?.judge(report)
       if let destination {
         try output.writing.write(checkpoint, to: destination, report)
       }
-      try show(result, destination?.string)
+      try show(result, verified, destination?.string)
     }
   }
 
@@ -148,11 +152,12 @@ struct Fuse: ParsableCommand {
     return Results(fusion: fusion, merging: merging)
   }
 
-  private func show(_ results: Results, _ path: String?) throws {
+  private func show(_ results: Results, _ verified: OutputComparison?, _ path: String?) throws {
     let result = results.fusion
     if report.json {
       try Terminal.print(
-        json: FuseResult(result: result, reparameterized: reparameterize ? results.merging : nil, output: path))
+        json: FuseResult(
+          result: result, reparameterized: reparameterize ? results.merging : nil, verified: verified, output: path))
       return
     }
     if reparameterize {
@@ -168,6 +173,7 @@ struct Fuse: ParsableCommand {
       let subject = refusal.conv.isEmpty ? refusal.bn : "\(refusal.conv) + \(refusal.bn)"
       Terminal.print("  not fused: \(subject.printable()): \(refusal.reason.printable())")
     }
+    if let verified { Terminal.print("Verified: \(verified)") }
     if let path { Terminal.print("Saved \(path)") }
   }
 }
@@ -175,14 +181,16 @@ struct Fuse: ParsableCommand {
 private struct FuseResult: Encodable {
   let result: FusionReport
   let reparameterized: ReparameterizationReport?
+  let verified: OutputComparison?
   let output: String?
 
-  private enum Key: String, CodingKey { case output, reparameterized }
+  private enum Key: String, CodingKey { case output, reparameterized, verified }
 
   func encode(to encoder: any Encoder) throws {
     try result.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encodeIfPresent(reparameterized, forKey: .reparameterized)
+    try container.encodeIfPresent(verified, forKey: .verified)
     try container.encode(output, forKey: .output)
   }
 }

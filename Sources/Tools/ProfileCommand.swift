@@ -21,7 +21,10 @@ struct ProfileModels: ParsableCommand {
   @OptionGroup var report: TalkOptions
 
   @Option(
-    parsing: .upToNextOption, help: ArgumentHelp("Sizes of pictures in pixels. Default: 640.", valueName: "size"))
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Sizes of pictures in pixels. Default: what the model says of itself, 640 for YOLO's detectors, else 224.",
+      valueName: "size"))
   var imageSize: [ImageSize] = []
 
   @Option(parsing: .upToNextOption, help: ArgumentHelp("How many pictures at once. Default: 1.", valueName: "n"))
@@ -98,7 +101,7 @@ struct ProfileModels: ParsableCommand {
 
   private func shapes(for module: Module) -> [[[Int]]] {
     guard shape.isEmpty else { return [shape.map(\.lengths)] }
-    let sizes = imageSize.isEmpty ? [ImageSize(height: 640, width: 640)] : imageSize
+    let sizes = imageSize.isEmpty ? [ImageSize(module.pictureSize)] : imageSize
     return sizes.flatMap { size in
       (batchSize.isEmpty ? [1] : batchSize).map { [[$0, module.inputChannels, size.height, size.width]] }
     }

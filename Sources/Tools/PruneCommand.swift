@@ -19,6 +19,7 @@ struct Prune: ParsableCommand {
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
+  @OptionGroup var verification: VerifyOptions
 
   @Option(help: "How much to prune of each weight: a count, or a share such as 0.3 or 30%. Default: 0.3.")
   var amount: String?
@@ -100,6 +101,7 @@ struct Prune: ParsableCommand {
   func run() throws {
     try report.withThreads {
       var checkpoint = try arguments.open(report)
+      let original = checkpoint
       let destination = try output.destination(for: arguments, suffix: "pruned")
       let options = try options()
       var reports: [PruneReport] = []
@@ -119,10 +121,12 @@ struct Prune: ParsableCommand {
       }
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
       if let note = Text.notCounted(sparsity) { report.note(note) }
+      let verified = try verification.compare(original, with: checkpoint)
+      try verified?.judge(report)
       if let destination {
         try output.writing.write(checkpoint, to: destination, report)
       }
-      try show(pruned, sparsity, destination?.string)
+      try show(pruned, sparsity, verified, destination?.string)
     }
   }
 
@@ -147,9 +151,11 @@ struct Prune: ParsableCommand {
       isRepeated: remaining)
   }
 
-  private func show(_ pruned: PruneReport, _ sparsity: Sparsity, _ path: String?) throws {
+  private func show(_ pruned: PruneReport, _ sparsity: Sparsity, _ verified: OutputComparison?, _ path: String?) throws
+  {
     if report.json {
-      try Terminal.print(json: PruneResult(sparsity: sparsity.sparsity, pruned: pruned, output: path))
+      try Terminal.print(
+        json: PruneResult(sparsity: sparsity.sparsity, pruned: pruned, verified: verified, output: path))
       return
     }
     Terminal.print("Pruned to \(Text.threeDigits(sparsity.sparsity)) global sparsity")
@@ -159,6 +165,7 @@ struct Prune: ParsableCommand {
     for refusal in pruned.refused {
       Terminal.print("  not pruned: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
+    if let verified { Terminal.print("Verified: \(verified)") }
     if let path { Terminal.print("Saved \(path)") }
   }
 }
@@ -166,14 +173,16 @@ struct Prune: ParsableCommand {
 private struct PruneResult: Encodable {
   let sparsity: Double
   let pruned: PruneReport
+  let verified: OutputComparison?
   let output: String?
 
-  private enum Key: String, CodingKey { case sparsity, output }
+  private enum Key: String, CodingKey { case sparsity, verified, output }
 
   func encode(to encoder: any Encoder) throws {
     try pruned.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(sparsity, forKey: .sparsity)
+    try container.encodeIfPresent(verified, forKey: .verified)
     try container.encode(output, forKey: .output)
   }
 }

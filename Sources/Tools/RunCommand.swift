@@ -11,38 +11,23 @@ struct Run: ParsableCommand {
       architecture, or a built-in architecture's name.
 
       Examples:
-        mutils run yolov5s.pt --input photo.jpg --image-size 640 -o outputs.safetensors
-        mutils run resnet50 --random --image-size 224 --save layer4
+        mutils run yolov5s.pt --input photo.jpg -o outputs.safetensors
+        mutils run resnet50 --random --save layer4
       """)
 
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var report: ReportOptions
 
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp(
-      "What the model is given: pictures (PNG, JPEG), letterboxed to the size, or one .safetensors with its tensors.",
-      valueName: "file"), completion: .file())
-  var input: [String] = []
+  @OptionGroup var given: InputOptions
 
-  @Flag(help: "Give it uniform random numbers from 0 to 1, which --seed determines. The default without --input.")
+  @Flag(help: "Give it uniform random numbers, which --seed determines: the default without --input.")
   var random = false
 
   @Option(parsing: .unconditional, help: "The seed of random inputs, as torch.manual_seed takes it. Default: 0.")
   var seed: SeedNumber?
 
-  @Option(help: ArgumentHelp("The size of pictures in pixels, as 640 or 480x640. Default: 640.", valueName: "size"))
-  var imageSize: ImageSize?
-
   @Option(help: ArgumentHelp("How many random pictures at once.", valueName: "n"))
   var batchSize = 1
-
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The shape of a random input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
-  var shape: [SeedShape] = []
 
   @Option(help: ArgumentHelp("What to multiply in: float32 or bfloat16.", valueName: "type"))
   var dtype = Precision.float32
@@ -52,31 +37,33 @@ struct Run: ParsableCommand {
     help: ArgumentHelp("Give what the modules of these dotted paths give, too.", valueName: "glob"))
   var save: [String] = []
 
-  @Option(name: .shortAndLong, help: "Write what it gives as .safetensors.", completion: .file())
+  @Option(
+    name: .shortAndLong, help: "Write what it gives as .safetensors, or as .npy where that is one tensor.",
+    completion: .file())
   var output: String?
 
   @Flag(name: .shortAndLong, help: "Replace an existing file.")
   var force = false
 
   func validate() throws {
-    guard input.isEmpty || (!random && seed == nil && shape.isEmpty) else {
-      throw ValidationError("--input and --random, --seed, --shape exclude each other")
+    guard given.input.isEmpty || (!random && seed == nil) else {
+      throw ValidationError("--input and --random, --seed exclude each other")
     }
     guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size takes a number from 1 to 4096") }
-    if let output, FilePath(output).extension?.lowercased() != "safetensors" {
-      throw ValidationError("--output takes the name of a .safetensors file")
+    if let output, !["safetensors", "npy"].contains(FilePath(output).extension?.lowercased()) {
+      throw ValidationError("--output takes the name of a .safetensors or .npy file")
     }
   }
 
   func run() throws {
     try report.withThreads {
-      if let output { try WritingOptions.check(FilePath(output), force: force) }
+      if let output { try WritingOptions.checkFree(FilePath(output), force: force) }
       let checkpoint = try arguments.open(report)
       let module = try checkpoint.runnableModule(report.talk)
-      let results = try checkpoint.named { try compute(module, inputs(for: module)) }
-      if let output {
-        try SafeTensors.write(StateDict(OrderedDictionary(uniqueKeysWithValues: results)), to: FilePath(output))
+      let results = try checkpoint.named {
+        try compute(module, given.tensors(for: module, seed: seed?.bits ?? 0, batchSize: batchSize))
       }
+      if let output { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
       if report.json {
         try Terminal.print(json: RunResult(outputs: lines, output: output))
@@ -87,10 +74,22 @@ struct Run: ParsableCommand {
     }
   }
 
+  private func write(_ results: [(String, Tensor)], to path: FilePath) throws {
+    guard path.extension?.lowercased() == "npy" else {
+      try SafeTensors.write(StateDict(OrderedDictionary(uniqueKeysWithValues: results)), to: path)
+      return
+    }
+    guard results.count == 1 else {
+      throw ModelError(
+        .unsupported, "takes one tensor, not the \(results.count) that there are", file: path.string,
+        advice: "write .safetensors")
+    }
+    try NumPyFile.write(results[0].1, to: path)
+  }
+
   private func compute(_ module: Module, _ inputs: [Tensor]) throws -> [(String, Tensor)] {
     let types = inputs.map { TensorType($0.dtype, $0.shape) }
-    var graph = try Graph(module, inputs: types)
-    try graph.convert(to: .float32)
+    let graph = try module.evaluationGraph(for: types)
     var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
     for pattern in save {
       let glob = Glob(pattern)
@@ -106,28 +105,6 @@ struct Run: ParsableCommand {
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
     let plan = try Plan(graph, for: types, giving: Array(unique.values), precision: dtype)
     return Array(zip(unique.keys, try Session(plan).run(inputs)))
-  }
-
-  // MARK: Inputs
-
-  private func inputs(for module: Module) throws -> [Tensor] {
-    let size = imageSize ?? ImageSize(height: 640, width: 640)
-    guard input.isEmpty else { return try given(size) }
-    var generator = TorchGenerator(seed: seed?.bits ?? 0)
-    let shapes =
-      shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
-    return try shapes.map { try generator.uniform($0) }
-  }
-
-  private func given(_ size: ImageSize) throws -> [Tensor] {
-    let isTensors = input.map { FilePath($0).extension?.lowercased() == "safetensors" }
-    guard isTensors.contains(true) else {
-      return [try imageBatch(contentsOf: input.map { FilePath($0) }, size: [size.height, size.width]).tensor]
-    }
-    guard input.count == 1 else {
-      throw ModelError(.invalid, "a file of tensors stands alone", file: input[0])
-    }
-    return Array(try Checkpoint(contentsOf: FilePath(input[0])).preferred.stateDict().tensors.values)
   }
 }
 

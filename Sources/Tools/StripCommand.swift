@@ -29,6 +29,7 @@ struct Strip: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
+  @OptionGroup var verification: VerifyOptions
 
   enum Precision: String, CaseIterable, ExpressibleByArgument {
     case float16, bfloat16, float32
@@ -39,6 +40,7 @@ struct Strip: ParsableCommand {
   func run() throws {
     try report.withThreads {
       var file = try Checkpoint(contentsOf: FilePath(checkpoint), key: key)
+      let original = file
       let destination = try output.destination(forInput: checkpoint, suffix: "stripped")
       let before =
         file.format == .sharded
@@ -52,14 +54,17 @@ struct Strip: ParsableCommand {
       if !result.removed.isEmpty {
         report.note("left out what only training needs: \(Text.list(result.removed))")
       }
+      let verified = try verification.compare(original, with: file)
+      try verified?.judge(report)
       let after = try output.writing.write(file, to: destination, report)
       if report.json {
         try Terminal.print(
           json: StripResult(
             bytesBefore: before, bytesAfter: after, usedAverage: result.usedAverage, average: result.average,
-            removed: result.removed, output: destination.string))
+            removed: result.removed, verified: verified, output: destination.string))
       } else {
         Terminal.print("\(result): \(before) -> \(after) bytes")
+        if let verified { Terminal.print("Verified: \(verified)") }
         Terminal.print("Saved \(destination.string)")
       }
     }
@@ -72,5 +77,6 @@ private struct StripResult: Encodable {
   let usedAverage: Bool
   let average: String?
   let removed: [String]
+  let verified: OutputComparison?
   let output: String
 }

@@ -80,16 +80,11 @@ extension PickleGraph {
 
   private func elementType(_ reference: Reference) -> (dtype: DType, isBigEndian: Bool)? {
     guard let call = call(reference), let function = className(call.callable), "\(function)" == "numpy.dtype",
-      let code = tuple(call.arguments)?.first.flatMap({ text($0) }), let dtype = Self.elementTypes[code]
+      let code = tuple(call.arguments)?.first.flatMap({ text($0) }), let dtype = NumPyFile.elementTypes[code]
     else { return nil }
     let order = call.states.last.flatMap { tuple($0) }.flatMap { $0.count > 1 ? text($0[1]) : nil }
     return (dtype, order == ">")
   }
-
-  private static let elementTypes: [String: DType] = [
-    "f8": .float64, "f4": .float32, "f2": .float16, "i8": .int64, "i4": .int32, "i2": .int16, "i1": .int8,
-    "u8": .uint64, "u4": .uint32, "u2": .uint16, "u1": .uint8, "b1": .bool, "c16": .complex128, "c8": .complex64,
-  ]
 
   /// Bytes, also as protocol 2 writes them: text to be encoded as Latin-1.
   private func contents(_ reference: Reference) -> [UInt8]? {

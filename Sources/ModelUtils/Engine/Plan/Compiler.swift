@@ -33,12 +33,7 @@ struct Compiler {
     types = try graph.types(of: inputs)
     isNeeded = graph.nodes.map { _ in false }
     var taken = [Bool](repeating: false, count: graph.definitions.count)
-    for output in outputs {
-      guard graph.definitions.indices.contains(output.index) else {
-        throw ModelError(.invalid, "value \(output.index) is none of the graph's")
-      }
-      taken[output.index] = true
-    }
+    for output in outputs { taken[output.index] = true }
     for (index, node) in graph.nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
       isNeeded[index] = true
       for operand in node.operands { taken[operand.index] = true }

@@ -9,8 +9,8 @@ public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
   case bfloat16
 }
 
-/// A graph made ready to run for inputs of given types: constants computed, batch norms folded, weights
-/// packed, memory laid out. It does not change, and sessions on several threads share it.
+/// A graph made ready to run for inputs of given types: constants computed, batch norms folded, weights packed, memory
+/// laid out. It does not change, and sessions on several threads share it.
 public struct Plan: Sendable {
   /// What the graph's inputs must be.
   public let inputTypes: [TensorType]
@@ -20,19 +20,14 @@ public struct Plan: Sendable {
   public let inputNames: [String]
   /// What it multiplies in.
   public let precision: Precision
-  let program: Program
+  let executable: any Executable
 
   /// The steps that a run takes, in order.
-  public var steps: [StepDescription] {
-    program.steps.map {
-      StepDescription(path: $0.path, operation: $0.name, implementation: $0.implementation, nodes: $0.nodes)
-    }
-  }
-
+  public var steps: [StepDescription] { executable.steps }
   /// The bytes that a session takes for what it computes.
-  public var arenaBytes: Int { program.arenaBytes }
+  public var arenaBytes: Int { executable.arenaBytes }
   /// The bytes of packed weights and constants, which sessions share.
-  public var constantBytes: Int { program.constants.reduce(0) { $0 + $1.byteCount } }
+  public var constantBytes: Int { executable.constantBytes }
 
   /// What a step does.
   public struct StepDescription: Sendable, Hashable, Codable {
@@ -44,6 +39,11 @@ public struct Plan: Sendable {
     public let implementation: String
     /// The nodes of the graph that it computes, by their places.
     public let nodes: [Int]
+
+    /// A step, as a backend describes it.
+    public init(path: String, operation: String, implementation: String, nodes: [Int]) {
+      (self.path, self.operation, self.implementation, self.nodes) = (path, operation, implementation, nodes)
+    }
   }
 
   /// Compiles a graph.
@@ -52,10 +52,12 @@ public struct Plan: Sendable {
   ///   - inputs: the types that its inputs will have, one for each.
   ///   - chosen: the values to be given; the graph's outputs when nil.
   ///   - precision: what to multiply in.
+  ///   - backend: where it runs.
   /// - Throws: `ModelError` naming the module, for what does not fit or is not known, for more memory than the machine
   ///   has, and where oneDNN is missing.
   public init(
-    _ graph: Graph, for inputs: [TensorType], giving chosen: [Graph.Value]? = nil, precision: Precision = .float32
+    _ graph: Graph, for inputs: [TensorType], giving chosen: [Graph.Value]? = nil, precision: Precision = .float32,
+    on backend: some Backend = .cpu
   ) throws {
     guard inputs.count == graph.inputs.count else {
       throw ModelError(.mismatch, "takes \(graph.inputs.count) tensors, not \(inputs.count)")
@@ -63,18 +65,15 @@ public struct Plan: Sendable {
     if let shapes = graph.inputShapes, shapes != inputs.map(\.shape) {
       throw ModelError(.mismatch, "was traced for inputs of \(shapes), not \(inputs.map(\.shape))")
     }
-    try OneDNN.load()
-    guard precision == .float32 || OneDNN.hasBFloat16 else {
-      throw ModelError(
-        .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
-    }
-    OneDNN.useThreads()
     let outputs = chosen ?? graph.outputs
-    var compiler = try Compiler(graph, inputs, outputs, precision)
-    program = try compiler.compile()
+    let types = try graph.types(of: inputs)
+    for output in outputs where !graph.definitions.indices.contains(output.index) {
+      throw ModelError(.invalid, "value \(output.index) is none of the graph's")
+    }
+    executable = try backend.compile(graph, for: inputs, giving: outputs, precision: precision)
     inputTypes = inputs
     self.precision = precision
-    outputTypes = outputs.map { compiler.types[$0] }
+    outputTypes = outputs.map { types[$0] }
     inputNames = graph.inputs.map { if case .input(let name) = graph.definitions[$0.index] { name } else { "" } }
   }
 }

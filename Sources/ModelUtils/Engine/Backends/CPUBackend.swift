@@ -1,0 +1,98 @@
+import ModelCore
+import ModelGraph
+
+/// Runs graphs on the processor: convolutions and products by oneDNN, everything else by kernels of our own.
+public struct CPUBackend: Backend {
+  public func compile(
+    _ graph: Graph, for inputs: [TensorType], giving outputs: [Graph.Value], precision: Precision
+  ) throws -> any Executable {
+    try OneDNN.load()
+    guard precision == .float32 || OneDNN.hasBFloat16 else {
+      throw ModelError(
+        .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
+    }
+    OneDNN.useThreads()
+    var compiler = try Compiler(graph, inputs, outputs, precision)
+    let program = try compiler.compile()
+    let outputTypes = outputs.map { compiler.types[$0] }
+    return CPUExecutable(program: program, inputTypes: inputs, outputTypes: outputTypes)
+  }
+}
+
+/// A program for the processor.
+struct CPUExecutable: Executable {
+  let program: Program
+  let inputTypes: [TensorType]
+  let outputTypes: [TensorType]
+
+  var steps: [Plan.StepDescription] {
+    program.steps.map {
+      .init(path: $0.path, operation: $0.name, implementation: $0.implementation, nodes: $0.nodes)
+    }
+  }
+
+  var arenaBytes: Int { program.arenaBytes + program.scratchBytes }
+  var constantBytes: Int { program.constants.reduce(0) { $0 + $1.byteCount } }
+
+  func execution() throws -> any Execution { try CPUExecution(self) }
+}
+
+/// A program's steps bound to an arena.
+final class CPUExecution: Execution {
+  private let executable: CPUExecutable
+  private let arena: Arena
+  private let memory: Memory
+  private var works: [Step.Work] = []
+
+  init(_ executable: CPUExecutable) throws {
+    self.executable = executable
+    let program = executable.program
+    let arena = try Arena(byteCount: executable.arenaBytes)
+    self.arena = arena
+    memory = Memory(
+      bases: program.buffers.map { buffer in
+        switch buffer.place {
+        case .arena(let offset): arena.pointer + offset
+        case .constant(let index): program.constants[index].pointer
+        }
+      }, scratch: arena.pointer + program.arenaBytes)
+    works = try program.steps.map { try $0.bind(memory) }
+  }
+
+  func run(_ inputs: [Tensor]) throws -> [Tensor] {
+    try put(inputs)
+    OneDNN.useThreads()
+    for work in works { try work() }
+    return try zip(executable.program.outputs, executable.outputTypes).map { placed, type in
+      try Tensor(type.dtype, type.shape) { bytes in
+        guard let base = bytes.baseAddress else { return }
+        Copy(placed.with(withoutOffset(placed.layout)), to: .rowMajor(type.shape)).run(memory.pointer(placed), base)
+      }
+    }
+  }
+
+  func timed(_ inputs: [Tensor]) throws -> [Double] {
+    try put(inputs)
+    OneDNN.useThreads()
+    let clock = ContinuousClock()
+    return try works.map { work in
+      let duration = try clock.measure { try work() }
+      return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+  }
+
+  private func put(_ inputs: [Tensor]) throws {
+    for ((type, placed), input) in zip(zip(executable.inputTypes, executable.program.inputs), inputs) {
+      let source = Placed(buffer: 0, layout: .rowMajor(type.shape), dtype: type.dtype)
+      try input.withContiguousBytes { bytes in
+        guard let base = bytes.baseAddress else { return }
+        Copy(source, to: withoutOffset(placed.layout)).run(
+          UnsafeMutableRawPointer(mutating: base), memory.pointer(placed))
+      }
+    }
+  }
+
+  private func withoutOffset(_ layout: Layout) -> Layout {
+    Layout(shape: layout.shape, strides: layout.strides)
+  }
+}

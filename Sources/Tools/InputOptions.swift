@@ -1,0 +1,61 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+/// What a model is given: files, or random numbers.
+struct InputOptions: ParsableArguments {
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "What the model is given: pictures (PNG, JPEG), letterboxed to the size, one .safetensors with its tensors, or .npy, one for each; floats become float32. Default: uniform random numbers from 0 to 1.",
+      valueName: "file"), completion: .file())
+  var input: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The size of pictures in pixels, as 640 or 480x640. Default: what the model says of itself, 640 for YOLO's detectors, else 224.",
+      valueName: "size"))
+  var imageSize: ImageSize?
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The shape of a random input that is no picture, as 1x3x16x112x112.",
+      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
+  var shape: [SeedShape] = []
+
+  func validate() throws {
+    guard input.isEmpty || shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }
+  }
+
+  /// The tensors for a model.
+  func tensors(for module: Module, seed: UInt64 = 0, batchSize: Int = 1) throws -> [Tensor] {
+    let size = imageSize ?? ImageSize(module.pictureSize)
+    guard input.isEmpty else { return try given(size) }
+    var generator = TorchGenerator(seed: seed)
+    let shapes =
+      shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
+    return try shapes.map { try generator.uniform($0) }
+  }
+
+  private func given(_ size: ImageSize) throws -> [Tensor] {
+    let endings = Set(input.map { FilePath($0).extension?.lowercased() ?? "" })
+    if endings == ["npy"] { return try input.map { try float32(NumPyFile.read(FilePath($0))) } }
+    guard endings.contains("safetensors") || endings.contains("npy") else {
+      return [try imageBatch(contentsOf: input.map { FilePath($0) }, size: [size.height, size.width]).tensor]
+    }
+    guard input.count == 1 else {
+      throw ModelError(.invalid, "a file of tensors stands alone", file: input[0])
+    }
+    return try Checkpoint(contentsOf: FilePath(input[0])).preferred.stateDict().tensors.values.map(float32)
+  }
+
+  /// What models compute in, whatever floats a file holds.
+  private func float32(_ tensor: Tensor) throws -> Tensor {
+    tensor.dtype.isFloatingPoint ? try tensor.cast(to: .float32) : tensor
+  }
+}
+
+extension ImageSize {
+  init(_ size: (height: Int, width: Int)) { self.init(height: size.height, width: size.width) }
+}
