@@ -15,6 +15,7 @@ public final class FileBytes: @unchecked Sendable {
   /// All of the bytes, valid as long as this object lives.
   public let bytes: UnsafeRawBufferPointer
   private let release: (UnsafeRawBufferPointer) -> Void
+  private let isMapped: Bool
 
   /// How many bytes there are.
   public var count: Int { bytes.count }
@@ -25,6 +26,7 @@ public final class FileBytes: @unchecked Sendable {
   public init(mapping location: some FileLocation) throws(ModelError) {
     let path = try location.filePath
     name = path.string
+    isMapped = true
     release = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
     let descriptor: FileDescriptor
     do {
@@ -59,6 +61,7 @@ public final class FileBytes: @unchecked Sendable {
   public init(name: String, permanent bytes: UnsafeRawBufferPointer) {
     self.name = name
     self.bytes = bytes
+    isMapped = false
     release = { _ in }
   }
 
@@ -66,6 +69,7 @@ public final class FileBytes: @unchecked Sendable {
   public init(name: String, part file: FileBytes, offset: Int, count: Int) {
     self.name = name
     bytes = file.slice(offset, count) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    isMapped = file.isMapped
     release = { _ in withExtendedLifetime(file) {} }
   }
 
@@ -75,11 +79,21 @@ public final class FileBytes: @unchecked Sendable {
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 64)
     copy.copyBytes(from: source)
     bytes = UnsafeRawBufferPointer(copy)
+    isMapped = false
     release = { UnsafeMutableRawBufferPointer(mutating: $0).deallocate() }
   }
 
   deinit {
     if bytes.baseAddress != nil { release(bytes) }
+  }
+
+  /// Lets go of the pages of a mapped file that lie wholly in a range; when they are touched they are read again.
+  func releasePages(_ offset: Int, _ count: Int) {
+    guard isMapped, let part = slice(offset, count), let base = part.baseAddress else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (Int(bitPattern: base) + page - 1) / page * page
+    let end = (Int(bitPattern: base) + count) / page * page
+    if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_DONTNEED) }
   }
 
   /// The bytes of a range, or nil where it does not lie inside the file.

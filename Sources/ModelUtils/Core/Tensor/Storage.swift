@@ -107,6 +107,12 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
+  /// Lets go of the pages of a mapped file that lie wholly in this storage.
+  func releasePages() {
+    guard case .file(let file, let offset) = backing else { return }
+    file.releasePages(offset, byteCount)
+  }
+
   /// Calls `body` with the bytes. A computed storage computes them for the call.
   public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
     switch backing {

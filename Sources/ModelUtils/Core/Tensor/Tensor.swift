@@ -184,6 +184,10 @@ public struct Tensor: Sendable {
     }
   }
 
+  /// Tells the system that a mapped file's pages of these elements are not needed soon; they are read again when they
+  /// are.
+  package func releasePages() { storage.releasePages() }
+
   /// Copies the elements in row-major order into `destination`, which has `byteCount` bytes.
   public func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
     if isContiguous, byteCount == storage.byteCount { return try storage.copyBytes(to: destination) }

@@ -94,6 +94,17 @@ final class Primitive: @unchecked Sendable {
     return Binding(made, self)
   }
 
+  /// Runs once, from one tensor to another.
+  func run(from source: UnsafeRawPointer, to destination: UnsafeMutableRawPointer) throws {
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(scratchBytes, 1), alignment: Arena.alignment)
+    defer { scratch.deallocate() }
+    var memory = [
+      (Int32(CE_SRC.rawValue), UnsafeMutableRawPointer(mutating: source)), (Int32(CE_DST.rawValue), destination),
+    ]
+    if scratchBytes > 0 { memory.append((Int32(CE_SCRATCHPAD.rawValue), scratch)) }
+    try bind(memory).run()
+  }
+
   /// A primitive with the memory that it runs on, which outlives it.
   final class Binding: @unchecked Sendable {
     private let handle: OpaquePointer

@@ -18,6 +18,7 @@ struct Compiler {
   private var places: [Int: Placed] = [:]
   /// Values that were asked for in another type than the one they are stored in.
   private var converted: [Int: Placed] = [:]
+  private var pool = Constant.Pool()
   /// Values that do not depend on the inputs, as far as they were asked for.
   private var arrays: [Int: ReferenceArray] = [:]
   private var constantValues: Set<Int> = []
@@ -122,16 +123,20 @@ struct Compiler {
     return array
   }
 
-  /// The same in float32, a weight's without the way over doubles.
+  /// The same in float32.
   mutating func floats(_ value: Graph.Value) throws -> [Float] {
-    let tensor: Tensor? =
-      switch graph.definitions[value.index] {
-      case .weight(let path): graph.weights[path]?.tensor
-      case .constant(let tensor): tensor
-      case .input, .result: nil
-      }
-    guard let tensor else { return try array(value).values.map { Float($0) } }
-    return try tensor.cast(to: .float32).withContiguousBytes { Array($0.bindMemory(to: Float.self)) }
+    try tensor(value).withContiguousBytes { Array($0.bindMemory(to: Float.self)) }
+  }
+
+  /// The same as a tensor of float32: a weight's own, where it is of that type.
+  mutating func tensor(_ value: Graph.Value) throws -> Tensor {
+    switch graph.definitions[value.index] {
+    case .weight(let path):
+      guard let tensor = graph.weights[path]?.tensor else { throw ModelError(.missing, "is missing", subject: path) }
+      return try tensor.cast(to: .float32)
+    case .constant(let tensor): return try tensor.cast(to: .float32)
+    case .input, .result: return try array(value).tensor().cast(to: .float32)
+    }
   }
 
   /// Where a value lies in its own type.
@@ -162,7 +167,7 @@ struct Compiler {
       throw ModelError(.invalid, "value \(value.index) is asked for before it is computed")
     }
     let tensor = try array(value).tensor()
-    let constant = try Constant(byteCount: tensor.byteCount)
+    let constant = try pool.make(byteCount: tensor.byteCount)
     try tensor.copyBytes(to: UnsafeMutableRawBufferPointer(start: constant.pointer, count: tensor.byteCount))
     let placed = addConstant(constant, .rowMajor(tensor.shape), tensor.dtype)
     places[value.index] = placed
@@ -208,6 +213,9 @@ struct Compiler {
     return placed
   }
 
+  /// Memory for a constant that is filled before the plan runs.
+  mutating func makeConstant(byteCount: Int) throws -> Constant { try pool.make(byteCount: byteCount) }
+
   mutating func addConstant(_ constant: Constant, _ layout: Layout, _ dtype: DType = .float32) -> Placed {
     program.constants.append(constant)
     program.buffers.append(Buffer(place: .constant(program.constants.count - 1), byteCount: constant.byteCount))
@@ -215,7 +223,7 @@ struct Compiler {
   }
 
   mutating func addConstant(_ values: [Float], _ layout: Layout) throws -> Placed {
-    let constant = try Constant(byteCount: values.count * 4)
+    let constant = try pool.make(byteCount: values.count * 4)
     values.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { constant.pointer.copyMemory(from: base, byteCount: bytes.count) }
     }

@@ -37,18 +37,30 @@ struct Placed: Sendable {
   func with(_ layout: Layout) -> Placed { Placed(buffer: buffer, layout: layout, dtype: dtype) }
 }
 
-/// Memory that does not change, shared by all sessions.
-final class Constant: @unchecked Sendable {
+/// Memory that does not change, shared by all sessions: a part of a slab.
+struct Constant: @unchecked Sendable {
   let byteCount: Int
   let pointer: UnsafeMutableRawPointer
+  private let slab: Arena
 
-  init(byteCount: Int) throws {
-    try Storage.checkMemory(byteCount, elementSize: 1)
-    self.byteCount = byteCount
-    pointer = .allocate(byteCount: max(byteCount, 1), alignment: Arena.alignment)
+  /// Constants one behind the other in large pieces of memory, whose pages are large.
+  struct Pool {
+    private static let slabSize = 16 << 20
+    private var slab: Arena?
+    private var (used, size) = (0, 0)
+
+    mutating func make(byteCount: Int) throws -> Constant {
+      try Storage.checkMemory(byteCount, elementSize: 1)
+      let room = max(byteCount, 1) + Arena.alignment
+      if used + room > size || slab == nil {
+        size = max(room, Self.slabSize)
+        (slab, used) = (try Arena(byteCount: size), 0)
+      }
+      guard let slab else { throw ModelError(.system, "there is no memory for constants") }
+      defer { used += (byteCount + Arena.alignment - 1) / Arena.alignment * Arena.alignment }
+      return Constant(byteCount: byteCount, pointer: slab.pointer + used, slab: slab)
+    }
   }
-
-  deinit { pointer.deallocate() }
 }
 
 /// One thing that a run does.

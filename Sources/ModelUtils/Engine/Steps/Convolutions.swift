@@ -1,4 +1,5 @@
 import CEngine
+import CKernels
 import ModelCore
 import ModelGraph
 
@@ -14,12 +15,9 @@ extension Compiler {
     let source = try dense(place(input, as: computed), as: .channelsLast(types[input].shape))
     let shape = types[node.results[0]].shape
     let outputs = shape[1]
-    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
-    if let norm = epilogue.norm {
-      let (scale, shift) = try self.scaleAndShift(norm)
-      scaleOutputs(&weights, by: scale, geometry, types[weight].shape)
-      biases = (0..<outputs).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
-    }
+    var biases = try bias.map { try floats($0) }
+    let norm = try epilogue.norm.map { try scaleAndShift($0) }
+    if let norm { biases = (0..<outputs).map { (biases?[$0] ?? 0) * norm.scale[$0] + norm.shift[$0] } }
     var epilogue = epilogue
     let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape)
@@ -37,7 +35,8 @@ extension Compiler {
           &made, src.handle, free.handle, line?.handle, dst.handle, &window, count, posts)
       }
     }
-    let constant = try pack(weights, packed, for: primitive)
+    let scale = norm.map { rowScale($0.scale, geometry, types[weight].shape) }
+    let constant = try pack(weight, scaledBy: scale, packed, for: primitive)
     var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
     if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([outputs])))) }
     add(
@@ -55,12 +54,9 @@ extension Compiler {
     let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
     let rows = shape.dropLast().reduce(1, *)
     let source = try dense(place(input, as: computed), as: .rowMajor(types[input].shape))
-    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
-    if let norm = epilogue.norm {
-      let (scale, shift) = try self.scaleAndShift(norm)
-      for index in weights.indices { weights[index] *= scale[index / weightShape[1]] }
-      biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
-    }
+    var biases = try bias.map { try floats($0) }
+    let norm = try epilogue.norm.map { try scaleAndShift($0) }
+    if let norm { biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * norm.scale[$0] + norm.shift[$0] } }
     var epilogue = epilogue
     let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape, asRows: rows)
@@ -75,7 +71,8 @@ extension Compiler {
     let primitive = try Primitive("product") { made in
       posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
     }
-    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, try pack(weights, packed, for: primitive))]
+    let constant = try pack(weight, scaledBy: norm?.scale, packed, for: primitive)
+    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
     if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([biases.count])))) }
     add(node, "linear", primitive, reads, [(CE_DST, result)], posts: posts.operands)
     try tail.map { try add($0, to: result, node) }
@@ -93,19 +90,14 @@ extension Compiler {
     return (scale.map { Float($0) }, shift.map { Float($0) })
   }
 
-  private func scaleOutputs(
-    _ weights: inout [Float], by scale: [Float], _ geometry: ConvolutionGeometry, _ shape: [Int]
-  ) {
-    let kernel = shape.dropFirst(2).reduce(1, *)
-    guard geometry.isTransposed else {
-      for index in weights.indices { weights[index] *= scale[index / (shape[1] * kernel)] }
-      return
-    }
-    // [in, out / groups, kernel…]: a group's inputs go to its outputs.
+  /// The factors of a convolution's outputs for each row of its weight: [out, …], or [in, out / groups, …] transposed,
+  /// where a group's inputs go to its outputs.
+  private func rowScale(_ scale: [Float], _ geometry: ConvolutionGeometry, _ shape: [Int]) -> [Float] {
+    guard geometry.isTransposed else { return scale }
     let inputs = shape[0] / geometry.groups
-    for index in weights.indices {
-      let (input, output) = (index / (shape[1] * kernel), index / kernel % shape[1])
-      weights[index] *= scale[input / inputs * shape[1] + output]
+    return (0..<shape[0]).flatMap { input in
+      let first = input / inputs * shape[1]
+      return scale[first..<first + shape[1]]
     }
   }
 
@@ -127,24 +119,25 @@ extension Compiler {
     return (axes + kernel.0, steps + kernel.1)
   }
 
-  /// Weights in the layout that a primitive chose, as a constant.
+  /// A weight in the layout that a primitive chose, as a constant.
+  /// - Parameter scale: a factor for each of so many equal parts of the weight, one behind the other.
   private mutating func pack(
-    _ weights: [Float], _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+    _ weight: Graph.Value, scaledBy scale: [Float]?, _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
   ) throws -> Placed {
     guard let wanted = primitive.description(of: CE_WEIGHTS) else { throw ModelError(.system, "oneDNN hides a layout") }
     let given = try MemoryDescription(source.shape, strides: source.strides)
-    let constant = try Constant(byteCount: wanted.byteCount)
-    try weights.withUnsafeBytes { bytes in
-      guard let base = bytes.baseAddress else { return }
-      let reorder = try Primitive("reorder") { ce_reorder(&$0, given.handle, wanted.handle) }
-      let scratch = try Constant(byteCount: reorder.scratchBytes)
-      try reorder.bind(
-        [
-          (Int32(CE_SRC.rawValue), UnsafeMutableRawPointer(mutating: base)),
-          (Int32(CE_DST.rawValue), constant.pointer), (Int32(CE_SCRATCHPAD.rawValue), scratch.pointer),
-        ].filter { $0.0 != Int32(CE_SCRATCHPAD.rawValue) || reorder.scratchBytes > 0 }
-      ).run()
+    let constant = try makeConstant(byteCount: wanted.byteCount)
+    let reorder = try Primitive("reorder") { ce_reorder(&$0, given.handle, wanted.handle) }
+    let tensor = try self.tensor(weight)
+    try tensor.withContiguousBytes { bytes in
+      guard let base = bytes.baseAddress, tensor.count > 0 else { return }
+      guard let scale else { return try reorder.run(from: base, to: constant.pointer) }
+      let scaled = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: Arena.alignment)
+      defer { scaled.deallocate() }
+      mk_scale_rows(scaled, base, scale.count, tensor.count / scale.count, scale.map { Double($0) }, MK_FLOAT32)
+      try reorder.run(from: scaled, to: constant.pointer)
     }
+    tensor.releasePages()
     return addConstant(constant, .rowMajor(source.shape))
   }
 }
