@@ -80,7 +80,9 @@ let floors: [Target] = [
     path: "\(library)/Downloads"),
   .target(
     name: "ModelEngine",
-    dependencies: ["ModelCore", "ModelGraph", "CEngine", .product(name: "Logging", package: "swift-log")],
+    dependencies: [
+      "ModelCore", "ModelGraph", "CEngine", "CKernels", .product(name: "Logging", package: "swift-log"),
+    ],
     path: "\(library)/Engine"),
   .target(
     name: "ModelArchitectures", dependencies: ["ModelCore", "ModelRandom", "ModelGraph"],

@@ -222,10 +222,17 @@ struct Compiler {
     _ node: Graph.Node, _ name: String, _ implementation: String, reads: [Placed], writes: [Placed],
     bind: @escaping @Sendable (Memory) throws -> Step.Work
   ) {
+    add(graph.scopes[node.scope].path, name, implementation, reads: reads, writes: writes, bind: bind)
+  }
+
+  mutating func add(
+    _ path: String, _ name: String, _ implementation: String, reads: [Placed], writes: [Placed], scratchBytes: Int = 0,
+    bind: @escaping @Sendable (Memory) throws -> Step.Work
+  ) {
     program.steps.append(
       Step(
-        path: graph.scopes[node.scope].path, name: name, implementation: implementation, reads: reads.map(\.buffer),
-        writes: writes.map(\.buffer), bind: bind))
+        path: path, name: name, implementation: implementation, reads: reads.map(\.buffer),
+        writes: writes.map(\.buffer), scratchBytes: scratchBytes, bind: bind))
   }
 
   /// A step of oneDNN's.
@@ -233,11 +240,18 @@ struct Compiler {
     _ node: Graph.Node, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
     _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
   ) {
+    add(graph.scopes[node.scope].path, name, primitive, reads, writes, posts: posts)
+  }
+
+  mutating func add(
+    _ path: String, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
+    _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
+  ) {
     let arguments = (reads + writes).map { (Int32($0.0.rawValue), $0.1) } + posts.map { ($0.argument, $0.placed) }
     let scratch = primitive.scratchBytes
     program.steps.append(
       Step(
-        path: graph.scopes[node.scope].path, name: name, implementation: primitive.implementation,
+        path: path, name: name, implementation: primitive.implementation,
         reads: reads.map(\.1.buffer) + posts.map(\.placed.buffer), writes: writes.map(\.1.buffer), scratchBytes: scratch
       ) { memory in
         var bound = arguments.map { ($0.0, memory.pointer($0.1)) }

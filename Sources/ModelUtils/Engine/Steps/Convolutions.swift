@@ -4,21 +4,23 @@ import ModelGraph
 
 extension Compiler {
   /// A convolution or its transpose over [batch, channels, spatial…], channels innermost, with what is fused into it.
-  /// - Returns: false for what oneDNN does not do: weights that are computed while it runs, margins that cut.
+  /// - Returns: false for what oneDNN does not do: margins that cut, and a batch norm in weights that are computed.
   mutating func convolution(_ geometry: ConvolutionGeometry, _ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
     let bias = node.operands.count > 2 ? node.operands[2] : nil
-    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true, types[input].shape.count <= 5,
+    guard epilogue.norm == nil || isStored(node), types[input].shape.count <= 5,
       geometry.padding.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
     else { return false }
     let source = try dense(place(input), as: .channelsLast(types[input].shape))
     let shape = types[node.results[0]].shape
     let outputs = shape[1]
-    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
+    var folded: (weights: [Float], biases: [Float])?
     if let norm = epilogue.norm {
       let (scale, shift) = try self.scaleAndShift(norm)
+      var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
       scaleOutputs(&weights, by: scale, geometry, types[weight].shape)
       biases = (0..<outputs).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
+      folded = (weights, biases ?? [])
     }
     let posts = try self.posts(epilogue, shape)
     let result = allocate(.channelsLast(shape), for: epilogue.result)
@@ -28,16 +30,14 @@ extension Compiler {
     let packed = packedShape(types[weight].shape, geometry)
     let (src, dst) = (try MemoryDescription(source.layout), try MemoryDescription(result.layout))
     let free = try MemoryDescription(packed.shape, strides: nil)
-    let line = try biases.map { try MemoryDescription([$0.count], strides: [1]) }
+    let line = folded != nil || bias != nil ? try MemoryDescription([outputs], strides: [1]) : nil
     let primitive = try Primitive(geometry.isTransposed ? "transposed convolution" : "convolution") { made in
       posts.withPosts { count, posts in
         (geometry.isTransposed ? ce_deconvolution : ce_convolution)(
           &made, src.handle, free.handle, line?.handle, dst.handle, &window, count, posts)
       }
     }
-    let constant = try pack(weights, packed, for: primitive)
-    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
-    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([outputs])))) }
+    let reads = [(CE_SRC, source)] + (try operands(weight, bias, folded, packed, for: primitive))
     add(
       node, geometry.isTransposed ? "transposed convolution" : "convolution", primitive, reads, [(CE_DST, result)],
       posts: posts.operands)
@@ -48,15 +48,17 @@ extension Compiler {
   mutating func linear(_ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
     let bias = node.operands.count > 2 ? node.operands[2] : nil
-    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true else { return false }
+    guard epilogue.norm == nil || isStored(node) else { return false }
     let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
     let rows = shape.dropLast().reduce(1, *)
     let source = try dense(place(input), as: .rowMajor(types[input].shape))
-    var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
+    var folded: (weights: [Float], biases: [Float])?
     if let norm = epilogue.norm {
       let (scale, shift) = try self.scaleAndShift(norm)
+      var (weights, biases) = (try floats(weight), try bias.map { try floats($0) })
       for index in weights.indices { weights[index] *= scale[index / weightShape[1]] }
       biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] }
+      folded = (weights, biases ?? [])
     }
     let posts = try self.posts(epilogue, shape, asRows: rows)
     let result = allocate(.rowMajor(shape), for: epilogue.result)
@@ -66,17 +68,48 @@ extension Compiler {
     )
     let packed = (shape: [weightShape[1], weightShape[0]], strides: [1, weightShape[1]])
     let free = try MemoryDescription(packed.shape, strides: nil)
-    let line = try biases.map { try MemoryDescription([1, $0.count], strides: [$0.count, 1]) }
+    let line = folded != nil || bias != nil ? try MemoryDescription(.rowMajor([1, weightShape[0]])) : nil
     let primitive = try Primitive("product") { made in
       posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
     }
-    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, try pack(weights, packed, for: primitive))]
-    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([biases.count])))) }
+    let reads = [(CE_SRC, source)] + (try operands(weight, bias, folded, packed, for: primitive))
     add(node, "linear", primitive, reads, [(CE_DST, result)], posts: posts.operands)
     return true
   }
 
   // MARK: Weights
+
+  /// Whether a layer's weight and bias are the same in every run.
+  private func isStored(_ node: Graph.Node) -> Bool { node.operands.dropFirst().allSatisfy { isConstant($0) } }
+
+  /// A layer's weight and bias as its primitive takes them, or what a batch norm has made of them.
+  private mutating func operands(
+    _ weight: Graph.Value, _ bias: Graph.Value?, _ folded: (weights: [Float], biases: [Float])?,
+    _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+  ) throws -> [(ce_argument, Placed)] {
+    if let folded {
+      return [
+        (CE_WEIGHTS, try pack(folded.weights, source, for: primitive)),
+        (CE_BIAS, try addConstant(folded.biases, .rowMajor([folded.biases.count]))),
+      ]
+    }
+    return [(CE_WEIGHTS, try packed(weight, source, for: primitive))]
+      + (try bias.map { [(CE_BIAS, try rowMajor($0))] } ?? [])
+  }
+
+  /// A weight in the layout that a primitive chose: a constant, or reordered in every run where it is computed.
+  mutating func packed(
+    _ weight: Graph.Value, _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+  ) throws -> Placed {
+    if isConstant(weight) { return try pack(floats(weight), source, for: primitive) }
+    guard let wanted = primitive.description(of: CE_WEIGHTS) else { throw ModelError(.system, "oneDNN hides a layout") }
+    let given = try MemoryDescription(source.shape, strides: source.strides)
+    let values = try rowMajor(weight)
+    let result = try scratch(.rowMajor([(wanted.byteCount + 3) / 4]))
+    let reorder = try Primitive("reorder") { ce_reorder(&$0, given.handle, wanted.handle) }
+    add("", "reorder", reorder, [(CE_SRC, values)], [(CE_DST, result)])
+    return result
+  }
 
   /// The factor and the addend that a batch norm by running statistics comes to for each channel.
   mutating func scaleAndShift(_ norm: Graph.Node) throws -> (scale: [Float], shift: [Float]) {
