@@ -39,12 +39,12 @@ def flat(outputs):
 
 
 @torch.no_grad()
-def check(model, x, folder, *options, count=None):
+def check(model, x, folder, *options, count=None, environment=None):
     """The first `count` outputs, or all: behind them YOLO's heads pass on what their losses take."""
     torch.save(model, folder / "in.pt")
     save_file({"x": x}, folder / "x.safetensors")
     result = report(
-        "run", folder / "in.pt", "--input", folder / "x.safetensors", "-o", folder / "y.safetensors", "--force", *options, timeout=120)  # fmt: skip
+        "run", folder / "in.pt", "--input", folder / "x.safetensors", "-o", folder / "y.safetensors", "--force", *options, timeout=120, environment=environment)  # fmt: skip
     ours = load_file(folder / "y.safetensors")
     expected = flat(model(x))[:count]
     for index, tensor in enumerate(expected):
@@ -110,6 +110,97 @@ def test_half_precision_is_computed_in_float32(tmp_path):
     assert (load_file(tmp_path / "y.safetensors")["output.0"] - expected).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("isa", ["SSE41", "AVX2", "AVX512_CORE"])
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "swin_t"])
+def test_older_processors(name, isa, tmp_path):
+    model = lively(torchvision.models.get_model(name))
+    environment = {"ONEDNN_MAX_CPU_ISA": isa, "DNNL_MAX_CPU_ISA": isa}
+    check(model, torch.rand(2, 3, 97, 65), tmp_path, environment=environment)
+
+
+HAS_BFLOAT16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+
+
+@torch.no_grad()
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no bfloat16")
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small", "densenet121", "vit_b_32", "swin_t", "convnext_tiny"])
+def test_bfloat16(name, tmp_path):
+    """Not further from float32 than PyTorch's bfloat16, which rounds after every operation."""
+    model, x = lively(torchvision.models.get_model(name)), torch.rand(2, 3, 224, 224)
+    torch.save(model, tmp_path / "in.pt")
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    succeeds("run", tmp_path / "in.pt", "--input", tmp_path / "x.safetensors", "--dtype", "bfloat16", "-o", tmp_path / "y.safetensors")  # fmt: skip
+    ours = load_file(tmp_path / "y.safetensors")["output.0"]
+    exact, torchs = model(x), model.bfloat16()(x.bfloat16()).float()
+    scale = exact.abs().max()
+    assert ours.dtype == torch.float32
+    assert (ours - exact).abs().max() <= (torchs - exact).abs().max() * 1.25 + 2e-3 * scale
+    # Rounding moves the results, or it would not be bfloat16.
+    assert (ours - exact).abs().max() > 1e-4 * scale
+
+
+@pytest.mark.skipif(HAS_BFLOAT16, reason="this processor has bfloat16")
+def test_no_bfloat16():
+    assert "does not multiply bfloat16" in fails("run", "resnet18", "--dtype", "bfloat16").err
+
+
+def test_bfloat16_is_refused_where_the_processor_has_none():
+    environment = {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"}
+    assert "does not multiply bfloat16" in fails("run", "resnet18", "--dtype", "bfloat16", environment=environment).err
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numpy(dtype, order, tmp_path):
+    model, x = lively(torchvision.models.resnet18()), np.random.default_rng(0).random((2, 3, 33, 47)).astype(dtype)
+    torch.save(model, tmp_path / "in.pt")
+    np.save(tmp_path / "x.npy", np.asarray(x, order=order))
+    succeeds("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    with torch.no_grad():
+        expected = model(torch.from_numpy(x.astype(np.float32))).numpy()
+    ours = np.load(tmp_path / "y.npy")
+    assert ours.dtype == np.float32 and np.abs(ours - expected).max() <= TOLERANCE * np.abs(expected).max()
+    # The bytes are NumPy's own.
+    np.save(tmp_path / "z.npy", ours)
+    assert (tmp_path / "y.npy").read_bytes() == (tmp_path / "z.npy").read_bytes()
+
+
+def test_numpy_of_every_type(tmp_path):
+    torch.save(nn.Identity(), tmp_path / "in.pt")
+    for dtype in ("u1", "i1", "i2", "i4", "i8", "b1"):
+        for version in ((1, 0), (2, 0), (3, 0)):
+            x = (np.random.default_rng(1).random((3, 5)) * 100).astype(dtype)
+            with open(tmp_path / "x.npy", "wb") as file:
+                np.lib.format.write_array(file, x, version=version)
+            succeeds("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", "-o", tmp_path / "y.npy", "--force")
+            ours = np.load(tmp_path / "y.npy")
+            assert ours.dtype == x.dtype and (ours == x).all()
+
+
+def test_numpy_refusals(tmp_path):
+    torch.save(nn.Identity(), tmp_path / "in.pt")
+    whole = None
+    np.save(tmp_path / "x.npy", np.zeros((2, 3), np.float32))
+    whole = (tmp_path / "x.npy").read_bytes()
+    broken = {
+        "no .npy": b"NOPE" + whole[4:], "version": whole[:6] + b"\x09" + whole[7:], "shorter": whole[:-1],
+        "header": whole[:8] + b"\xff\xff" + whole[10:], "not NumPy's": whole.replace(b"'descr'", b"'desc!'"),
+        "shape": whole.replace(b"(2, 3), ", b"(9999999999, 3), ").replace(b"  \n", b"\n", 1),
+    }  # fmt: skip
+    for reason, contents in broken.items():
+        (tmp_path / "x.npy").write_bytes(contents)
+        fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", naming=tmp_path / "x.npy")
+    for array in (np.array([{}, 1], object), np.array(["text"]), np.zeros(2, [("a", "f4")])):
+        np.save(tmp_path / "x.npy", array)
+        fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", naming=tmp_path / "x.npy")
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.float32))
+    torch.save(lively(torchvision.models.resnet18()), tmp_path / "in.pt")
+    result = fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", tmp_path / "x.npy")
+    assert "takes" in result.err
+    result = fails("run", tmp_path / "in.pt", "--save", "layer1", "-o", tmp_path / "y.npy", naming=tmp_path / "y.npy")
+    assert "takes one tensor" in result.err
+
+
 def test_modules_inside(tmp_path):
     model = lively(torchvision.models.resnet18())
     kept = {}
@@ -148,6 +239,17 @@ def test_pictures(tmp_path):
     succeeds("run", tmp_path / "in.pt", "--input", *files, "--image-size", "32x64", "-o", tmp_path / "y.safetensors")
     expected = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     assert torch.allclose(load_file(tmp_path / "y.safetensors")["output.0"], expected, atol=1e-7)
+
+
+def test_default_size_is_the_models_own(tmp_path):
+    for module, size in [
+        (timm.create_model("vit_tiny_patch16_224").eval(), 224), (torchvision.models.vit_b_32().eval(), 224),
+        (lively(yolo.DetectionModel(Path(yolo.__file__).parent / "yolov5n.yaml")), 640),
+        (timm.create_model("test_resnet").eval(), timm.get_pretrained_cfg("test_resnet").input_size[-1]),
+    ]:  # fmt: skip
+        torch.save(module, tmp_path / "in.pt")
+        profile = report("profile", tmp_path / "in.pt", "--runs", 1)["models"][0]
+        assert profile["input"] == [[1, 3, size, size]]
 
 
 def test_refusals(tmp_path):

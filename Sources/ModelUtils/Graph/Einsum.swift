@@ -5,8 +5,8 @@ package struct Einsum {
   package let sizes: [Character: Int]
   package let outputShape: [Int]
   /// The letters of each operand, one an axis.
-  let operands: [[Character]]
-  let output: [Character]
+  package let operands: [[Character]]
+  package let output: [Character]
 
   /// - Throws: `ModelError` for an equation that does not fit the shapes, or that is not written out.
   package init(_ equation: String, _ shapes: [[Int]]) throws {

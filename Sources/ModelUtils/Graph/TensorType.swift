@@ -21,7 +21,7 @@ public struct TensorType: Hashable, Sendable, CustomStringConvertible {
 extension DType {
   /// The type in which PyTorch computes on several tensors: the wider category counts (bool, integer, floating), and
   /// within it the widest; a scalar counts where no tensor with axes is of its category.
-  static func promoted(_ operands: [TensorType]) -> DType {
+  package static func promoted(_ operands: [TensorType]) -> DType {
     if let dtype = operands.first?.dtype, operands.allSatisfy({ $0.dtype == dtype }) { return dtype }
     func widest(_ types: [DType]) -> DType? { types.max { $0.promotionRank < $1.promotionRank } }
     guard let all = widest(operands.map(\.dtype)) else { return .float32 }
@@ -48,5 +48,5 @@ extension DType {
   }
 
   /// Whether its values are whole numbers, bool included.
-  var isInteger: Bool { promotionRank < 200 }
+  package var isInteger: Bool { promotionRank < 200 }
 }

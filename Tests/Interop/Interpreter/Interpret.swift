@@ -11,9 +11,11 @@ import SystemPackage
 
 /// Runs a whole-module checkpoint by the reference interpreter, so that tests can compare it with PyTorch.
 ///
-///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors [--engine [--steps]] [--training] [--scopes] [--shape-only]
+///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors
+///       [--engine [--steps] [--times] [--kernels]] [--training] [--scopes] [--shape-only]
 ///
-/// With `--engine` the engine computes instead, and `--steps` prints what it does. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
+/// With `--engine` the engine computes instead; `--steps` prints what it does, `--times` with the least seconds of some
+/// runs, and `--kernels` refuses what only a slow reference computes. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
 /// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
 @main
 enum Interpret {
@@ -59,14 +61,30 @@ enum Interpret {
     let tensors: [Tensor]
     if options.contains("--engine") {
       let plan = try Plan(graph, for: inputs.map { TensorType($0.dtype, $0.shape) }, giving: values)
-      tensors = try Session(plan).run(inputs)
-      if options.contains("--steps") {
-        for step in plan.steps { print(step.path, step.operation, step.implementation) }
+      if options.contains("--kernels"), let slow = plan.steps.first(where: { $0.implementation.hasPrefix("ref") }) {
+        throw ModelError(.unsupported, "\(slow.operation) has no kernel: \(slow.implementation)", subject: slow.path)
+      }
+      let session = try Session(plan)
+      tensors = try session.run(inputs)
+      let times = options.contains("--times") ? try leastTimes(session, inputs) : []
+      if options.contains("--steps") || !times.isEmpty {
+        for (index, step) in plan.steps.enumerated() {
+          print(step.path, step.operation, step.implementation, times.isEmpty ? "" : times[index])
+        }
       }
     } else {
       tensors = try graph.reference(inputs, of: values)
     }
     for ((name, _), tensor) in zip(named, tensors) { results[name] = tensor }
     try SafeTensors.write(results, to: output)
+  }
+
+  /// Of each step the least seconds of ten runs on one thread.
+  private static func leastTimes(_ session: Session, _ inputs: [Tensor]) throws -> [Double] {
+    try Parallel.$threadCount.withValue(1) {
+      var least = try session.timed(inputs)
+      for _ in 0..<9 { least = zip(least, try session.timed(inputs)).map { min($0, $1) } }
+      return least
+    }
   }
 }

@@ -224,6 +224,68 @@ void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, s
 // still are. Without src it only counts.
 size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
+// Operations of models, on float32. Strides count elements, and an operand may be the result where they lie alike.
+
+// Rows and columns of up to four arrays, the result's first, with the steps along both.
+typedef struct mk_plane {
+  size_t rows, columns;
+  ptrdiff_t row[4], column[4];
+} mk_plane;
+
+// PyTorch's functions of the names. `a` and `b` are their parameters: alpha of MK_CELU and MK_ELU, lambda of the
+// shrinks, beta and threshold of MK_SOFTPLUS, threshold and value of MK_THRESHOLD.
+typedef enum mk_function {
+  MK_CEIL, MK_CELU, MK_COS, MK_ELU, MK_ERF, MK_FLOOR, MK_HARDSHRINK, MK_HARDSIGMOID, MK_LOG_SIGMOID, MK_NEGATE, MK_NOT,
+  MK_RECIPROCAL, MK_ROUND, MK_RSQRT, MK_SELU, MK_SIGN, MK_SIN, MK_SOFTPLUS, MK_SOFTSHRINK, MK_SOFTSIGN, MK_TAN,
+  MK_TANHSHRINK, MK_THRESHOLD,
+} mk_function;
+void mk_unary(mk_function function, float a, float b, float *dst, const float *src, size_t count);
+
+// Functions of two elements; a minimum or maximum with NaN is NaN, MK_PRELU is x above 0, else x · y.
+typedef enum mk_pair {
+  MK_ADD, MK_SUBTRACT, MK_MULTIPLY, MK_DIVIDE, MK_MINIMUM, MK_MAXIMUM, MK_FLOOR_DIVIDE, MK_REMAINDER, MK_AND, MK_OR,
+  MK_XOR, MK_PRELU, MK_POWER,
+} mk_pair;
+void mk_binary(mk_pair function, float *dst, const float *a, const float *b, const mk_plane *p);
+
+typedef enum mk_relation {
+  MK_EQUAL, MK_NOT_EQUAL, MK_LESS, MK_LESS_OR_EQUAL, MK_GREATER, MK_GREATER_OR_EQUAL,
+} mk_relation;
+// Bytes: 1 where the relation holds.
+void mk_relate(mk_relation relation, uint8_t *dst, const float *a, const float *b, const mk_plane *p);
+// a where the condition is not 0, else b; elements of `size` bytes (1, 2, 4, 8). The plane's arrays: dst, condition, a, b.
+void mk_choose(void *dst, const uint8_t *condition, const void *a, const void *b, size_t size, const mk_plane *p);
+// src · scale + shift. The plane's arrays: dst, src, scale, shift.
+void mk_affine(float *dst, const float *src, const float *scale, const float *shift, const mk_plane *p);
+// Copies elements of `size` bytes (1, 2, 4, 8, 16); dst and src do not overlap.
+void mk_move(void *dst, const void *src, size_t size, const mk_plane *p);
+
+// What is made of numbers along an axis. MK_DEVIATIONS are squares of differences from the columns' centers.
+typedef enum mk_measure { MK_SUM, MK_LARGEST, MK_SMALLEST, MK_PRODUCT, MK_SQUARES, MK_DEVIATIONS } mk_measure;
+// Adds each of the columns' rows to its total, in double.
+void mk_accumulate(
+  mk_measure measure, double *totals, const float *src, size_t rows, size_t columns, ptrdiff_t row, ptrdiff_t column,
+  const double *centers);
+// Each row of `count` numbers divided by the root of its mean square, which is computed in double, less its mean first
+// where it is centered; times weight, plus bias, which may be null.
+void mk_normalize(
+  float *dst, const float *src, size_t rows, size_t count, double eps, bool is_centered, const float *weight,
+  const float *bias);
+
+// How a mask acts on scores: it is added (float32), or a zero byte takes them out.
+typedef enum mk_mask { MK_UNMASKED, MK_ADDED_MASK, MK_KEEPING_MASK } mk_mask;
+// The softmax of scaled scores, in their place; all 0 where every score is taken out.
+void mk_attend(float *scores, size_t count, float scale, mk_mask kind, const void *mask, ptrdiff_t stride);
+
+// The sum of rows of channels, each times a weight.
+void mk_mix(float *dst, size_t channels, size_t count, const float *const *rows, const float *weights);
+
+typedef enum mk_cell { MK_RNN_TANH, MK_RNN_RELU, MK_LSTM, MK_GRU } mk_cell;
+// The next state of one entry of a batch, from its gates' input and state parts (PyTorch's order, `hidden` numbers a
+// gate) and its last state; an LSTM's memory becomes the next one.
+void mk_gates(
+  mk_cell cell, float *next, float *memory, const float *input, const float *state, const float *last, size_t hidden);
+
 // Digests
 
 // SHA-256 of the bytes.

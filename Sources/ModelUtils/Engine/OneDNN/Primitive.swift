@@ -44,6 +44,8 @@ final class MemoryDescription: @unchecked Sendable {
     handle = made
   }
 
+  convenience init(_ layout: Layout) throws { try self.init(layout.shape, strides: layout.strides) }
+
   convenience init(_ placed: Placed) throws {
     try self.init(placed.layout.shape, strides: placed.layout.strides, placed.dtype)
   }

@@ -17,7 +17,7 @@ struct Compiler {
   private var program = Program()
   private var places: [Int: Placed] = [:]
   /// Values that were asked for in another type than the one they are stored in.
-  private var converted: [Int: Placed] = [:]
+  private var retyped: [Int: Placed] = [:]
   private var pool = Constant.Pool()
   /// Values that do not depend on the inputs, as far as they were asked for.
   private var arrays: [Int: ReferenceArray] = [:]
@@ -146,7 +146,7 @@ struct Compiler {
   mutating func place(_ value: Graph.Value, as dtype: DType) throws -> Placed {
     let placed = try stored(value)
     guard placed.dtype != dtype else { return placed }
-    if let known = converted[value.index] { return known }
+    if let known = retyped[value.index] { return known }
     let source = placed.layout.isDense ? placed : try dense(placed, as: .rowMajor(placed.layout.shape))
     let result = allocate(
       Layout(shape: source.layout.shape, strides: source.layout.strides), dtype)
@@ -156,7 +156,7 @@ struct Compiler {
     )
     let primitive = try Primitive("conversion") { ce_reorder(&$0, from.handle, to.handle) }
     add("", "convert", primitive, [(CE_SRC, source)], [(CE_DST, result)])
-    converted[value.index] = result
+    retyped[value.index] = result
     return result
   }
 
@@ -258,11 +258,17 @@ struct Compiler {
     _ node: Graph.Node, _ name: String, _ implementation: String, reads: [Placed], writes: [Placed],
     bind: @escaping @Sendable (Memory) throws -> Step.Work
   ) {
+    add(graph.scopes[node.scope].path, name, implementation, reads: reads, writes: writes, bind: bind)
+  }
+
+  mutating func add(
+    _ path: String, _ name: String, _ implementation: String, reads: [Placed], writes: [Placed], scratchBytes: Int = 0,
+    bind: @escaping @Sendable (Memory) throws -> Step.Work
+  ) {
     program.steps.append(
       Step(
-        path: graph.scopes[node.scope].path, nodes: current, name: name, implementation: implementation,
-        reads: reads.map(\.buffer),
-        writes: writes.map(\.buffer), bind: bind))
+        path: path, nodes: current, name: name, implementation: implementation, reads: reads.map(\.buffer),
+        writes: writes.map(\.buffer), scratchBytes: scratchBytes, bind: bind))
   }
 
   /// A step of oneDNN's.
@@ -273,7 +279,7 @@ struct Compiler {
     add(graph.scopes[node.scope].path, name, primitive, reads, writes, posts: posts)
   }
 
-  private mutating func add(
+  mutating func add(
     _ path: String, _ name: String, _ primitive: Primitive, _ reads: [(ce_argument, Placed)],
     _ writes: [(ce_argument, Placed)], posts: [(argument: Int32, placed: Placed)] = []
   ) {

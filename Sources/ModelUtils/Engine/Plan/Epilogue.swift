@@ -101,9 +101,9 @@ extension Compiler {
     add(node, addend == nil ? "silu" : "silu and sum", "own", reads: [addend ?? result], writes: [result]) { memory in
       nonisolated(unsafe) let (values, added) = (memory.pointer(result), addend.map { memory.pointer($0) })
       return {
-        Walk.forEachSpan(of: count) { start, count in
-          let part = values + start * width
-          mk_silu(part, part, added.map { $0 + start * width }, count, type)
+        Parallel.forEachRange(count, of: 1) { range in
+          let part = values + range.lowerBound * width
+          mk_silu(part, part, added.map { $0 + range.lowerBound * width }, range.count, type)
         }
       }
     }

@@ -5,29 +5,71 @@ import ModelGraph
 extension Compiler {
   /// Adds the steps of a node.
   mutating func lower(_ node: Graph.Node) throws {
-    let isFloat = (node.operands + node.results).allSatisfy { types[$0].dtype == .float32 }
-    let hasElements = (node.operands + node.results).allSatisfy { !types[$0].shape.contains(0) }
+    if case .other(let name) = node.operation { throw ModelError(.unsupported, "what \(name) computes is not known") }
     if try view(node) { return }
-    if hasElements, try arrangement(node) { return }
-    if isFloat, hasElements, try computed(node) { return }
+    // Of nothing nothing is computed.
+    if node.results.allSatisfy({ types[$0].shape.contains(0) }) {
+      for result in node.results { _ = allocate(.rowMajor(types[result].shape), for: result) }
+      return
+    }
+    if try arrangement(node) || element(node) { return }
+    let isFloat = (node.operands + node.results).allSatisfy { types[$0].dtype == .float32 || types[$0].dtype.isInteger }
+    if isFloat, try computed(node) { return }
     try fallBack(node)
   }
 
+  /// Whether every operand has elements.
+  private func haveElements(_ operands: some Sequence<Graph.Value>) -> Bool {
+    operands.allSatisfy { !types[$0].shape.contains(0) }
+  }
+
+  /// What works on elements of any type.
+  private mutating func element(_ node: Graph.Node) throws -> Bool {
+    guard haveElements(node.operands), let first = node.operands.first else { return false }
+    let types = (node.operands + node.results).map { self.types[$0].dtype }
+    guard types.allSatisfy({ $0.isInteger || $0.kernelFormat != nil }) else { return false }
+    switch node.operation {
+    case .unary(let function):
+      if types.allSatisfy({ $0 == .float32 }) { try unary(function, node) } else { try numbers(of: function, node) }
+    case .binary(let function): try binary(function, node)
+    case .compare(let comparison): try compare(comparison, node)
+    case .select: try select(node)
+    case .prelu where types.allSatisfy({ $0 == .float32 }): try prelu(node)
+    case .convert(let dtype):
+      set(node.results[0], converted(try place(first), to: dtype, path: graph.scopes[node.scope].path))
+    case .dropout(let dropout):
+      guard dropout.probability == 1 else {
+        throw ModelError(.unsupported, "dropout draws random numbers", advice: "set its probability to 0")
+      }
+      try zeroed(node)
+    case .reduce(let reduction, let axes, _): try reduce(reduction, axes, node)
+    case .argmax(let axis, _): try argmax(axis, node)
+    case .topK(let axis, _): try topK(axis, node)
+    default: return false
+    }
+    return true
+  }
+
+  /// What computes on float32.
   private mutating func computed(_ node: Graph.Node) throws -> Bool {
+    guard haveElements(node.operands), types[node.operands[0]].dtype == .float32 else { return false }
     let alone = Epilogue(isOfConvolution: false, result: node.results[0])
     switch node.operation {
     case .convolution(let geometry): return try convolution(geometry, node, alone)
     case .linear: return try linear(node, alone)
     case .matrixProduct: return try matrixProduct(node)
-    case .batchNorm(.inference, _): return try batchNorm(node)
-    case .unary(let unary): try self.unary(unary, node)
-    case .binary(let function): try binary(function, node)
-    case .pool(let pool): return try self.pool(pool, node)
-    case .adaptivePool(let pool): return try adaptivePool(pool, node)
-    case .resize(let resize): return try self.resize(resize, node)
-    case .softmax(let axis, let isLogarithm): return try softmax(axis, isLogarithm, node)
-    case .layerNorm(let axes, let eps): return try layerNorm(axes, eps, node)
-    case .reduce(.mean, let axes, _): return try mean(axes, node)
+    case .einsum(let equation): try einsum(equation, node)
+    case .attention(let scale): return try attention(scale, node)
+    case .recurrence(let recurrence): return try self.recurrence(recurrence, node)
+    case .batchNorm(let mode, let eps): try batchNorm(mode, eps, node)
+    case .layerNorm(let axes, let eps): try normalized(axes, eps, isCentered: true, node)
+    case .rmsNorm(let axes, let eps): try normalized(axes, eps ?? Double(Float.ulpOfOne), isCentered: false, node)
+    case .groupNorm(let groups, let eps): try groupNorm(groups, eps, node)
+    case .softmax(let axis, let isLogarithm): try softmax(axis, isLogarithm, node)
+    case .pool(let pool): try self.pool(pool, node)
+    case .adaptivePool(let pool): try adaptivePool(pool, node)
+    case .resize(let resize): try self.resize(resize, node)
+    case .gridSample(let alignsCorners): try gridSample(alignsCorners: alignsCorners, node)
     default: return false
     }
     return true
@@ -83,99 +125,26 @@ extension Compiler {
 
   /// What moves elements of any type.
   private mutating func arrangement(_ node: Graph.Node) throws -> Bool {
-    let type = types[node.results[0]]
     switch node.operation {
-    case .concatenate(let axis):
-      guard node.operands.allSatisfy({ types[$0].dtype == type.dtype }) else { return false }
-      let axis = axis < 0 ? axis + type.shape.count : axis
-      let parts = try alike(node.operands)
-      let order = parts.max { $0.layout.count < $1.layout.count }?.layout.order ?? Array(type.shape.indices)
-      let result = allocate(.ordered(type.shape, order), parts[0].dtype, for: node.results[0])
-      var begin = 0
-      for part in parts {
-        let length = part.layout.shape[axis]
-        let target = result.with(result.layout.sliced(axis, from: begin, count: length))
-        copy(part, to: target, path: graph.scopes[node.scope].path, name: "concatenate")
-        begin += length
-      }
-    case .stack(let axis):
-      guard node.operands.allSatisfy({ types[$0].dtype == type.dtype }) else { return false }
-      let axis = axis < 0 ? axis + type.shape.count : axis
-      let parts = try alike(node.operands)
-      let result = allocate(.rowMajor(type.shape), parts[0].dtype, for: node.results[0])
-      for (index, part) in parts.enumerated() {
-        var target = result.layout.sliced(axis, from: index, count: 1)
-        target.shape.remove(at: axis)
-        target.strides.remove(at: axis)
-        copy(part, to: result.with(target), path: graph.scopes[node.scope].path, name: "stack")
-      }
+    case .concatenate(let axis): try concatenate(axis, node)
+    case .stack(let axis): try stack(axis, node)
     case .pixelShuffle(let shuffle): try pixelShuffle(shuffle, node)
-    case .pad(let margins, .constant(let value)) where margins.allSatisfy({ $0.before >= 0 && $0.after >= 0 }):
-      guard type.dtype == .float32 else { return false }
-      try pad(margins, Float(value), node)
+    case .pad(let margins, let mode): try pad(margins, mode, node)
     case .samePad(let padding):
-      guard type.dtype == .float32 else { return false }
-      try pad(padding.margins(of: types[node.operands[0]].shape), Float(padding.value), node)
+      try pad(padding.margins(of: types[node.operands[0]].shape), .constant(padding.value), node)
+    case .gather(let axis, let batchAxes) where types[node.operands[1]].dtype.isInteger && haveElements(node.operands):
+      try gather(axis, batchAxes, node)
+    case .coordinates: try coordinates(node)
     default: return false
     }
     return true
   }
 
-  /// Values of one type where they are stored: in that of the first, or each in its own where they differ.
-  private mutating func alike(_ values: [Graph.Value]) throws -> [Placed] {
-    let stored = try values.map { try self.stored($0) }
-    guard stored.contains(where: { $0.dtype != stored[0].dtype }) else { return stored }
-    return try values.map { try place($0) }
-  }
-
-  /// Blocks of channels become blocks of pixels, or back: both are another order of axes that are divided.
-  private mutating func pixelShuffle(_ shuffle: PixelShuffle, _ node: Graph.Node) throws {
-    let (shape, factor) = (types[node.results[0]].shape, shuffle.factor)
-    let placed = try stored(node.operands[0])
-    let (rank, old) = (shape.count, placed.layout.shape)
-    let front = Array(shape.dropLast(3))
-    let divided: [Int]
-    let order: [Int]
-    if shuffle.isInverse {
-      divided = front + [old[rank - 3], shape[rank - 2], factor, shape[rank - 1], factor]
-      order = Array(0..<rank - 3) + [0, 2, 4, 1, 3].map { $0 + rank - 3 }
-    } else {
-      divided = front + [shape[rank - 3], factor, factor, old[rank - 2], old[rank - 1]]
-      order = Array(0..<rank - 3) + [0, 3, 1, 4, 2].map { $0 + rank - 3 }
-    }
-    let source =
-      try placed.layout.reshaped(to: divided).map { placed.with($0) }
-      ?? dense(placed, as: .rowMajor(old)).with(.rowMajor(divided))
-    let moved = source.layout.permuted(order)
-    let result = allocate(.rowMajor(shape), source.dtype, for: node.results[0])
-    copy(
-      source.with(moved), to: result.with(.rowMajor(moved.shape)), path: graph.scopes[node.scope].path,
-      name: "pixel shuffle")
-  }
-
-  private mutating func pad(_ margins: [Margin], _ value: Float, _ node: Graph.Node) throws {
-    let shape = types[node.results[0]].shape
-    let source = try place(node.operands[0])
-    let result = allocate(.ordered(shape, source.layout.order), for: node.results[0])
-    var inside = result.layout
-    for (axis, margin) in margins.enumerated() {
-      inside = inside.sliced(axis, from: margin.before, count: source.layout.shape[axis])
-    }
-    let (copy, count, target) = (Copy(source, to: inside), result.layout.count, result.with(inside))
-    add(node, "pad", "own", reads: [source], writes: [result]) { memory in
-      let (from, to, all) = (memory.pointer(source), memory.pointer(target), memory.floats(result))
-      return {
-        all.update(repeating: value, count: count)
-        copy.run(from, to)
-      }
-    }
-  }
-
   // MARK: What has no kernel
 
-  /// Computes a node as the reference interpreter does: right, and slow.
+  /// Computes a node as the reference interpreter does, right and slow: products, norms, pools and resizings of other
+  /// types than float32, and what makes something of operands without elements.
   private mutating func fallBack(_ node: Graph.Node) throws {
-    if case .other(let name) = node.operation { throw ModelError(.unsupported, "what \(name) computes is not known") }
     ModelLog.logger.debug("computed by the reference: \(node.operation)")
     let operandTypes = node.operands.map { types[$0] }
     let resultTypes = node.results.map { types[$0] }

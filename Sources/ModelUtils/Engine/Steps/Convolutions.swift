@@ -5,19 +5,18 @@ import ModelGraph
 
 extension Compiler {
   /// A convolution or its transpose over [batch, channels, spatial…], channels innermost, with what is fused into it.
-  /// - Returns: false for what oneDNN does not do: weights that are computed while it runs, margins that cut.
+  /// - Returns: false for what oneDNN does not do: margins that cut, and a batch norm in weights that are computed.
   mutating func convolution(_ geometry: ConvolutionGeometry, _ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
     let bias = node.operands.count > 2 ? node.operands[2] : nil
-    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true, types[input].shape.count <= 5,
+    guard epilogue.norm == nil || isStored(node), types[input].shape.count <= 5,
       geometry.padding.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
     else { return false }
     let source = try dense(place(input, as: computed), as: .channelsLast(types[input].shape))
     let shape = types[node.results[0]].shape
     let outputs = shape[1]
-    var biases = try bias.map { try floats($0) }
-    let norm = try epilogue.norm.map { try scaleAndShift($0) }
-    if let norm { biases = (0..<outputs).map { (biases?[$0] ?? 0) * norm.scale[$0] + norm.shift[$0] } }
+    var folded = try epilogue.norm.map { try self.folded($0, bias, outputs) }
+    if geometry.isTransposed { folded?.scale.spread(over: types[weight].shape, geometry.groups) }
     var epilogue = epilogue
     let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape)
@@ -28,17 +27,14 @@ extension Compiler {
     let packed = packedShape(types[weight].shape, geometry)
     let (src, dst) = (try MemoryDescription(source), try MemoryDescription(result))
     let free = try MemoryDescription(packed.shape, strides: nil, computed)
-    let line = try biases.map { try MemoryDescription([$0.count], strides: [1]) }
+    let line = folded != nil || bias != nil ? try MemoryDescription([outputs], strides: [1]) : nil
     let primitive = try Primitive(geometry.isTransposed ? "transposed convolution" : "convolution") { made in
       posts.withPosts { count, posts in
         (geometry.isTransposed ? ce_deconvolution : ce_convolution)(
           &made, src.handle, free.handle, line?.handle, dst.handle, &window, count, posts)
       }
     }
-    let scale = norm.map { rowScale($0.scale, geometry, types[weight].shape) }
-    let constant = try pack(weight, scaledBy: scale, packed, for: primitive)
-    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
-    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([outputs])))) }
+    let reads = [(CE_SRC, source)] + (try operands(weight, bias, folded, packed, for: primitive))
     add(
       node, geometry.isTransposed ? "transposed convolution" : "convolution", primitive, reads, [(CE_DST, result)],
       posts: posts.operands)
@@ -50,13 +46,11 @@ extension Compiler {
   mutating func linear(_ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
     let bias = node.operands.count > 2 ? node.operands[2] : nil
-    guard isConstant(weight), bias.map({ isConstant($0) }) ?? true else { return false }
+    guard epilogue.norm == nil || isStored(node) else { return false }
     let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
     let rows = shape.dropLast().reduce(1, *)
     let source = try dense(place(input, as: computed), as: .rowMajor(types[input].shape))
-    var biases = try bias.map { try floats($0) }
-    let norm = try epilogue.norm.map { try scaleAndShift($0) }
-    if let norm { biases = (0..<weightShape[0]).map { (biases?[$0] ?? 0) * norm.scale[$0] + norm.shift[$0] } }
+    let folded = try epilogue.norm.map { try self.folded($0, bias, weightShape[0]) }
     var epilogue = epilogue
     let tail = epilogue.takeTail()
     let posts = try self.posts(epilogue, shape, asRows: rows)
@@ -67,19 +61,61 @@ extension Compiler {
     )
     let packed = (shape: [weightShape[1], weightShape[0]], strides: [1, weightShape[1]])
     let free = try MemoryDescription(packed.shape, strides: nil, computed)
-    let line = try biases.map { try MemoryDescription([1, $0.count], strides: [$0.count, 1]) }
+    let line = folded != nil || bias != nil ? try MemoryDescription([1, weightShape[0]], strides: [weightShape[0], 1]) : nil
     let primitive = try Primitive("product") { made in
       posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
     }
-    let constant = try pack(weight, scaledBy: norm?.scale, packed, for: primitive)
-    var reads: [(ce_argument, Placed)] = [(CE_SRC, source), (CE_WEIGHTS, constant)]
-    if let biases { reads.append((CE_BIAS, try addConstant(biases, .rowMajor([biases.count])))) }
+    let reads = [(CE_SRC, source)] + (try operands(weight, bias, folded, packed, for: primitive))
     add(node, "linear", primitive, reads, [(CE_DST, result)], posts: posts.operands)
     try tail.map { try add($0, to: result, node) }
     return true
   }
 
   // MARK: Weights
+
+  /// Whether a layer's weight and bias are the same in every run.
+  private func isStored(_ node: Graph.Node) -> Bool { node.operands.dropFirst().allSatisfy { isConstant($0) } }
+
+  /// What a batch norm makes of a layer's weight and bias: factors of equal parts of the weight, and another bias.
+  private struct Folded {
+    var scale: [Float]
+    let biases: [Float]
+  }
+
+  private mutating func folded(_ norm: Graph.Node, _ bias: Graph.Value?, _ outputs: Int) throws -> Folded {
+    let (scale, shift) = try scaleAndShift(norm)
+    let biases = try bias.map { try floats($0) }
+    return Folded(scale: scale, biases: (0..<outputs).map { (biases?[$0] ?? 0) * scale[$0] + shift[$0] })
+  }
+
+  /// A layer's weight and bias as its primitive takes them, or what a batch norm has made of them.
+  private mutating func operands(
+    _ weight: Graph.Value, _ bias: Graph.Value?, _ folded: Folded?, _ source: (shape: [Int], strides: [Int]),
+    for primitive: Primitive
+  ) throws -> [(ce_argument, Placed)] {
+    if let folded {
+      return [
+        (CE_WEIGHTS, try pack(weight, scaledBy: folded.scale, source, for: primitive)),
+        (CE_BIAS, try addConstant(folded.biases, .rowMajor([folded.biases.count]))),
+      ]
+    }
+    return [(CE_WEIGHTS, try packed(weight, source, for: primitive))]
+      + (try bias.map { [(CE_BIAS, try rowMajor($0))] } ?? [])
+  }
+
+  /// A weight in the layout that a primitive chose: a constant, or reordered in every run where it is computed.
+  mutating func packed(
+    _ weight: Graph.Value, _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+  ) throws -> Placed {
+    if isConstant(weight) { return try pack(weight, source, for: primitive) }
+    guard let wanted = primitive.description(of: CE_WEIGHTS) else { throw ModelError(.system, "oneDNN hides a layout") }
+    let given = try MemoryDescription(source.shape, strides: source.strides)
+    let values = try rowMajor(weight)
+    let result = try scratch(.rowMajor([(wanted.byteCount + 3) / 4]))
+    let reorder = try Primitive("reorder") { ce_reorder(&$0, given.handle, wanted.handle) }
+    add("", "reorder", reorder, [(CE_SRC, values)], [(CE_DST, result)])
+    return result
+  }
 
   /// The factor and the addend that a batch norm by running statistics comes to for each channel.
   mutating func scaleAndShift(_ norm: Graph.Node) throws -> (scale: [Float], shift: [Float]) {
@@ -88,17 +124,6 @@ extension Compiler {
     let scale = zip(values[0], values[3]).map { $0 / ($1 + eps).squareRoot() }
     let shift = scale.indices.map { values[1][$0] - values[2][$0] * scale[$0] }
     return (scale.map { Float($0) }, shift.map { Float($0) })
-  }
-
-  /// The factors of a convolution's outputs for each row of its weight: [out, …], or [in, out / groups, …] transposed,
-  /// where a group's inputs go to its outputs.
-  private func rowScale(_ scale: [Float], _ geometry: ConvolutionGeometry, _ shape: [Int]) -> [Float] {
-    guard geometry.isTransposed else { return scale }
-    let inputs = shape[0] / geometry.groups
-    return (0..<shape[0]).flatMap { input in
-      let first = input / inputs * shape[1]
-      return scale[first..<first + shape[1]]
-    }
   }
 
   /// Weights as oneDNN counts their axes: groups first where there are several, outputs before inputs.
@@ -122,7 +147,8 @@ extension Compiler {
   /// A weight in the layout that a primitive chose, as a constant.
   /// - Parameter scale: a factor for each of so many equal parts of the weight, one behind the other.
   private mutating func pack(
-    _ weight: Graph.Value, scaledBy scale: [Float]?, _ source: (shape: [Int], strides: [Int]), for primitive: Primitive
+    _ weight: Graph.Value, scaledBy scale: [Float]? = nil, _ source: (shape: [Int], strides: [Int]),
+    for primitive: Primitive
   ) throws -> Placed {
     guard let wanted = primitive.description(of: CE_WEIGHTS) else { throw ModelError(.system, "oneDNN hides a layout") }
     let given = try MemoryDescription(source.shape, strides: source.strides)
@@ -139,6 +165,15 @@ extension Compiler {
     }
     tensor.releasePages()
     return addConstant(constant, .rowMajor(source.shape))
+  }
+}
+
+extension [Float] {
+  /// Factors of outputs as those of the rows of a transposed convolution's weight [in, out / groups, …]: a group's
+  /// inputs go to its outputs.
+  fileprivate mutating func spread(over shape: [Int], _ groups: Int) {
+    let inputs = shape[0] / groups
+    self = (0..<shape[0]).flatMap { self[$0 / inputs * shape[1]..<($0 / inputs + 1) * shape[1]] }
   }
 }
 
