@@ -180,7 +180,8 @@ private struct ProfiledModel: Encodable {
   let parameters: Int
   let gflops: Double
   let forwardMs: Times
-  let backwardMs: Times?
+  /// There is no backward pass.
+  let backwardMs = JSONNull()
   let peakBytes: Int
   let input: [[Int]]
   let output: [[Int]]
@@ -189,6 +190,13 @@ private struct ProfiledModel: Encodable {
   let planMs: Double
   let operations: [Step]
   let modules: [ModuleTime]?
+
+  struct JSONNull: Encodable {
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encodeNil()
+    }
+  }
 
   struct Times: Encodable {
     let median: Double
@@ -217,7 +225,6 @@ private struct ProfiledModel: Encodable {
     gflops = profile.gflops.thop
     let forward = profile.forward
     forwardMs = Times(median: forward.median * 1e3, min: forward.minimum * 1e3, max: forward.maximum * 1e3)
-    backwardMs = nil
     peakBytes = profile.peakBytes
     input = profile.inputs.map(\.shape)
     output = profile.outputs.map(\.shape)

@@ -1,5 +1,6 @@
 """run against torch: whole models at odd sizes and in batches, pictures, random inputs, modules inside, refusals."""
 
+import copy
 from pathlib import Path
 
 import nets
@@ -20,15 +21,27 @@ common = nets.import_yolov5().models.common
 TOLERANCE = 1e-4
 
 
-def lively(model):
+@torch.no_grad()
+def lively(model, shape=(4, 3, 64, 64)):
+    """With the statistics of a batch, moved a little: every layer's output follows from the input, and none is blown up."""
     torch.manual_seed(1)
-    for buffer in model.buffers():
-        if buffer.is_floating_point() and buffer.dim() == 1:
-            buffer.uniform_(0.5, 1.5)
+    nets.lively(model).eval()
+
+    def settle(norm, inputs):
+        values = inputs[0].transpose(0, 1).flatten(1)
+        mean, variance = values.mean(1), values.var(1, unbiased=False)
+        norm.running_mean.copy_(mean + 0.1 * variance.sqrt() * torch.randn(len(mean)))
+        norm.running_var.copy_(variance.clamp(min=variance.mean() / 10) * (torch.rand(len(mean)) * 0.5 + 0.75))
+
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(settle) for norm in norms]
+    model(torch.rand(max(shape[0], 4), *shape[1:]))
+    for hook in hooks:
+        hook.remove()
     for module in model.modules():
         if isinstance(module, nn.Linear) and not module.weight.any():
             nn.init.normal_(module.weight, std=0.1)  # the head of a fresh ViT is zero
-    return model.eval()
+    return model
 
 
 def flat(outputs):
@@ -47,11 +60,17 @@ def check(model, x, folder, *options, count=None, environment=None):
         "run", folder / "in.pt", "--input", folder / "x.safetensors", "-o", folder / "y.safetensors", "--force", *options, timeout=120, environment=environment)  # fmt: skip
     ours = load_file(folder / "y.safetensors")
     expected = flat(model(x))[:count]
+    # Not biases alone.
+    assert (expected[0] - flat(model(torch.zeros_like(x)))[0]).abs().max() > 1e-3 * expected[0].abs().max()
     for index, tensor in enumerate(expected):
         actual = ours[f"output.{index}"]
         assert actual.shape == tensor.shape and actual.dtype == tensor.dtype
         scale = tensor.abs().max().item()
-        assert (actual - tensor).abs().max().item() <= TOLERANCE * scale, index
+        difference = (actual - tensor).abs().max().item()
+        if difference > TOLERANCE * scale:
+            # As good as PyTorch's own float32, where that is no better.
+            exact = flat(copy.deepcopy(model).double()(x.double()))[index]
+            assert (actual - exact).abs().max() <= 1.5 * (tensor - exact).abs().max() <= 1e-3 * scale, index
         line = result["outputs"][index]
         assert line["name"] == f"output.{index}" and line["shape"] == list(tensor.shape)
         assert line["max"] == pytest.approx(actual.max().item()) and line["mean"] == pytest.approx(
@@ -82,14 +101,14 @@ def check(model, x, folder, *options, count=None, environment=None):
 )
 def test_classifiers(name, shape, tmp_path):
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = lively(torchvision.models.get_model(name, **extra))
+    model = lively(torchvision.models.get_model(name, **extra), shape)
     for threads in (1, 2):
         check(model, torch.rand(shape), tmp_path, "--threads", threads)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "repvgg_a0", "mixer_s32_224", "vit_tiny_patch16_224"])
 def test_timm(name, tmp_path):
-    check(lively(timm.create_model(name)), torch.rand(2, 3, 224, 224), tmp_path)
+    check(lively(timm.create_model(name), (2, 3, 224, 224)), torch.rand(2, 3, 224, 224), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["yolov5n", "yolov5n-seg", "hub/yolov5n6"])
@@ -97,7 +116,7 @@ def test_yolov5(name, tmp_path):
     common.Conv.default_act = nn.SiLU()
     path = Path(yolo.__file__).parent / ("segment" if name.endswith("-seg") else "") / f"{name}.yaml"
     kind = yolo.SegmentationModel if name.endswith("-seg") else yolo.DetectionModel
-    check(lively(kind(path)), torch.rand(2, 3, 128, 192), tmp_path, count=2 if name.endswith("-seg") else 1)
+    check(lively(kind(path), (4, 3, 128, 192)), torch.rand(2, 3, 128, 192), tmp_path, count=2 if name.endswith("-seg") else 1)
 
 
 def test_half_precision_is_computed_in_float32(tmp_path):
@@ -126,7 +145,7 @@ HAS_BFLOAT16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small", "densenet121", "vit_b_32", "swin_t", "convnext_tiny"])
 def test_bfloat16(name, tmp_path):
     """Not further from float32 than PyTorch's bfloat16, which rounds after every operation."""
-    model, x = lively(torchvision.models.get_model(name)), torch.rand(2, 3, 224, 224)
+    model, x = lively(torchvision.models.get_model(name), (2, 3, 224, 224)), torch.rand(2, 3, 224, 224)
     torch.save(model, tmp_path / "in.pt")
     save_file({"x": x}, tmp_path / "x.safetensors")
     succeeds("run", tmp_path / "in.pt", "--input", tmp_path / "x.safetensors", "--dtype", "bfloat16", "-o", tmp_path / "y.safetensors")  # fmt: skip
