@@ -199,6 +199,19 @@ import Testing
     for number in wide { try expectSame(graph, [Tensor([number])], "\(function) of \(number)") }
   }
 
+  /// What has no kernel is computed by the reference: other types than float32, and operands without elements.
+  @Test(arguments: [
+    Case(
+      name: "product of doubles", operation: .linear, shapes: [[3, 5], [2, 5]], types: [0: .float64, 1: .float64]),
+    Case(name: "product of two types", operation: .matrixProduct, shapes: [[3, 5], [5, 2]], types: [1: .int64]),
+    Case(
+      name: "pool of whole numbers", operation: .pool(Pool(.max, kernelSize: [2, 2])), shapes: [[1, 2, 5, 4]],
+      types: [0: .int64]),
+    Case(name: "sum of nothing", operation: .reduce(.sum, axes: [1], keepsAxes: false), shapes: [[3, 0]]),
+    Case(name: "product of nothing", operation: .matrixProduct, shapes: [[3, 0], [0, 2]]),
+  ])
+  func withoutKernel(_ test: Case) throws { try test.check(hasKernels: false) }
+
   @Test func refusalsInARun() throws {
     var graph = Graph()
     let (x, y) = (graph.addInput("x"), graph.addInput("y"))
