@@ -224,7 +224,8 @@ void mk_torch_bernoulli_each(mk_twister *twister, uint8_t *dst, const void *p, s
 // still are. Without src it only counts.
 size_t mk_replace_outside(void *dst, const void *src, size_t count, mk_float type, double low, double high);
 
-// Operations of models, on float32. Strides count elements, and an operand may be the result where they lie alike.
+// Operations of models, on float32, at aligned addresses. Strides count elements, and an operand may be the result where
+// they lie alike.
 
 // Rows and columns of up to four arrays, the result's first, with the steps along both.
 typedef struct mk_plane {

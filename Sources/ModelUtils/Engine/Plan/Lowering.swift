@@ -13,9 +13,21 @@ extension Compiler {
       return
     }
     if try arrangement(node) || element(node) { return }
-    let isFloat = (node.operands + node.results).allSatisfy { types[$0].dtype == .float32 || types[$0].dtype.isInteger }
-    if isFloat, try computed(node) { return }
+    if isOfFloats(node), try computed(node) { return }
     try fallBack(node)
+  }
+
+  /// Whether it computes on float32 alone; a mask of bool, a count of batches, and what only lends its size may be else.
+  private func isOfFloats(_ node: Graph.Node) -> Bool {
+    let operands = node.operands.enumerated().filter { index, operand in
+      switch node.operation {
+      case .attention: index != 3 || types[operand].dtype != .bool
+      case .batchNorm: index != 5
+      case .resize: index == 0
+      default: true
+      }
+    }
+    return (operands.map(\.element) + node.results).allSatisfy { types[$0].dtype == .float32 }
   }
 
   /// Whether every operand has elements.
@@ -52,7 +64,7 @@ extension Compiler {
 
   /// What computes on float32.
   private mutating func computed(_ node: Graph.Node) throws -> Bool {
-    guard haveElements(node.operands), types[node.operands[0]].dtype == .float32 else { return false }
+    guard haveElements(node.operands) else { return false }
     let alone = Epilogue(isOfConvolution: false, result: node.results[0])
     switch node.operation {
     case .convolution(let geometry): return try convolution(geometry, node, alone)

@@ -47,17 +47,19 @@ extension Compiler {
     try windows(axes, pool.kind == .max ? nil : .count, node)
   }
 
-  /// By oneDNN, where it has the pool: not with a divisor of its own, nor for the means of windows that ceil mode lets
-  /// reach beyond the padding that they count.
+  /// By oneDNN, where it has a fast pool: not with a dilation or a divisor of its own, nor for the means of windows that
+  /// ceil mode lets reach beyond the padding that they count.
   private mutating func libraryPool(_ pool: Pool, _ node: Graph.Node) throws -> Bool {
     let (input, shape) = (types[node.operands[0]].shape, types[node.results[0]].shape)
     let isMean = pool.kind == .average
-    guard pool.kernelSize.count == input.count - 2, input.count <= 5, pool.divisor == nil else { return false }
+    guard pool.kernelSize.count == input.count - 2, input.count <= 5, pool.divisor == nil,
+      pool.dilation.allSatisfy({ $0 == 1 })
+    else { return false }
     var window = ce_window(pool, input: input, output: shape)
     let after = [window.after.0, window.after.1, window.after.2].prefix(pool.padding.count).map { Int($0) }
     let reachesBeyond = zip(after, pool.padding).contains { $0 > $1 }
     guard !isMean || !reachesBeyond || !pool.countsPadding || pool.padding.allSatisfy({ $0 == 0 }),
-      !(isMean && pool.dilation.contains { $0 != 1 }), zip(after, pool.kernelSize).allSatisfy({ $0 < $1 })
+      zip(after, pool.kernelSize).allSatisfy({ $0 < $1 })
     else { return false }
     let source = try dense(stored(node.operands[0]), as: .channelsLast(input))
     let result = allocate(.channelsLast(shape), source.dtype, for: node.results[0])
