@@ -104,11 +104,16 @@ let floors: [Target] = [
     path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
+    name: "ModelWorkflows",
+    dependencies: ["ModelCore", "ModelGraph", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelEngine", "ModelSurgery",
+      "ModelInspection"],
+    path: "\(library)/Workflows"),
+  .target(
     name: "ModelUtils",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
-      "ModelEngine",
+      "ModelEngine", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
 ]
@@ -148,6 +153,8 @@ let tests: [Target] = [
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
+  .testTarget(
+    name: "ModelWorkflowsTests", dependencies: ["ModelWorkflows", "ModelImages", "ModelCheckpoints", "TestSupport"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils", "manual"]),
   .executableTarget(name: "manual", path: "Tests/Manual"),
   // What the articles of the documentation show, compiled and run.

@@ -11,3 +11,4 @@
 @_exported import ModelRandom
 @_exported import ModelRuntime
 @_exported import ModelSurgery
+@_exported import ModelWorkflows
