@@ -135,7 +135,7 @@ public struct Detector: Sendable {
       var positions = 0..<count
       if head.augmentation.clips, index == 0 { positions = 0..<count - count / cells }
       if head.augmentation.clips, index == views.count - 1 {
-        positions = min(count, count / cells << (2 * (head.strides.count - 1)))..<count
+        positions = min(count, (count / cells) << (2 * (head.strides.count - 1)))..<count
       }
       try reader.read(predictions, positions: positions, of: view)
     }
