@@ -106,7 +106,8 @@ let floors: [Target] = [
   .target(
     name: "ModelWorkflows",
     dependencies: [
-      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelEngine", "ModelInspection", "ModelSurgery",
+      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
+      "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery",
     ],
     path: "\(library)/Workflows"),
   .target(
@@ -154,6 +155,8 @@ let tests: [Target] = [
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
+  .testTarget(
+    name: "ModelWorkflowsTests", dependencies: ["ModelWorkflows", "ModelImages", "ModelCheckpoints", "TestSupport"]),
   .testTarget(name: "ToolTests", dependencies: ["mutils", "manual"]),
   .executableTarget(name: "manual", path: "Tests/Manual"),
   // What the articles of the documentation show, compiled and run.

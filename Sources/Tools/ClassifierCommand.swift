@@ -2,7 +2,7 @@ import ArgumentParser
 import ModelUtils
 import SystemPackage
 
-struct Classifier: ParsableCommand {
+struct ClassifierCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "classifier",
     abstract: "One of torchvision's pretrained networks with a new last layer.",

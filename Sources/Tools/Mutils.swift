@@ -27,9 +27,9 @@ struct Mutils: ParsableCommand {
       CommandGroup(
         name: "Operate",
         subcommands: [
-          Fuse.self, Prune.self, Intersect.self, Init.self, Classifier.self, Ema.self, Strip.self,
+          Fuse.self, Prune.self, Intersect.self, Init.self, ClassifierCommand.self, Ema.self, Strip.self,
         ]),
-      CommandGroup(name: "Compute", subcommands: [Run.self, ProfileModels.self]),
+      CommandGroup(name: "Compute", subcommands: [Run.self, ProfileModels.self, Detect.self, Classify.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Random numbers", subcommands: [Seed.self]),

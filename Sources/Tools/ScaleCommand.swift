@@ -56,7 +56,7 @@ struct Scale: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let inputs = try ScaleInput.all(images, passOver: report.note)
+      let inputs = try PictureFiles.all(images, passOver: report.note)
       if images.isEmpty { report.note("no picture given: using the embedded sample") }
       let jobs = try ScaleInput.jobs(inputs, output: output, isMany: isMany, batch: batch, force: force)
       let results = try scaleAll(jobs)
@@ -66,7 +66,7 @@ struct Scale: ParsableCommand {
   }
 
   /// Whether the arguments stand for a list of pictures, be it of one.
-  private var isMany: Bool { images.count > 1 || images.contains { ScaleInput.isFolder(FilePath($0)) } }
+  private var isMany: Bool { images.count > 1 || images.contains { PictureFiles.isFolder(FilePath($0)) } }
 
   /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several
   /// errors the first picture's is thrown.

@@ -190,7 +190,8 @@ import Testing
     let inputs = [try tensor([2, 4, 6, 5], 9)]
     try expectSame(graph, inputs)
     let plan = try Plan(graph, for: [TensorType(.float32, [2, 4, 6, 5])])
-    #expect(plan.steps.map(\.operation).filter { $0 != "copy" } == ["convolution", "silu", "convolution", "convolution"])
+    #expect(
+      plan.steps.map(\.operation).filter { $0 != "copy" } == ["convolution", "silu", "convolution", "convolution"])
   }
 
   /// What a value shares with another must not be written over while that is still read.

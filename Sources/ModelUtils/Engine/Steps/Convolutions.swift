@@ -61,7 +61,8 @@ extension Compiler {
     )
     let packed = (shape: [weightShape[1], weightShape[0]], strides: [1, weightShape[1]])
     let free = try MemoryDescription(packed.shape, strides: nil, computed)
-    let line = folded != nil || bias != nil ? try MemoryDescription([1, weightShape[0]], strides: [weightShape[0], 1]) : nil
+    let line =
+      folded != nil || bias != nil ? try MemoryDescription([1, weightShape[0]], strides: [weightShape[0], 1]) : nil
     let primitive = try Primitive("product") { made in
       posts.withPosts { ce_matmul(&made, a.handle, free.handle, line?.handle, c.handle, $0, $1) }
     }

@@ -1,0 +1,123 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Of boxes that overlap keeps the best: torchvision's `ops.nms`.
+///
+/// From the best score down, a box is kept unless it overlaps one that was kept by more than the threshold. Of equal
+/// scores the first comes first.
+/// - Parameters:
+///   - boxes: in float32 arithmetic, as torchvision computes.
+///   - scores: one for each box. A box whose score is NaN comes last.
+///   - threshold: on intersection over union, 0 to 1.
+///   - limit: the most boxes that are kept.
+/// - Returns: the places of those kept, the best first.
+public func nonMaximumSuppression(
+  _ boxes: [Box], scores: [Float], threshold: Double, limit: Int = .max
+) -> [Int] {
+  var kept: [Int] = []
+  for index in scores.prefix(boxes.count).descendingOrder {
+    if kept.count >= limit { break }
+    if kept.contains(where: { Double(boxes[$0].overlap(with: boxes[index])) > threshold }) { continue }
+    kept.append(index)
+  }
+  return kept
+}
+
+extension Box {
+  private var area: Float { (x2 - x1) * (y2 - y1) }
+
+  /// Intersection over union; NaN for two empty boxes.
+  public func overlap(with other: Box) -> Float {
+    let width = max(0, min(x2, other.x2) - max(x1, other.x1))
+    let height = max(0, min(y2, other.y2) - max(y1, other.y1))
+    let shared = width * height
+    return shared / (area + other.area - shared)
+  }
+}
+
+/// A box turned around its middle.
+public struct RotatedBox: Sendable, Hashable {
+  /// Of the middle.
+  public var x, y: Float
+  /// The lengths of its sides.
+  public var width, height: Float
+  /// Clockwise as pictures are seen, in radians: how far the sides of length `width` are turned from the horizontal.
+  public var angle: Float
+
+  /// A box turned around its middle.
+  public init(x: Float, y: Float, width: Float, height: Float, angle: Float) {
+    (self.x, self.y, self.width, self.height, self.angle) = (x, y, width, height, angle)
+  }
+
+  /// Its corners, one after the other around it, in the order of Ultralytics' `xywhr2xyxyxyxy`.
+  public var corners: [Corner] {
+    let (cosine, sine) = (cosf(angle), sinf(angle))
+    let along = (x: width / 2 * cosine, y: width / 2 * sine)
+    let across = (x: -height / 2 * sine, y: height / 2 * cosine)
+    return [(1, 1), (1, -1), (-1, -1), (-1, 1)].map { (a: Float, b: Float) in
+      Corner(x: x + a * along.x + b * across.x, y: y + a * along.y + b * across.y)
+    }
+  }
+
+  /// The covariance of the normal distribution that stands for it.
+  fileprivate var covariance: (a: Float, b: Float, c: Float) {
+    let (a, b) = (width * width / 12, height * height / 12)
+    let (cosine, sine) = (cosf(angle), sinf(angle))
+    return (
+      a * cosine * cosine + b * sine * sine, a * sine * sine + b * cosine * cosine, (a - b) * cosine * sine
+    )
+  }
+}
+
+/// Of turned boxes that are alike keeps the best, as Ultralytics does: a box goes when any box with a better score,
+/// kept or not, is more like it than the threshold, by one less Hellinger's distance of the normal distributions that
+/// stand for the boxes (`probiou`).
+/// - Parameters:
+///   - boxes: in float32 arithmetic.
+///   - classes: one for each box; boxes of different classes are never compared.
+/// - Returns: the places of those kept, the best first; of equal scores the first comes first.
+public func nonMaximumSuppression(
+  rotated boxes: [RotatedBox], scores: [Float], classes: [Int], threshold: Double, limit: Int = .max
+) -> [Int] {
+  let count = min(boxes.count, scores.count, classes.count)
+  let shapes = boxes.map(\.covariance)
+  var better: [Int: [Int]] = [:]
+  var kept: [Int] = []
+  for index in scores.prefix(count).descendingOrder {
+    if kept.count >= limit { break }
+    let isAlike = better[classes[index], default: []].contains { other in
+      Double(likeness(boxes[other], shapes[other], boxes[index], shapes[index])) > threshold
+    }
+    if !isAlike { kept.append(index) }
+    better[classes[index], default: []].append(index)
+  }
+  return kept
+}
+
+private typealias Covariance = (a: Float, b: Float, c: Float)
+
+private func likeness(_ one: RotatedBox, _ first: Covariance, _ other: RotatedBox, _ second: Covariance) -> Float {
+  let eps: Float = 1e-7
+  let (a, b, c) = (first.a + second.a, first.b + second.b, first.c + second.c)
+  let (dx, dy) = (other.x - one.x, one.y - other.y)
+  let determinant = a * b - c * c
+  let apart = (a * dy * dy + b * dx * dx) / (determinant + eps) * 0.25 + c * dx * dy / (determinant + eps) * 0.5
+  let areas =
+    max(first.a * first.b - first.c * first.c, 0) * max(second.a * second.b - second.c * second.c, 0)
+  let unlike = logf(determinant / (4 * areas.squareRoot() + eps) + eps) * 0.5
+  let distance = min(max(apart + unlike, eps), 100)
+  return 1 - (1 - expf(-distance) + eps).squareRoot()
+}
+
+extension Sequence<Float> {
+  /// The places of the numbers, the largest first, equal ones in their order, NaN last.
+  var descendingOrder: [Int] {
+    let numbers = map { $0.isNaN ? -Float.infinity : $0 }
+    return numbers.indices.sorted { numbers[$0] != numbers[$1] ? numbers[$0] > numbers[$1] : $0 < $1 }
+  }
+}

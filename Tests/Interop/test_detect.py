@@ -1,0 +1,442 @@
+"""detect against the programs that the models are from: the same boxes, scores, masks, keypoints and corners, picture by picture."""
+
+import copy
+import json
+from pathlib import Path
+
+import cv2
+import nets
+import numpy as np
+import pytest
+import torch
+import torchvision
+import yolov7_blocks as v7
+from helpers import fails, mutils, report, succeeds
+from originals import YOLOV6, YOLOV9
+from pycocotools import mask as coco_mask
+from ultralytics import ASSETS, YOLO
+from ultralytics.utils.nms import TorchNMS
+
+PIXELS, SCORES = 0.5, 1e-3
+CONFIDENCE, IOU = 0.25, 0.45
+
+if not torchvision.extension._has_ops():  # Ultralytics' own gives the same
+    torchvision.ops.nms = TorchNMS.nms
+
+
+def parts():
+    """Parts of two photographs at odd sizes."""
+    for index, (height, width) in enumerate([(97, 333), (640, 480), (155, 141)]):
+        photo = cv2.imread(str(ASSETS / ("zidane.jpg" if index % 2 else "bus.jpg")))
+        yield cv2.resize(photo[100 * index : 600, 50:700], (width, height), interpolation=cv2.INTER_AREA)
+
+
+def pictures(folder):
+    """Two photographs, upright and lying, and parts of them, in both formats."""
+    files = [ASSETS / "bus.jpg", ASSETS / "zidane.jpg"]
+    for index, part in enumerate(parts()):
+        files.append(folder / f"{index}.{'png' if index % 2 else 'jpg'}")
+        cv2.imwrite(str(files[-1]), part)
+    return files
+
+
+@torch.no_grad()
+def settled(model):
+    """Batch norms take the statistics of the pictures: what the layers give then differs from place to place and from class to class.
+
+    Channels that hardly vary are left small: what is rounded in them would grow from layer to layer.
+    """
+    photos = [cv2.imread(str(ASSETS / name)) for name in ("bus.jpg", "zidane.jpg")]
+    x = np.stack([cv2.resize(picture, (320, 320))[:, :, ::-1] for picture in [*photos, *parts()]])
+    x = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()
+    model(x)
+    model.eval()
+    for norm, momentum in zip(norms, kept):
+        norm.momentum = momentum
+        norm.running_var.clamp_(min=norm.running_var.mean().item() / 4)
+    return x
+
+
+@torch.no_grad()
+def awake(model, layers, share=0.008):
+    """Shifts the biases of the layers that score classes so that this share of the positions is sure enough, and spreads what they say."""
+    x = settled(model)
+    for layer in layers:
+        kept = []
+        handle = layer.register_forward_hook(lambda m, i, o: kept.append(o.detach()))
+        model(x)
+        layer.weight *= 0.6 / kept[0].std()
+        layer.bias.copy_(torch.randn(len(layer.bias)) / 4)
+        model(x)
+        handle.remove()
+        values = kept[1].flatten(2) if kept[1].dim() == 4 else kept[1].transpose(1, 2)
+        layer.bias -= torch.quantile(values.amax(1).flatten(), 1 - share) + 1.1
+
+
+def ours(model, files, folder, *options, size=320):
+    torch.save({"model": model, "epoch": -1}, folder / "in.pt")
+    result = report("detect", folder / "in.pt", *files, "--image-size", size, *options, timeout=300)
+    assert [image["file"] for image in result["images"]] == [str(file) for file in files]
+    return [image["detections"] for image in result["images"]]
+
+
+def compare(found, boxes, scores, classes, names):
+    """The same things in the same order, up to scores that are as good as equal. Gives which of ours is which of theirs."""
+    assert len(found) == len(boxes)
+    order = sorted(range(len(boxes)), key=lambda i: -scores[i])
+    for index, detection in zip(order, found):
+        assert detection["score"] == pytest.approx(float(scores[index]), abs=SCORES)
+    pairs, free = [], set(range(len(boxes)))
+    for detection in found:
+        near = [
+            i for i in free
+            if int(classes[i]) == detection["class"] and abs(float(scores[i]) - detection["score"]) < SCORES
+            and max(abs(float(a) - b) for a, b in zip(boxes[i], detection["box"])) < PIXELS
+        ]  # fmt: skip
+        assert near, detection
+        assert detection["name"] == names[detection["class"]]
+        free.remove(near[0])
+        pairs.append(near[0])
+    return pairs
+
+
+# --- YOLOv5 -----------------------------------------------------------------------------------------------------
+
+
+def yolov5(name="yolov5n", kind="DetectionModel"):
+    yolo = nets.import_yolov5().models.yolo
+    torch.manual_seed(5)
+    path = Path(yolo.__file__).parent / ("segment" if "seg" in name else "") / f"{name}.yaml"
+    model = nets.lively(getattr(yolo, kind)(str(path)), 5).eval()
+    model.names = {index: f"kind {index}" for index in range(80)}
+    head = model.model[-1]
+    awake_anchors(model, head)
+    return model
+
+
+@torch.no_grad()
+def awake_anchors(model, head, share=0.002):
+    """The same for heads with anchors, where a confidence and a class multiply. Few candidates: of thousands some pairs overlap by as good as the threshold."""
+    x = settled(model)
+    for layer in head.m:
+        kept = []
+        handle = layer.register_forward_hook(lambda m, i, o: kept.append(o.detach()))
+        model(x)
+        layer.weight *= 0.6 / kept[0].std()
+        model(x)
+        handle.remove()
+        outputs = kept[1].unflatten(1, (head.na, head.no)).permute(1, 2, 0, 3, 4).flatten(2)
+        bias = layer.bias.view(head.na, -1)
+        bias[:, 4] += 0.5 - torch.quantile(outputs[:, 4], 1 - share)
+        bias[:, 5:5 + head.nc] += 1 - torch.quantile(outputs[:, 5:5 + head.nc].amax(1), 0.5)
+
+
+def detect_yolov5(model, file, size=320, augment=False, limit=1000, classes=None, wide=7680):
+    """What detect.py does, without the rounding of boxes to whole pixels that it ends with."""
+    from yolov5.utils.augmentations import letterbox
+    from yolov5.utils.general import non_max_suppression, scale_boxes
+
+    picture = cv2.imread(str(file))
+    stride = max(32, int(model.stride.max()))
+    x = letterbox(picture, (size, size), stride=stride, auto=True)[0].transpose((2, 0, 1))[::-1]
+    x = torch.from_numpy(np.ascontiguousarray(x)).float()[None] / 255
+    with torch.no_grad():
+        y = model(x, augment=augment) if augment else model(x)
+    masks = model.model[-1].nm if hasattr(model.model[-1], "nm") else 0
+    found = non_max_suppression(y, CONFIDENCE, IOU, classes, max_det=limit, nm=masks)[0]
+    inside = found[:, :4].clone()
+    scale_boxes(x.shape[2:], found[:, :4], picture.shape)
+    return found, y, inside, x.shape[2:], picture.shape[:2]
+
+
+@pytest.mark.parametrize("name, augment", [("yolov5n", False), ("yolov5n", True), ("hub/yolov5n6", False)])
+def test_yolov5(name, augment, tmp_path):
+    model, files = yolov5(name), pictures(tmp_path)
+    found = ours(model, files, tmp_path, *["--augment"] * augment)
+    for file, detections in zip(files, found):
+        theirs = detect_yolov5(model, file, augment=augment)[0]
+        compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
+    assert sum(map(len, found)) > 20
+
+
+def test_yolov5_chosen_classes(tmp_path):
+    model, files = yolov5(), pictures(tmp_path)[:1]
+    everything = ours(model, files, tmp_path)[0]
+    wanted = sorted({d["class"] for d in everything})[:2]
+    found = ours(model, files, tmp_path, "--classes", wanted[0], f"kind {wanted[1]}", "--max-detections", 7)
+    theirs = detect_yolov5(model, files[0], classes=wanted, limit=7)[0]
+    compare(found[0], theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
+
+
+def mapped(mask, inside, original):
+    """A mask of the model's input as one of the picture: what lies under each pixel's middle."""
+    gain = min(inside[0] / original[0], inside[1] / original[1])
+    inner = [max(round(side * gain), 1) for side in original]
+    starts = [round((a - b) / 2 - 0.1) for a, b in zip(inside, inner)]
+    rows, columns = (
+        ((np.arange(side) + 0.5) * (new / side)).astype(int) + start
+        for side, new, start in zip(original, inner, starts)
+    )
+    return mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)]
+
+
+def compare_masks(found, pairs, masks, inside, original):
+    """But for pixels whose sums are as good as zero."""
+    for detection, index in zip(found, pairs):
+        actual = coco_mask.decode(detection["mask"]).astype(bool)
+        expected = mapped(masks[index].numpy().astype(bool), inside, original)
+        assert actual.shape == tuple(original)
+        assert (actual != expected).sum() <= 5e-4 * expected.size + 1, ((actual != expected).sum(), expected.sum())
+
+
+def test_yolov5_segment(tmp_path):
+    from yolov5.utils.segment.general import process_mask
+
+    model, files = yolov5("yolov5n-seg", "SegmentationModel"), pictures(tmp_path)[:3]
+    found = ours(model, files, tmp_path)
+    for file, detections in zip(files, found):
+        theirs, y, boxes, inside, original = detect_yolov5(model, file)
+        pairs = compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
+        masks = process_mask(y[1][0], theirs[:, 6:], boxes, inside, upsample=True)
+        compare_masks(detections, pairs, masks, inside, original)
+    assert sum(map(len, found)) > 20
+
+
+# --- Ultralytics ------------------------------------------------------------------------------------------------
+
+
+def score_layers(head):
+    """The layers that score classes, of the branch that detection takes."""
+    if type(head).__name__ == "RTDETRDecoder":
+        return [head.enc_score_head, head.dec_score_head[-1]]
+    return [branch[-1] for branch in (head.one2one_cv3 if head.end2end else head.cv3)]
+
+
+def ultralytics(name, task=None, **attributes):
+    torch.manual_seed(8)
+    yolo = YOLO(f"{name}.yaml", task=task)
+    model = nets.lively(yolo.model, 8).eval()
+    for key, value in attributes.items():
+        setattr(model.model[-1], key, value)
+    head = model.model[-1]
+    for branch in getattr(head, "cv2", None) or []:  # boxes of many sizes
+        branch[-1].bias.data.uniform_(0, 3)
+    if head.end2end if hasattr(head, "end2end") else False:
+        for branch in head.one2one_cv2:
+            branch[-1].bias.data.uniform_(0, 3)
+    awake(model, score_layers(head))
+    return yolo, model
+
+
+def check_ultralytics(name, folder, *options, task=None, size=320, least=2, count=5, **arguments):
+    yolo, model = ultralytics(name, task)
+    files = pictures(folder)[:count]
+    found = ours(copy.deepcopy(model), files, folder, *options, size=size)
+    results = []
+    for file, detections in zip(files, found):
+        result = yolo.predict(str(file), imgsz=size, conf=CONFIDENCE, iou=IOU, verbose=False, **arguments)[0]
+        boxes = result.obb if result.obb is not None else result.boxes
+        pairs = compare(detections, boxes.xyxy, boxes.conf, boxes.cls, result.names)
+        results.append((result, detections, pairs))
+    assert sum(map(len, found)) > least
+    return results
+
+
+@pytest.mark.parametrize(
+    "name", ["yolov3-tiny", "yolov5n", "yolov6n", "yolov8n", "yolov8n-p6", "yolov9t", "yolo11n", "yolo12n", "yolov10n", "yolo26n"]
+)
+def test_ultralytics(name, tmp_path):
+    check_ultralytics(name, tmp_path)
+
+
+def test_ultralytics_augment(tmp_path):
+    check_ultralytics("yolov8n", tmp_path, "--augment", augment=True)
+
+
+@pytest.mark.slow
+def test_rtdetr(tmp_path):
+    from ultralytics import RTDETR
+
+    torch.manual_seed(8)
+    yolo = RTDETR("rtdetr-l.yaml")
+    model = nets.lively(yolo.model, 8).eval()
+    head = model.model[-1]
+    with torch.no_grad():
+        for layer in (head.enc_score_head, *head.dec_score_head):
+            layer.weight.normal_(std=0.04)
+            layer.bias.uniform_(-2, -1)
+    files = pictures(tmp_path)[:2]
+    found = ours(copy.deepcopy(model), files, tmp_path)
+    for file, detections in zip(files, found):
+        result = yolo.predict(str(file), imgsz=320, conf=CONFIDENCE, verbose=False)[0]
+        compare(detections, result.boxes.xyxy, result.boxes.conf, result.boxes.cls, result.names)
+    assert sum(map(len, found)) > 20
+
+
+@pytest.mark.parametrize("name", ["yolov8n-seg", "yolo11n-seg", "yolo26n-seg"])
+def test_segment(name, tmp_path):
+    for result, detections, pairs in check_ultralytics(name, tmp_path, least=6, count=3):
+        if detections:
+            compare_masks(detections, pairs, result.masks.data, result.masks.data.shape[1:], result.orig_shape)
+
+
+@pytest.mark.parametrize("name", ["yolov8n-pose", "yolo11n-pose", "yolo26n-pose"])
+def test_pose(name, tmp_path):
+    for result, detections, pairs in check_ultralytics(name, tmp_path, least=2, count=3):
+        for detection, index in zip(detections, pairs):
+            actual, expected = np.array(detection["keypoints"]), result.keypoints.data[index].numpy()
+            assert actual.shape == expected.shape
+            assert np.abs(actual[:, :2] - expected[:, :2]).max() < PIXELS
+            assert np.abs(actual[:, 2] - expected[:, 2]).max() < SCORES
+
+
+@pytest.mark.parametrize("name", ["yolov8n-obb", "yolo11n-obb", "yolo26n-obb"])
+def test_turned_boxes(name, tmp_path):
+    for result, detections, pairs in check_ultralytics(name, tmp_path, least=6, count=3):
+        for detection, index in zip(detections, pairs):
+            actual, expected = np.array(detection["corners"]), result.obb.xyxyxyxy[index].numpy()
+            assert np.abs(actual - expected).max() < PIXELS
+
+
+# --- YOLOv6, YOLOv7, YOLOv9 -------------------------------------------------------------------------------------
+
+
+def test_yolov6(tmp_path):
+    with YOLOV6:
+        import test_yolov6
+        from yolov6.core.inferer import Inferer
+        from yolov6.data.data_augment import letterbox
+        from yolov6.utils.nms import non_max_suppression
+
+        model = test_yolov6.build("n")
+        awake(model, list(model.detect.cls_preds))
+        files = pictures(tmp_path)
+        found = ours(copy.deepcopy(model), files, tmp_path)
+        for file, detections in zip(files, found):
+            picture = cv2.imread(str(file))
+            x = letterbox(picture, [320, 320], stride=int(max(model.stride)))[0].transpose((2, 0, 1))[::-1]
+            x = torch.from_numpy(np.ascontiguousarray(x)).float() / 255
+            with torch.no_grad():
+                y = model(x[None])[0]
+            theirs = non_max_suppression(y, CONFIDENCE, IOU, None, False, max_det=1000)[0]
+            theirs[:, :4] = Inferer.rescale(x.shape[1:], theirs[:, :4], picture.shape)
+            compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], [f"class {i}" for i in range(3)])
+        assert sum(map(len, found)) > 10
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_yolov7(classes, tmp_path):
+    """Re-created blocks. Its suppression is YOLOv5's of then, but that one class has no score of its own."""
+    torch.manual_seed(7)
+    head = v7.IDetect((8, 8), nc=classes)
+    model = nets.lively(v7.model(head, v7.ReOrg(), v7.RepConv(12, 12), v7.DownC(12, 16), v7.SPPCSPC(16, 8), v7.RepConv(8, 8, 2)), 7).eval()
+    files = pictures(tmp_path)
+    awake_anchors(model, head)
+    found = ours(copy.deepcopy(model), files, tmp_path)
+    stride = int(max(head.stride))
+    for file, detections in zip(files, found):
+        from yolov5.utils.augmentations import letterbox
+        from yolov5.utils.general import non_max_suppression, scale_boxes
+
+        picture = cv2.imread(str(file))
+        x = letterbox(picture, (320, 320), stride=stride, auto=True)[0].transpose((2, 0, 1))[::-1]
+        x = torch.from_numpy(np.ascontiguousarray(x)).float()[None] / 255
+        with torch.no_grad():
+            y = model(x)
+        y = (y[0] if isinstance(y, (tuple, list)) else y).clone()
+        if classes == 1:
+            y[..., 5] = 1
+        theirs = non_max_suppression(y, CONFIDENCE, IOU, max_det=300)[0]
+        scale_boxes(x.shape[2:], theirs[:, :4], picture.shape)
+        compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], [f"class {i}" for i in range(3)])
+    assert sum(map(len, found)) > 10
+
+
+@pytest.mark.parametrize("name", ["gelan", "yolov9", "triple"])
+def test_yolov9(name, tmp_path):
+    with YOLOV9:
+        import test_yolov9
+        from utils.augmentations import letterbox
+        from utils.general import non_max_suppression, scale_boxes
+
+        model = test_yolov9.build(name)
+        head = model.model[-1]
+        scores = {"gelan": "cv3", "yolov9": "cv5", "triple": "cv7"}[name]
+        awake(model, [branch[-1] for branch in getattr(head, scores)])
+        files = pictures(tmp_path)
+        found = ours(copy.deepcopy(model), files, tmp_path)
+        for file, detections in zip(files, found):
+            picture = cv2.imread(str(file))
+            x = letterbox(picture, (320, 320), stride=32, auto=True)[0].transpose((2, 0, 1))[::-1]
+            x = torch.from_numpy(np.ascontiguousarray(x)).float()[None] / 255
+            with torch.no_grad():
+                y = model(x)[0]
+            y = y[{"yolov9": 1, "triple": 2}[name]] if isinstance(y, list) else y
+            theirs = non_max_suppression(y, CONFIDENCE, IOU, max_det=1000)[0]
+            scale_boxes(x.shape[2:], theirs[:, :4], picture.shape)
+            compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
+        assert sum(map(len, found)) > 10
+
+
+# --- What is written --------------------------------------------------------------------------------------------
+
+
+def test_records(tmp_path):
+    from pycocotools.coco import COCO
+
+    yolo, model = ultralytics("yolov8n-seg")
+    files = pictures(tmp_path)[:3]
+    out = tmp_path / "out"
+    found = ours(model, files, tmp_path, "-o", out, "--txt", "--coco", out / "found.json", "--csv", out / "found.csv")
+    for file, detections in zip(files, found):
+        drawn, original = cv2.imread(str(out / file.name)), cv2.imread(str(file))
+        assert drawn.shape == original.shape
+        height, width = original.shape[:2]
+        rows = [list(map(float, line.split())) for line in (out / "labels" / f"{file.stem}.txt").read_text().splitlines()]
+        assert len(rows) == len(detections)
+        for row, detection in zip(rows, detections):
+            x1, y1, x2, y2 = detection["box"]
+            assert row[0] == detection["class"]
+            assert row[1:] == pytest.approx([(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height], abs=1e-5)  # fmt: skip
+    table = (out / "found.csv").read_text().splitlines()
+    assert table[0] == "file,class,name,score,x1,y1,x2,y2" and len(table) == 1 + sum(map(len, found))
+    results = json.loads((out / "found.json").read_text())
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": 0 if file.stem == "0" else file.stem} for file in files],
+        "categories": [{"id": i} for i in range(80)], "annotations": [],
+    }  # fmt: skip
+    truth.createIndex()
+    loaded = truth.loadRes(results)
+    assert len(loaded.anns) == sum(map(len, found))
+    assert fails("detect", tmp_path / "in.pt", *files, "-o", out, naming=out / files[0].name)
+
+
+def test_some_pictures_cannot_be_read(tmp_path):
+    model, files = yolov5(), pictures(tmp_path)[:2]
+    torch.save(model, tmp_path / "in.pt")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+    result = mutils("detect", tmp_path / "in.pt", files[0], tmp_path / "bad.png", tmp_path / "gone.jpg", files[1], "--image-size", 96)
+    assert result.code == 1
+    lines = result.err.splitlines()
+    assert len(lines) == 2 and "bad.png" in lines[0] and "gone.jpg" in lines[1]
+    assert [line.split(":")[0] for line in result.out.splitlines()] == [f"image 1/4 {files[0]}", f"image 4/4 {files[1]}"]
+    fails("detect", tmp_path / "in.pt", tmp_path / "bad.png", naming="bad.png")
+
+
+def test_as_detect_py_prints(tmp_path):
+    model, files = yolov5(), pictures(tmp_path)[:2]
+    torch.save(model, tmp_path / "in.pt")
+    lines = succeeds("detect", tmp_path / "in.pt", *files, "--image-size", 320).out.splitlines()
+    for index, (line, file) in enumerate(zip(lines, files)):
+        found, _, _, size, _ = detect_yolov5(model, file)
+        text = f"image {index + 1}/2 {file}: {size[0]}x{size[1]} "
+        for c in found[:, 5].unique():
+            count = int((found[:, 5] == c).sum())
+            text += f"{count} {model.names[int(c)]}{'s' * (count > 1)}, "
+        assert line.startswith(text) and line.endswith("ms")
