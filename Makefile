@@ -60,6 +60,7 @@ bench: build
 	$(SWIFT) build -c release --product pictures-benchmark
 	$(PYTHON) Tests/Benchmarks/bench.py
 	$(PYTHON) Tests/Benchmarks/images_bench.py
+	$(PYTHON) Tests/Benchmarks/engine_bench.py
 
 install: deps
 	$(SWIFT) build -c release --static-swift-stdlib --scratch-path $(STATIC) --product mutils
