@@ -105,8 +105,10 @@ let floors: [Target] = [
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
   .target(
     name: "ModelWorkflows",
-    dependencies: ["ModelCore", "ModelGraph", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelEngine", "ModelSurgery",
-      "ModelInspection"],
+    dependencies: [
+      "ModelCore", "ModelGraph", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelEngine", "ModelSurgery",
+      "ModelInspection",
+    ],
     path: "\(library)/Workflows"),
   .target(
     name: "ModelUtils",

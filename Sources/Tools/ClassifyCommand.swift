@@ -29,7 +29,8 @@ struct Classify: ParsableCommand {
   var top = 5
 
   @Option(
-    help: ArgumentHelp("The size that the model is given, as 224 or 224x320. Default: what it was made for.", valueName: "size"))
+    help: ArgumentHelp(
+      "The size that the model is given, as 224 or 224x320. Default: what it was made for.", valueName: "size"))
   var imageSize: ImageSize?
 
   @OptionGroup var report: ReportOptions

@@ -29,7 +29,9 @@ struct Detect: ParsableCommand {
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
 
-  @Option(help: ArgumentHelp("The size that pictures are scaled to fit into, as 640 or 480x640. Default: 640.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp(
+      "The size that pictures are scaled to fit into, as 640 or 480x640. Default: 640.", valueName: "size"))
   var imageSize: ImageSize?
 
   @Option(help: ArgumentHelp("The least score.", valueName: "score"))
@@ -43,7 +45,8 @@ struct Detect: ParsableCommand {
     help: ArgumentHelp("Only these classes, by number or by name.", valueName: "class"))
   var classes: [String] = []
 
-  @Option(help: ArgumentHelp("The most that is found in a picture. Default: as its original, 1000 or 300.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("The most that is found in a picture. Default: as its original, 1000 or 300.", valueName: "n"))
   var maxDetections: Int?
 
   @Flag(help: "Look at three views of each picture, as YOLOv5's test-time augmentation does.")

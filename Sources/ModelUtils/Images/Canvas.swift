@@ -88,7 +88,8 @@ public struct Canvas: Sendable {
       var touched: Range<Int>?
       for segment in segments {
         guard let columns = columns(of: segment, near: Double(row) + 0.5, reach) else { continue }
-        touched = touched.map { min($0.lowerBound, columns.lowerBound)..<max($0.upperBound, columns.upperBound) } ?? columns
+        touched =
+          touched.map { min($0.lowerBound, columns.lowerBound)..<max($0.upperBound, columns.upperBound) } ?? columns
         for column in columns {
           let distance = Self.distance(from: Point(Double(column) + 0.5, Double(row) + 0.5), to: segment)
           covered[column] = max(covered[column], min(1, reach - distance))

@@ -61,7 +61,8 @@ private struct ResamplingTaps: Sendable {
       let raw = (low..<high).map { filter.weight(at: (Double($0) - centre + 0.5) / stretch) }
       let sum = raw.reduce(0, +)
       first.append(low)
-      weights.append(raw.map { Int32(((sum == 0 ? $0 : $0 / sum) * Double(1 << Self.bits)).rounded(.toNearestOrAwayFromZero)) })
+      weights.append(
+        raw.map { Int32(((sum == 0 ? $0 : $0 / sum) * Double(1 << Self.bits)).rounded(.toNearestOrAwayFromZero)) })
     }
     (self.first, self.weights) = (first, weights)
   }

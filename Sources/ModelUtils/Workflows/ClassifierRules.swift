@@ -14,7 +14,8 @@ extension ClassifierPreprocessing {
       self =
         head.module.hasPrefix("ultralytics.")
         ? ClassifierPreprocessing(
-          resizing: .shorterSide((size + 31) / 32 * 32, .bilinear), cropSize: [Int](repeating: (size + 31) / 32 * 32, count: 2),
+          resizing: .shorterSide((size + 31) / 32 * 32, .bilinear),
+          cropSize: [Int](repeating: (size + 31) / 32 * 32, count: 2),
           mean: [0, 0, 0], standardDeviation: [1, 1, 1])
         : ClassifierPreprocessing(resizing: .middleSquare, cropSize: [224, 224])
     } else {
@@ -27,7 +28,9 @@ extension ClassifierPreprocessing {
     var found: ClassName?
     model.forEachModule { _, module in
       let name = module.className
-      if name.name == "Classify", name.module.hasPrefix("ultralytics.nn.modules") || name.hasSuffix("models.common.Classify") {
+      if name.name == "Classify",
+        name.module.hasPrefix("ultralytics.nn.modules") || name.hasSuffix("models.common.Classify")
+      {
         found = name
       }
     }
@@ -53,7 +56,8 @@ extension ClassifierPreprocessing {
     else { return nil }
     let filter = ResamplingFilter(rawValue: values["interpolation"]?.stringValue ?? "bilinear")
     guard let filter else {
-      throw ModelError(.unsupported, "pictures are resampled as '\(values["interpolation"]?.stringValue ?? "")', which is not known")
+      throw ModelError(
+        .unsupported, "pictures are resampled as '\(values["interpolation"]?.stringValue ?? "")', which is not known")
     }
     let crop = Array(size.dropFirst())
     let mode = values["crop_mode"]?.stringValue ?? "center"

@@ -156,7 +156,8 @@ public struct Detector: Sendable {
         .unsupported, "test-time augmentation is not defined for a head \(head.className)",
         advice: "leave out augmentation")
     }
-    if let wrong = options.classes?.min(by: <), wrong < 0 || !(options.classes ?? []).allSatisfy({ $0 < head.classes }) {
+    if let wrong = options.classes?.min(by: <), wrong < 0 || !(options.classes ?? []).allSatisfy({ $0 < head.classes })
+    {
       throw ModelError(.invalid, "classes are numbers from 0 to \(head.classes - 1)")
     }
   }

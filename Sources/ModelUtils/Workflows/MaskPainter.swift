@@ -122,7 +122,8 @@ struct MaskPainter {
         continue
       }
       for row in under {
-        let here = rows.contains(row)
+        let here =
+          rows.contains(row)
           && inside[(row - rows.lowerBound) * columns.count + source - columns.lowerBound]
         if here != isInside { (length, isInside) = (append(length, &counts), here) }
         length += 1

@@ -96,7 +96,9 @@ struct PredictionReader {
   func chosen() -> [Found] {
     let count = rows.count / width
     let limit = options.limit ?? head.limit
-    if isChosen { return (0..<min(count, limit)).map { found(at: $0, isCorners: head.extra != .angle && head.family != .rtdetr) } }
+    if isChosen {
+      return (0..<min(count, limit)).map { found(at: $0, isCorners: head.extra != .angle && head.family != .rtdetr) }
+    }
     var order = (0..<count).map { rows[$0 * width + 4] }.descendingOrder
     if order.count > Self.candidateLimit { order.removeLast(order.count - Self.candidateLimit) }
     let candidates = order.map { found(at: $0, isCorners: false) }
