@@ -38,7 +38,7 @@ public final class PlanCache: Sendable {
   ///     alone.
   public init(
     capacity: Int, giving choose: @escaping @Sendable (Graph) -> [Graph.Value] = { $0.outputs },
-    _ graph: @escaping @Sendable ([TensorType]) throws -> Graph
+    graph: @escaping @Sendable ([TensorType]) throws -> Graph
   ) {
     self.capacity = max(1, capacity)
     (self.choose, self.graph) = (choose, graph)

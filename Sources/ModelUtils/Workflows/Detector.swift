@@ -65,11 +65,13 @@ public struct Detector: Sendable {
     head = try DetectionHead(of: module)
     self.classNames = classNames ?? ClassNames(of: module)
     let wanted = head.extra.count > 1 ? max(2, head.output + 1) : head.output + 1
-    plans = PlanCache(capacity: 6, giving: { Array($0.outputs.prefix(wanted)) }) { types in
-      var graph = try Graph(module, inputs: types)
-      try graph.convert(to: .float32)
-      return graph
-    }
+    plans = PlanCache(
+      capacity: 6, giving: { Array($0.outputs.prefix(wanted)) },
+      graph: { types in
+        var graph = try Graph(module, inputs: types)
+        try graph.convert(to: .float32)
+        return graph
+      })
   }
 
   /// What is in a picture, the surest first.

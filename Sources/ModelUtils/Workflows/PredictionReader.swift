@@ -80,11 +80,10 @@ struct PredictionReader {
       for index in box.indices { box[index] /= Float(view.scale) }
       if view.isFlipped { box[0] = Float(view.originalSize[1]) - box[0] }
     }
+    let others = (0..<extra).map { value((isChosen ? 6 : first + classes) + $0) }
     // What is no number has no place.
-    guard box.allSatisfy({ !$0.isNaN }) else { return }
-    rows += box + [score, Float(best)]
-    let others = isChosen ? 6 : first + classes
-    for index in 0..<extra { rows.append(value(others + index)) }
+    guard (box + others).allSatisfy({ $0.isFinite }) else { return }
+    rows += box + [score, Float(best)] + others
   }
 
   // MARK: Choosing

@@ -28,6 +28,13 @@ final class Arena: @unchecked Sendable {
 
   deinit { pointer.deallocate() }
 
+  /// The most bytes of buffers that are in use at one step: what no arrangement of them can do without.
+  static func most(_ buffers: [(bytes: Int, first: Int, last: Int)]) -> Int {
+    buffers.map { buffer in
+      buffers.reduce(0) { $0 + ($1.first <= buffer.first && buffer.first <= $1.last ? $1.bytes : 0) }
+    }.max() ?? 0
+  }
+
   /// Offsets for buffers that are in use from one step to another, the largest placed first and each at the lowest
   /// offset that is free for all its time.
   static func offsets(_ buffers: [(bytes: Int, first: Int, last: Int)]) -> (offsets: [Int], total: Int) {

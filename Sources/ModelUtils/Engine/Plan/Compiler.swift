@@ -244,18 +244,11 @@ struct Compiler {
     let inArena = program.buffers.indices.filter {
       if case .arena = program.buffers[$0].place { uses[$0] != nil } else { false }
     }
-    let (offsets, total) = Arena.offsets(
-      inArena.map { (program.buffers[$0].byteCount, uses[$0]?.first ?? 0, uses[$0]?.last ?? 0) })
+    let lives = inArena.map { (program.buffers[$0].byteCount, uses[$0]?.first ?? 0, uses[$0]?.last ?? 0) }
+    let (offsets, total) = Arena.offsets(lives)
     for (buffer, offset) in zip(inArena, offsets) { program.buffers[buffer].place = .arena(offset) }
     program.arenaBytes = total
-    let cut =
-      (-1...program.steps.count).map { step in
-        inArena.reduce(0) { sum, buffer in
-          uses[buffer].map { $0.first <= step && step <= $0.last } ?? false
-            ? sum + program.buffers[buffer].byteCount : sum
-        }
-      }.max() ?? 0
-    ModelLog.logger.debug("an arena of \(total) bytes, of which at most \(cut) are in use at once")
+    ModelLog.logger.debug("an arena of \(total) bytes, of which at most \(Arena.most(lives)) are in use at once")
     program.scratchBytes = program.steps.map(\.scratchBytes).max() ?? 0
   }
 

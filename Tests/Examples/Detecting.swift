@@ -1,0 +1,27 @@
+import ModelUtils
+import Testing
+
+@Suite struct Detecting {
+  @Test func boxesAndClasses() throws {
+    try withFolder { folder in
+      let (model, photo, output) = ("\(folder)/model.pt", "\(folder)/photo.jpg", "\(folder)/found.jpg")
+      try ImageFile.embeddedSample().write(to: photo)
+      _ = try Checkpoint(Architecture(named: "yolov5n").module(), name: "yolov5n").write(to: model)
+
+      let detector = try Detector(contentsOf: model)
+      let picture = try ImageFile(contentsOf: photo)
+      let found = try detector.detect(in: picture, .init(imageSize: [320, 320], confidence: 0.4))
+      for thing in found { print(thing.className, thing.score, thing.box) }
+      try drawn(found, on: picture).write(to: output)
+
+      let classifier = try Classifier(Architecture(named: "resnet18").module())
+      for guess in try classifier.classify(picture).prefix(5) { print(guess.className, guess.probability) }
+
+      let photos = [photo, output]
+      pipelined(
+        photos, read: { try detector.prepare(ImageFile(contentsOf: $0)) }, work: { try detector.detect(in: $1) },
+        write: { print($0, $1.count) }, finished: { _, result in if case .failure(let error) = result { print(error) } }
+      )
+    }
+  }
+}
