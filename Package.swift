@@ -106,13 +106,8 @@ let floors: [Target] = [
   .target(
     name: "ModelWorkflows",
     dependencies: [
-<<<<<<< HEAD
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
       "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery",
-=======
-      "ModelCore", "ModelGraph", "ModelCheckpoints", "ModelArchitectures", "ModelImages", "ModelEngine", "ModelSurgery",
-      "ModelInspection",
->>>>>>> detect
     ],
     path: "\(library)/Workflows"),
   .target(
