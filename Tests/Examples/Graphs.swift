@@ -40,10 +40,22 @@ import Testing
     let results = try session.run([picture])
     #expect(try results[0].isClose(to: outputs[0], relative: 1e-4, absolute: 1e-6))
 
-    let fused = try Graph(net.fused()).reference([picture])
-    guard try fused[0].isClose(to: outputs[0], relative: 1e-4, absolute: 1e-6) else {
-      throw ModelError(.mismatch, "fusing changed what the network computes")
-    }
+    let cache = PlanCache(capacity: 4) { types in try net.evaluationGraph(for: types) }
+    let small = try cache.run([picture])
+    #expect(try small[0].isClose(to: results[0], relative: 0))
+
+    let once = try net.run([picture])
+    let profile = try net.profile([[1, 3, 8, 8]], runs: 3)
+    print(profile.forward, profile.steps.map(\.implementation))
+    let table = try ModelUtils.profile([picture], [net, net.fused()], runs: 3)
+    print(table)
+    #expect(try once[0].isClose(to: results[0], relative: 0))
+    #expect(profile.forward.seconds.count == 3 && table.rows.count == 2)
+    #expect(
+      try Session(Plan(graph, for: [TensorType(.float32, [1, 3, 8, 8])], on: .reference)).run([picture]).count == 1)
+
+    let comparison = try net.compareOutputs(with: net.fused(), inputs: [picture])
+    guard comparison.holds else { throw ModelError(.mismatch, "fusing changed what the network computes") }
   }
 
   @Test func inTraining() throws {

@@ -24,6 +24,8 @@ struct CPUExecutable: Executable {
   let program: Program
   let inputTypes: [TensorType]
   let outputTypes: [TensorType]
+  /// As many as it was compiled for: oneDNN divides work when a primitive is made.
+  let threads = Parallel.threadCount
 
   var steps: [Plan.StepDescription] {
     program.steps.map {
@@ -60,24 +62,32 @@ final class CPUExecution: Execution {
   }
 
   func run(_ inputs: [Tensor]) throws -> [Tensor] {
-    try put(inputs)
-    OneDNN.useThreads()
-    for work in works { try work() }
-    return try zip(executable.program.outputs, executable.outputTypes).map { placed, type in
-      try Tensor(type.dtype, type.shape) { bytes in
-        guard let base = bytes.baseAddress else { return }
-        Copy(placed.with(withoutOffset(placed.layout)), to: .rowMajor(type.shape)).run(memory.pointer(placed), base)
-      }
+    try Parallel.$threadCount.withValue(executable.threads) {
+      OneDNN.useThreads()
+      try put(inputs)
+      for work in works { try work() }
+      return try outputs()
     }
   }
 
   func timed(_ inputs: [Tensor]) throws -> [Double] {
-    try put(inputs)
-    OneDNN.useThreads()
-    let clock = ContinuousClock()
-    return try works.map { work in
-      let duration = try clock.measure { try work() }
-      return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    try Parallel.$threadCount.withValue(executable.threads) {
+      OneDNN.useThreads()
+      try put(inputs)
+      let clock = ContinuousClock()
+      return try works.map { work in
+        let duration = try clock.measure { try work() }
+        return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+      }
+    }
+  }
+
+  private func outputs() throws -> [Tensor] {
+    try zip(executable.program.outputs, executable.outputTypes).map { placed, type in
+      try Tensor(type.dtype, type.shape) { bytes in
+        guard let base = bytes.baseAddress else { return }
+        Copy(placed.with(withoutOffset(placed.layout)), to: .rowMajor(type.shape)).run(memory.pointer(placed), base)
+      }
     }
   }
 

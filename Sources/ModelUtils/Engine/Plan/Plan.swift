@@ -10,7 +10,8 @@ public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// A graph made ready to run for inputs of given types: constants computed, batch norms folded, weights packed, memory
-/// laid out. It does not change, and sessions on several threads share it.
+/// laid out. It does not change, and sessions on several threads share it. A run divides its work among as many threads
+/// as `Parallel.threadCount` said when the plan was made.
 public struct Plan: Sendable {
   /// What the graph's inputs must be.
   public let inputTypes: [TensorType]
