@@ -80,7 +80,9 @@ struct PredictionReader {
       for index in box.indices { box[index] /= Float(view.scale) }
       if view.isFlipped { box[0] = Float(view.originalSize[1]) - box[0] }
     }
-    let others = (0..<extra).map { value((isChosen ? 6 : first + classes) + $0) }
+    // YOLOv5 multiplies the coefficients of masks with the confidence, too.
+    let confidence = head.hasConfidence ? value(4) : 1
+    let others = (0..<extra).map { value((isChosen ? 6 : first + classes) + $0) * confidence }
     // What is no number has no place.
     guard (box + others).allSatisfy({ $0.isFinite }) else { return }
     rows += box + [score, Float(best)] + others
