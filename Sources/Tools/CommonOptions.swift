@@ -75,16 +75,12 @@ extension Checkpoint {
     do { return try body() } catch let error as ModelError { throw error.inFile(name) }
   }
 
-  /// The preferred model, where what it computes is known.
-  func runnableModule(_ report: TalkOptions? = nil) throws -> Module {
-    if let module = preferred.module { return module }
-    guard let known = try preferred.stateDict().recognized() else {
-      throw ModelError(
-        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
-        file: name, advice: "use a file that holds the whole module")
+  /// The preferred model, where what it computes is known; tells what a bare state dict was taken for.
+  func computableModule(_ report: TalkOptions) throws -> Module {
+    if case .stateDict(let state) = preferred, let known = state.recognized() {
+      report.note("a bare state dict, recognised as \(known.architecture.name)")
     }
-    report?.note("a bare state dict, recognised as \(known.architecture.name)")
-    return known.module
+    return try computableModule()
   }
 }
 

@@ -71,7 +71,7 @@ struct Diff: ParsableCommand {
   private func compareOutputs() throws {
     let comparison = try report.withThreads {
       let (a, b) = (try open(first), try open(second))
-      let (before, after) = (try a.runnableModule(report.talk), try b.runnableModule(report.talk))
+      let (before, after) = (try a.computableModule(report.talk), try b.computableModule(report.talk))
       return try before.compareOutputs(
         with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? 1e-4)
     }

@@ -71,7 +71,7 @@ struct ProfileModels: ParsableCommand {
       var measured: [(model: String, profile: ModelProfile)] = []
       for name in models.isEmpty ? [ModelArguments.defaultArchitecture] : models {
         let checkpoint = try ModelSource.open(name)
-        let module = try checkpoint.runnableModule(report)
+        let module = try checkpoint.computableModule(report)
         for shapes in shapes(for: module) {
           for precision in dtype.isEmpty ? [.float32] : dtype {
             for threads in threads.isEmpty ? [Parallel.threadCount] : threads {

@@ -59,7 +59,7 @@ struct Run: ParsableCommand {
     try report.withThreads {
       if let output { try WritingOptions.checkFree(FilePath(output), force: force) }
       let checkpoint = try arguments.open(report)
-      let module = try checkpoint.runnableModule(report.talk)
+      let module = try checkpoint.computableModule(report.talk)
       let results = try checkpoint.named {
         try compute(module, given.tensors(for: module, seed: seed?.bits ?? 0, batchSize: batchSize))
       }

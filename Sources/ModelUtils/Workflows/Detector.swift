@@ -164,18 +164,3 @@ public struct Detector: Sendable {
     }
   }
 }
-
-extension Checkpoint {
-  /// The preferred model as a module whose forward can be looked up: itself, or the built-in architecture that a bare
-  /// state dict is recognised as.
-  /// - Throws: `ModelError` for a bare state dict that is not recognised.
-  public func computableModule() throws -> Module {
-    if let module = preferred.module { return module }
-    guard let known = preferred.stateDict().recognized() else {
-      throw ModelError(
-        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
-        advice: "use a file that holds the whole module")
-    }
-    return known.module
-  }
-}

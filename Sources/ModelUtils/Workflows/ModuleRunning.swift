@@ -1,3 +1,5 @@
+import ModelArchitectures
+import ModelCheckpoints
 import ModelCore
 import ModelEngine
 import ModelGraph
@@ -33,5 +35,20 @@ extension Module {
       if size.count == 3, size.allSatisfy({ $0 > 0 }) { return (size[1], size[2]) }
     }
     return attributes["stride"] != nil ? (640, 640) : (224, 224)
+  }
+}
+
+extension Checkpoint {
+  /// The preferred model as a module whose forward can be looked up: itself, or the built-in architecture that a bare
+  /// state dict is recognised as.
+  /// - Throws: `ModelError` for a bare state dict that is not recognised.
+  public func computableModule() throws -> Module {
+    if let module = preferred.module { return module }
+    guard let known = preferred.stateDict().recognized() else {
+      throw ModelError(
+        .unsupported, "is a bare state dict of no known architecture, which does not say what its layers compute",
+        file: name, advice: "use a file that holds the whole module")
+    }
+    return known.module
   }
 }
