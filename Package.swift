@@ -35,7 +35,7 @@ let ground: [Target] = [
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
   .target(
     name: "CResources", path: "Resources",
-    exclude: ["sample.jpg", "make_sample.py", "mutils.1"]),
+    exclude: ["sample.jpg", "make_sample.py", "detected.jpg", "make_detected.py", "mutils.1"]),
 ]
 
 // MARK: The library

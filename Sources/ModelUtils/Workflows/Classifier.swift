@@ -61,8 +61,7 @@ public struct Classifier: Sendable {
     self.classNames = classNames ?? ClassNames(of: module)
     preprocessing = try ClassifierPreprocessing(of: module)
     plans = PlanCache(capacity: 2) { types in
-      var graph = try Graph(module, inputs: types)
-      try graph.convert(to: .float32)
+      var graph = try module.evaluationGraph(for: types)
       try graph.giveProbabilities()
       return graph
     }

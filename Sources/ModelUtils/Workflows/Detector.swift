@@ -66,12 +66,7 @@ public struct Detector: Sendable {
     self.classNames = classNames ?? ClassNames(of: module)
     let wanted = head.extra.count > 1 ? max(2, head.output + 1) : head.output + 1
     plans = PlanCache(
-      capacity: 6, giving: { Array($0.outputs.prefix(wanted)) },
-      graph: { types in
-        var graph = try Graph(module, inputs: types)
-        try graph.convert(to: .float32)
-        return graph
-      })
+      capacity: 6, giving: { Array($0.outputs.prefix(wanted)) }, graph: { try module.evaluationGraph(for: $0) })
   }
 
   /// What is in a picture, the surest first.
