@@ -44,7 +44,7 @@ struct Classify: ParsableCommand {
     try report.withThreads {
       let files = try PictureFiles.all(images, passOver: report.note)
       let checkpoint = try ModelSource.open(model, key: key)
-      var made = try checkpoint.named { try Classifier(checkpoint.computableModule()) }
+      var made = try checkpoint.named { try Classifier(checkpoint.computableModule(report.talk)) }
       if let imageSize {
         made.preprocessing = made.preprocessing.resized(to: [imageSize.height, imageSize.width])
       }

@@ -80,7 +80,14 @@ extension Checkpoint {
     if case .stateDict(let state) = preferred, let known = state.recognized() {
       report.note("a bare state dict, recognised as \(known.architecture.name)")
     }
-    return try computableModule()
+    let module = try computableModule()
+    let broken = try WeightCheck(module).findings.filter { $0.severity == .broken }
+    if let first = broken.first {
+      report.note(
+        "\(broken.count) tensors hold NaN, infinity or variances below zero, such as '\(first.name.printable())', which ReLU and pools may hide (see mutils check)"
+      )
+    }
+    return module
   }
 }
 

@@ -64,7 +64,7 @@ struct Convert: ParsableCommand {
       if let dtype = dtype?.dtype {
         try convert(&checkpoint, to: dtype)
       }
-      let verified = try verification.compare(original, with: checkpoint)
+      let verified = try verification.compare(original, with: checkpoint, report.talk)
       try verified?.judge(report)
       let bytes = try writing.write(checkpoint, to: path, report)
       let names = checkpoint.preferred.stateDict().count

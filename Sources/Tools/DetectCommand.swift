@@ -76,6 +76,9 @@ struct Detect: ParsableCommand {
     if let maxDetections, !(1...100_000).contains(maxDetections) {
       throw ValidationError("--max-detections takes a number from 1 to 100000")
     }
+    if let coco, let csv, FilePath(coco).lexicallyNormalized() == FilePath(csv).lexicallyNormalized() {
+      throw ValidationError("--coco and --csv name the same file")
+    }
     if txt && output == nil { throw ValidationError("--txt needs --output") }
   }
 
@@ -85,7 +88,7 @@ struct Detect: ParsableCommand {
       let jobs = try DetectJob.all(files, output: output, txt: txt, force: force)
       for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: force) }
       let checkpoint = try ModelSource.open(model, key: key)
-      let detector = try checkpoint.named { try Detector(checkpoint.computableModule()) }
+      let detector = try checkpoint.named { try Detector(checkpoint.computableModule(report.talk)) }
       let options = try options(for: detector)
       var trouble = false
       let pictures = try detect(jobs, detector, options, &trouble)

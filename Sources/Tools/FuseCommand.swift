@@ -68,7 +68,7 @@ struct Fuse: ParsableCommand {
       guard let result = reports.first else { return }
       note(result.fusion)
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
-      let verified = try verification.compare(original, with: checkpoint)
+      let verified = try verification.compare(original, with: checkpoint, report.talk)
       try verified?.judge(report)
       if let destination {
         try output.writing.write(checkpoint, to: destination, report)

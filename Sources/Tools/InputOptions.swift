@@ -28,13 +28,19 @@ struct InputOptions: ParsableArguments {
     guard input.isEmpty || shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }
   }
 
-  /// The tensors for a model.
-  func tensors(for module: Module, seed: UInt64 = 0, batchSize: Int = 1) throws -> [Tensor] {
+  /// The tensors for a model: those of the files, or random ones of seed 0.
+  func tensors(for module: Module) throws -> [Tensor] {
+    try input.isEmpty ? random(shapes(for: module)) : given(imageSize ?? ImageSize(module.pictureSize))
+  }
+
+  /// The shapes of random inputs.
+  func shapes(for module: Module, batchSize: Int = 1) -> [[Int]] {
     let size = imageSize ?? ImageSize(module.pictureSize)
-    guard input.isEmpty else { return try given(size) }
+    return shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
+  }
+
+  func random(_ shapes: [[Int]], seed: UInt64 = 0) throws -> [Tensor] {
     var generator = TorchGenerator(seed: seed)
-    let shapes =
-      shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
     return try shapes.map { try generator.uniform($0) }
   }
 

@@ -2,6 +2,14 @@ import FoundationEssentials
 import ModelUtils
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Which pictures arguments stand for.
 enum PictureFiles {
   static func isFolder(_ path: FilePath) -> Bool {
@@ -57,11 +65,22 @@ enum PictureFiles {
       }
       guard ending != nil || ImageFile.Format(of: path) != nil else {
         throw ModelError(
-          .unsupported, "has no extension of a picture, so it is not known how to write it", file: input.string)
+          .unsupported, "is neither PNG nor JPEG by its name, so it cannot be written as that", file: input.string)
       }
       try check(path, force: force)
+      guard !isSame(path, input) else {
+        throw ModelError(
+          .invalid, "would take the place of the picture that is looked at", file: path.string,
+          advice: "choose another folder")
+      }
       return path
     }
+  }
+
+  /// Whether two paths lead to one file.
+  private static func isSame(_ first: FilePath, _ second: FilePath) -> Bool {
+    var (a, b) = (stat(), stat())
+    return stat(first.string, &a) == 0 && stat(second.string, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino
   }
 
   /// - Throws: `ModelError` where a file exists that is not to be replaced.

@@ -121,7 +121,7 @@ struct Prune: ParsableCommand {
       }
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
       if let note = Text.notCounted(sparsity) { report.note(note) }
-      let verified = try verification.compare(original, with: checkpoint)
+      let verified = try verification.compare(original, with: checkpoint, report.talk)
       try verified?.judge(report)
       if let destination {
         try output.writing.write(checkpoint, to: destination, report)

@@ -46,6 +46,9 @@ struct Run: ParsableCommand {
   var force = false
 
   func validate() throws {
+    guard given.shape.isEmpty || batchSize == 1 else {
+      throw ValidationError("--shape says the whole shape; leave --batch-size out")
+    }
     guard given.input.isEmpty || (!random && seed == nil) else {
       throw ValidationError("--input and --random, --seed exclude each other")
     }
@@ -61,7 +64,7 @@ struct Run: ParsableCommand {
       let checkpoint = try arguments.open(report)
       let module = try checkpoint.computableModule(report.talk)
       let results = try checkpoint.named {
-        try compute(module, given.tensors(for: module, seed: seed?.bits ?? 0, batchSize: batchSize))
+        try compute(module)
       }
       if let output { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
@@ -87,8 +90,12 @@ struct Run: ParsableCommand {
     try NumPyFile.write(results[0].1, to: path)
   }
 
-  private func compute(_ module: Module, _ inputs: [Tensor]) throws -> [(String, Tensor)] {
-    let types = inputs.map { TensorType($0.dtype, $0.shape) }
+  private func compute(_ module: Module) throws -> [(String, Tensor)] {
+    // Random numbers are drawn when it is known that there is room to compute with them.
+    let inputs = try given.input.isEmpty ? nil : given.tensors(for: module)
+    let types =
+      inputs?.map { TensorType($0.dtype, $0.shape) }
+      ?? given.shapes(for: module, batchSize: batchSize).map { TensorType(.float32, $0) }
     let graph = try module.evaluationGraph(for: types)
     var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
     for pattern in save {
@@ -104,7 +111,8 @@ struct Run: ParsableCommand {
     // A module that is called several times gives what it gave first.
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
     let plan = try Plan(graph, for: types, giving: Array(unique.values), precision: dtype)
-    return Array(zip(unique.keys, try Session(plan).run(inputs)))
+    let session = try Session(plan)
+    return Array(zip(unique.keys, try session.run(inputs ?? given.random(types.map(\.shape), seed: seed?.bits ?? 0))))
   }
 }
 

@@ -54,7 +54,7 @@ struct Strip: ParsableCommand {
       if !result.removed.isEmpty {
         report.note("left out what only training needs: \(Text.list(result.removed))")
       }
-      let verified = try verification.compare(original, with: file)
+      let verified = try verification.compare(original, with: file, report.talk)
       try verified?.judge(report)
       let after = try output.writing.write(file, to: destination, report)
       if report.json {

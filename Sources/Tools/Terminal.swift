@@ -74,6 +74,11 @@ enum Terminal {
   }
 
   private static func write(_ text: String, to descriptor: FileDescriptor) {
-    _ = try? descriptor.writeAll(text.utf8)
+    do { try descriptor.writeAll(text.utf8) } catch {
+      // What is asked for is not told: that is a failure, and nobody can be told of one on standard error.
+      guard descriptor == .standardOutput else { return }
+      write("mutils: error: standard output cannot be written: \(error)\n", to: .standardError)
+      exit(1)
+    }
   }
 }

@@ -26,9 +26,9 @@ struct VerifyOptions: ParsableArguments {
   }
 
   /// Compares the preferred models of a file before and after; nil unless it is asked for.
-  func compare(_ original: Checkpoint, with result: Checkpoint) throws -> OutputComparison? {
+  func compare(_ original: Checkpoint, with result: Checkpoint, _ report: TalkOptions) throws -> OutputComparison? {
     guard verify else { return nil }
-    let before = try original.computableModule()
+    let before = try original.computableModule(report)
     let after = try result.preferred.module ?? before.holding(result.preferred.stateDict(), of: result)
     let narrows = result.preferred.stateDict().tensors.contains { name, tensor in
       tensor.dtype.isFloatingPoint && tensor.dtype != .float32 && tensor.dtype != .float64

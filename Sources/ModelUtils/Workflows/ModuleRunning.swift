@@ -19,9 +19,11 @@ extension Module {
 
   /// Computes the outputs for some inputs. To run often keep a `Plan` and a `Session`.
   /// - Throws: `ModelError` as `evaluationGraph` and `Plan` do.
-  public func run(_ inputs: [Tensor], precision: Precision = .float32) throws -> [Tensor] {
+  public func run(
+    _ inputs: [Tensor], precision: Precision = .float32, on backend: some Backend = .cpu
+  ) throws -> [Tensor] {
     let types = inputs.map { TensorType($0.dtype, $0.shape) }
-    let plan = try Plan(evaluationGraph(for: types), for: types, precision: precision)
+    let plan = try Plan(evaluationGraph(for: types), for: types, precision: precision, on: backend)
     return try Session(plan).run(inputs)
   }
 

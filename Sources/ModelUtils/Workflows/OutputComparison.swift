@@ -1,4 +1,5 @@
 import ModelCore
+import ModelEngine
 import ModelGraph
 
 /// How far apart what two models compute from the same inputs is.
@@ -31,7 +32,7 @@ public struct OutputComparison: Sendable, Hashable {
 }
 
 extension Module {
-  /// Runs this model and another on the same inputs.
+  /// Runs this model and another on the same inputs, batch norms as steps of their own.
   /// - Parameters:
   ///   - inputs: what both take.
   ///   - tolerance: relative to the largest magnitude of each output of this model.
@@ -39,7 +40,8 @@ extension Module {
   public func compareOutputs(
     with other: Module, inputs: [Tensor], tolerance: Double = 1e-4
   ) throws -> OutputComparison {
-    let (first, second) = (try run(inputs), try other.run(inputs))
+    let backend = CPUBackend(foldsBatchNorms: false)
+    let (first, second) = (try run(inputs, on: backend), try other.run(inputs, on: backend))
     guard first.map(\.shape) == second.map(\.shape) else {
       throw ModelError(
         .mismatch, "the models give tensors of other shapes: \(first.map(\.shape)) and \(second.map(\.shape))")

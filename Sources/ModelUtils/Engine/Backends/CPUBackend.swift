@@ -3,6 +3,12 @@ import ModelGraph
 
 /// Runs graphs on the processor: convolutions and products by oneDNN, everything else by kernels of our own.
 public struct CPUBackend: Backend {
+  private let foldsBatchNorms: Bool
+
+  /// - Parameter foldsBatchNorms: whether batch norms go into the weights before them; without that a fused model is
+  ///   compared with one that is not.
+  public init(foldsBatchNorms: Bool = true) { self.foldsBatchNorms = foldsBatchNorms }
+
   public func compile(
     _ graph: Graph, for inputs: [TensorType], giving outputs: [Graph.Value], precision: Precision
   ) throws -> any Executable {
@@ -12,7 +18,7 @@ public struct CPUBackend: Backend {
         .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
     }
     OneDNN.useThreads()
-    var compiler = try Compiler(graph, inputs, outputs, precision)
+    var compiler = try Compiler(graph, inputs, outputs, precision, foldsBatchNorms: foldsBatchNorms)
     let program = try compiler.compile()
     let outputTypes = outputs.map { compiler.types[$0] }
     return CPUExecutable(program: program, inputTypes: inputs, outputTypes: outputTypes)

@@ -7,6 +7,8 @@ struct Compiler {
   let graph: Graph
   let types: InferredTypes
   let outputs: [Graph.Value]
+  /// Whether batch norms go into the weights before them.
+  let foldsBatchNorms: Bool
   /// What convolutions and products take and give: float32 or bfloat16.
   let computed: DType
   var isNeeded: [Bool]
@@ -28,8 +30,10 @@ struct Compiler {
   /// The most elements of a value that is computed beforehand.
   private static let foldingLimit = 1 << 24
 
-  init(_ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value], _ precision: Precision) throws {
-    (self.graph, self.outputs) = (graph, outputs)
+  init(
+    _ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value], _ precision: Precision, foldsBatchNorms: Bool
+  ) throws {
+    (self.graph, self.outputs, self.foldsBatchNorms) = (graph, outputs, foldsBatchNorms)
     computed = precision == .bfloat16 ? .bfloat16 : .float32
     types = try graph.types(of: inputs)
     isNeeded = graph.nodes.map { _ in false }

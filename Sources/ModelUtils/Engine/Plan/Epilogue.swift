@@ -27,7 +27,7 @@ extension Compiler {
     let users = graph.users()
     let kept = Set(outputs)
     for (index, node) in graph.nodes.enumerated()
-    where isNeeded[index] && node.operation.isLinear && absorbed[index] == nil {
+    where isNeeded[index] && node.operation.isLinear && absorbed[index] == nil && isFloatWithElements(node) {
       var isOfConvolution = false
       if case .convolution = node.operation { isOfConvolution = true }
       var epilogue = Epilogue(isOfConvolution: isOfConvolution, result: node.results[0])
@@ -43,6 +43,11 @@ extension Compiler {
         fused[last] = (index, epilogue)
       }
     }
+  }
+
+  /// Whether a node takes and gives float32 alone, and some of it.
+  private func isFloatWithElements(_ node: Graph.Node) -> Bool {
+    (node.operands + node.results).allSatisfy { types[$0].dtype == .float32 && !types[$0].shape.contains(0) }
   }
 
   /// Posts in oneDNN's words; a sum's other operand is brought into the result's layout.
@@ -116,7 +121,7 @@ extension Epilogue {
     guard node.results.count == 1, types[node.results[0]].dtype == .float32 else { return false }
     switch node.operation {
     case .batchNorm(.inference, _)
-    where norm == nil && posts.isEmpty && node.operands[0] == result
+    where compiler.foldsBatchNorms && norm == nil && posts.isEmpty && node.operands[0] == result
       && node.operands.dropFirst().allSatisfy({ compiler.isConstant($0) })
       && (isOfConvolution ? types[result].shape.count > 2 : types[result].shape.count == 2):
       norm = node

@@ -8,6 +8,7 @@ extension Inference {
     guard operands.count == 2 || operands.count == 3 else {
       throw ModelError(.mismatch, "takes an input, a weight and a bias")
     }
+    try checkNumbers(operands)
     let (input, weight) = (operands[0].shape, operands[1].shape)
     guard input.count == rank + 2 else {
       throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
@@ -38,6 +39,14 @@ extension Inference {
     return TensorType(.promoted(Array(operands.prefix(2))), output)
   }
 
+  /// Whole numbers do not go with a weight of floating ones, in PyTorch as here.
+  private static func checkNumbers(_ operands: [TensorType]) throws {
+    guard operands[1].dtype.isFloatingPoint, operands[0].dtype.isInteger else { return }
+    throw ModelError(
+      .mismatch, "takes floating numbers, but \(operands[0].dtype.rawValue) comes to it",
+      advice: "convert the input to float32")
+  }
+
   private static func transposed(
     _ size: Int, kernel: Int, stride: Int, dilation: Int, _ margin: Margin, _ outputPadding: Int
   ) throws -> Int {
@@ -56,6 +65,7 @@ extension Inference {
     guard operands.count == 2 || operands.count == 3, operands[1].shape.count == 2 else {
       throw ModelError(.mismatch, "takes an input, a weight and a bias")
     }
+    try checkNumbers(operands)
     let (input, weight) = (operands[0].shape, operands[1].shape)
     guard let features = input.last else { throw ModelError(.mismatch, "axis -1 is none of 0") }
     guard features == weight[1] else {
