@@ -34,6 +34,11 @@ struct Run: ParsableCommand {
 
   @Option(
     parsing: .singleValue,
+    help: ArgumentHelp("Give only the outputs of these names, such as output.0. Default: all.", valueName: "glob"))
+  var outputs: [String] = []
+
+  @Option(
+    parsing: .singleValue,
     help: ArgumentHelp("Give what the modules of these dotted paths give, too.", valueName: "glob"))
   var save: [String] = []
 
@@ -98,6 +103,10 @@ struct Run: ParsableCommand {
       ?? given.shapes(for: module, batchSize: batchSize).map { TensorType(.float32, $0) }
     let graph = try module.evaluationGraph(for: types)
     var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
+    if !outputs.isEmpty {
+      named = named.filter { name, _ in outputs.contains { Glob($0).matches(name) } }
+      if named.isEmpty { throw ModelError(.missing, "no output has such a name", subject: outputs[0]) }
+    }
     for pattern in save {
       let glob = Glob(pattern)
       let scopes = graph.scopes.filter { !$0.path.isEmpty && glob.matches($0.path) }

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from helpers import fails, report, succeeds
+from helpers import fails, mutils, report, succeeds
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -269,6 +269,52 @@ def test_default_size_is_the_models_own(tmp_path):
         torch.save(module, tmp_path / "in.pt")
         profile = report("profile", tmp_path / "in.pt", "--runs", 1)["models"][0]
         assert profile["input"] == [[1, 3, size, size]]
+
+
+def test_chosen_outputs(tmp_path):
+    torch.save(lively(torchvision.models.resnet18()), tmp_path / "in.pt")
+    options = ("run", tmp_path / "in.pt", "--image-size", "64", "--save", "layer1")
+    assert [o["name"] for o in report(*options, "--outputs", "output.*")["outputs"]] == ["output.0", "layer1"]
+    assert "no output has such a name" in fails(*options, "--outputs", "output.7").err
+
+
+@pytest.mark.parametrize("shape", ["0x3x224x224", "2x3x224x0"])
+def test_of_nothing(shape, tmp_path):
+    """Nothing is computed of nothing, or it is refused: no crash."""
+    for model in (timm.create_model("vit_tiny_patch16_224"), torchvision.models.resnet18(), nn.TransformerEncoderLayer(224, 2)):
+        torch.save(model.eval(), tmp_path / "in.pt")
+        result = mutils("run", tmp_path / "in.pt", "--shape", shape)
+        assert result.code in (0, 1) and not result.timed_out
+    torch.save(nn.TransformerEncoderLayer(8, 2).eval(), tmp_path / "in.pt")
+    for shape, size in (("0x2x8", [0, 2, 8]), ("3x0x8", [3, 0, 8])):
+        assert report("run", tmp_path / "in.pt", "--shape", shape)["outputs"][0]["shape"] == size
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "bool"])
+def test_whole_numbers_are_refused(dtype, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((1, 3, 64, 64), dtype))
+    torch.save(lively(torchvision.models.resnet18()), tmp_path / "in.pt")
+    result = fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy", naming=tmp_path / "in.pt")
+    assert f"conv1: takes floating numbers, but {dtype} comes to it" in result.err
+    np.save(tmp_path / "x.npy", np.ones((1, 3), dtype))
+    torch.save(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), tmp_path / "in.pt")
+    assert f"but {dtype} comes to it" in fails("run", tmp_path / "in.pt", "--input", tmp_path / "x.npy").err
+
+
+def test_broken_weights_are_told(tmp_path):
+    """ReLU makes nothing of NaN in oneDNN: the output does not show it."""
+    model = lively(torchvision.models.resnet18())
+    with torch.no_grad():
+        model.conv1.weight[0, 0, 0, 0] = float("nan")
+    torch.save(model, tmp_path / "in.pt")
+    note = "1 tensors hold NaN, infinity or variances below zero, such as 'conv1.weight'"
+    assert note in succeeds("run", tmp_path / "in.pt", "--image-size", "64").err
+    assert note in succeeds("convert", tmp_path / "in.pt", "--verify", "--image-size", "64", "-o", tmp_path / "y.pt").err
+
+
+def test_sizes_beyond_memory_are_refused_at_once(tmp_path):
+    result = fails("run", "resnet18", "--batch-size", 4096, "--image-size", 640, timeout=5)
+    assert "do not fit in this machine's memory" in result.err and result.peak < 300e6
 
 
 def test_refusals(tmp_path):

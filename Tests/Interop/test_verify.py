@@ -33,6 +33,8 @@ def test_fuse(name, tmp_path):
     verified = report("fuse", file, "--verify", "--input", inputs, "-o", tmp_path / "out.pt")["verified"]
     assert verified["holds"] and verified["tolerance"] == 1e-4 and verified["maxRelative"] < 1e-4
     assert apart(model, torch.load(tmp_path / "out.pt", weights_only=False).eval(), x)[1] < 1e-4
+    # The original runs with its batch norms: its arithmetic is another.
+    assert verified["maxAbs"] > 0
     line = succeeds("fuse", file, "--verify", "-o", tmp_path / "out.pt", "--force").out
     assert "Verified: the same within 0.0001: at most " in line
 
