@@ -28,6 +28,20 @@ struct InputOptions: ParsableArguments {
     guard input.isEmpty || shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }
   }
 
+  /// Computes with a model; where a size that was asked for does not go with it, the error says which does.
+  func advising<R>(on module: Module, _ body: () throws -> R) throws -> R {
+    do { return try body() } catch var error as ModelError {
+      if error.kind == .mismatch, error.advice == nil, imageSize != nil {
+        let strides = module.attributes["stride"]?.doublesValue ?? []
+        let size = ImageSize(module.pictureSize)
+        error.advice =
+          strides.max().map { "sides are best multiples of \(Int(min(max($0, 1), 65536)))" }
+          ?? "the model is meant for --image-size \(size)"
+      }
+      throw error
+    }
+  }
+
   /// The tensors for a model: those of the files, or random ones of seed 0.
   func tensors(for module: Module) throws -> [Tensor] {
     try input.isEmpty ? random(shapes(for: module)) : given(imageSize ?? ImageSize(module.pictureSize))

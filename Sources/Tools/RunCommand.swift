@@ -69,7 +69,7 @@ struct Run: ParsableCommand {
       let checkpoint = try arguments.open(report)
       let module = try checkpoint.computableModule(report.talk)
       let results = try checkpoint.named {
-        try compute(module)
+        try given.advising(on: module) { try compute(module) }
       }
       if let output { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }

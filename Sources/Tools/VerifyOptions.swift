@@ -11,7 +11,7 @@ struct VerifyOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The largest difference for --verify, in units of each output's largest value. Default: 1e-4; 2e-2 where the result has narrower numbers.",
+      "The largest difference for --verify, in units of each output's largest value. Default: 1e-4; 2e-2 where the result has narrower numbers. Pruning moves outputs further.",
       valueName: "t"))
   var tolerance: Double?
 
@@ -35,8 +35,10 @@ struct VerifyOptions: ParsableArguments {
         && original.preferred.stateDict().tensors[name]?.dtype != tensor.dtype
     }
     return try original.named {
-      try before.compareOutputs(
-        with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? (narrows ? 2e-2 : 1e-4))
+      try input.advising(on: before) {
+        try before.compareOutputs(
+          with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? (narrows ? 2e-2 : 1e-4))
+      }
     }
   }
 }
