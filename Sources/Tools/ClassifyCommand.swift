@@ -50,7 +50,9 @@ struct Classify: ParsableCommand {
       }
       let classifier = made
       var trouble = false
-      let pictures = classify(files, classifier, &trouble)
+      let fault = ModelFault()
+      let pictures = classify(files, classifier, fault, &trouble)
+      try fault.check(checkpoint)
       if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
       if trouble {
         Terminal.printNotes()
@@ -60,7 +62,9 @@ struct Classify: ParsableCommand {
   }
 
   /// Reads and computes at once; a line for each picture in their order.
-  private func classify(_ files: [FilePath], _ classifier: Classifier, _ trouble: inout Bool) -> [ClassifiedPicture] {
+  private func classify(
+    _ files: [FilePath], _ classifier: Classifier, _ fault: ModelFault, _ trouble: inout Bool
+  ) -> [ClassifiedPicture] {
     let progress = report.progress("pictures", of: files.count)
     let outcome = Mutex<(pictures: [Int: ClassifiedPicture], failures: Int)>(([:], 0))
     let (count, asJSON, top) = (files.count, report.json, top)
@@ -70,7 +74,7 @@ struct Classify: ParsableCommand {
     pipelined(
       files, read: { file in try named(file) { try classifier.preprocessing(ImageFile(contentsOf: file)) } },
       work: { file, tensor in
-        let classes = try named(file) { try classifier.classify(tensor).prefix(top) }
+        let classes = try fault.watch { try classifier.classify(tensor).prefix(top) }
         return ClassifiedPicture(file: file.string, classes: Array(classes))
       },
       write: { _, _ in },
@@ -81,8 +85,9 @@ struct Classify: ParsableCommand {
           if !asJSON { Terminal.print("image \(index + 1)/\(count) \(picture.line)") }
           outcome.withLock { $0.pictures[index] = picture }
         case .failure(let error):
+          let error = error as? ModelError ?? ModelError(.system, "\(error)")
           outcome.withLock { $0.failures += 1 }
-          Terminal.error(error as? ModelError ?? ModelError(.system, "\(error)"), asJSON: asJSON)
+          if error.file != nil { Terminal.error(error, asJSON: asJSON) }
         }
         progress.step()
       })

@@ -89,9 +89,11 @@ struct Detect: ParsableCommand {
       for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: force) }
       let checkpoint = try ModelSource.open(model, key: key)
       let detector = try checkpoint.named { try Detector(checkpoint.computableModule(report.talk)) }
-      let options = try options(for: detector)
+      let options = try checkpoint.named { try self.options(for: detector) }
       var trouble = false
-      let pictures = try detect(jobs, detector, options, &trouble)
+      let fault = ModelFault()
+      let pictures = try detect(jobs, detector, options, fault, &trouble)
+      try fault.check(checkpoint)
       try writeRecords(pictures)
       if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
       if !report.json, let output, !pictures.isEmpty { Terminal.print("Saved \(output)") }
@@ -110,14 +112,16 @@ struct Detect: ParsableCommand {
       }
       return named
     }
-    return Detector.Options(
+    let options = Detector.Options(
       imageSize: imageSize.map { [$0.height, $0.width] } ?? [640, 640], confidence: confidence, overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
+    try detector.check(options)
+    return options
   }
 
   /// Reads, computes and writes at once; a line for each picture in their order.
   private func detect(
-    _ jobs: [DetectJob], _ detector: Detector, _ options: Detector.Options, _ trouble: inout Bool
+    _ jobs: [DetectJob], _ detector: Detector, _ options: Detector.Options, _ fault: ModelFault, _ trouble: inout Bool
   ) throws -> [DetectedPicture] {
     let progress = report.progress("pictures", of: jobs.count)
     let outcome = Mutex<(pictures: [Int: DetectedPicture], failures: Int)>(([:], 0))
@@ -131,7 +135,7 @@ struct Detect: ParsableCommand {
       work: { job, read in
         let clock = ContinuousClock()
         let start = clock.now
-        let found = try job.named { try detector.detect(in: read.1, options) }
+        let found = try fault.watch { try detector.detect(in: read.1, options) }
         return DetectedPicture(
           file: job.input.string, size: [read.0.height, read.0.width], detections: found,
           inputSize: Array(read.1.tensor.shape.suffix(2)), duration: clock.now - start, picture: read.0)
@@ -145,8 +149,9 @@ struct Detect: ParsableCommand {
           if !asJSON { Terminal.print("image \(index + 1)/\(count) \(detected.line)") }
           outcome.withLock { $0.pictures[index] = detected }
         case .failure(let error):
+          let error = error as? ModelError ?? ModelError(.system, "\(error)")
           outcome.withLock { $0.failures += 1 }
-          Terminal.error(error as? ModelError ?? ModelError(.system, "\(error)"), asJSON: asJSON)
+          if error.file != nil { Terminal.error(error, asJSON: asJSON) }
         }
         progress.step()
       })

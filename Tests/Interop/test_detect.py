@@ -451,3 +451,15 @@ def test_nothing_is_lost(tmp_path):
     assert "would take the place of the picture" in result.err and photo.read_bytes() == before
     same = ("--csv", tmp_path / "found", "--coco", tmp_path / "pictures/../found")
     assert mutils("detect", tmp_path / "in.pt", photo, *same).code == 64
+
+
+def test_the_models_fault_is_told_once(tmp_path):
+    _, model = ultralytics("yolov8n")
+    files = pictures(tmp_path)[:3]
+    for options, reason in ((("--classes", 80), "classes are numbers from 0 to 79"), (("--classes", "zebra crossing"), "no class of this name")):
+        torch.save({"model": model, "epoch": -1}, tmp_path / "in.pt")
+        assert reason in fails("detect", tmp_path / "in.pt", *files, *options).err
+    model.model[0].conv.stride = (0, 0)
+    torch.save({"model": model, "epoch": -1}, tmp_path / "in.pt")
+    fails("detect", tmp_path / "in.pt", *files, naming=tmp_path / "in.pt")
+    fails("classify", tmp_path / "in.pt", *files, naming=tmp_path / "in.pt")

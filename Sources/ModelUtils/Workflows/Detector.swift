@@ -141,7 +141,10 @@ public struct Detector: Sendable {
   /// How many positions of all levels lie under one of the coarsest.
   private var cells: Int { (0..<min(head.strides.count, 16)).reduce(0) { $0 + 1 << (2 * $1) } }
 
-  private func check(_ options: Options) throws {
+  /// Sees to it that what is looked for, and how, goes with the model.
+  /// - Throws: `ModelError` for options out of range, classes that the model does not have, and augmentation that its
+  ///   original does not define.
+  public func check(_ options: Options) throws {
     guard options.imageSize.count == 2, options.imageSize.allSatisfy({ (1...1 << 16).contains($0) }) else {
       throw ModelError(.invalid, "a size is [height, width] of 1 to \(1 << 16) pixels, not \(options.imageSize)")
     }
