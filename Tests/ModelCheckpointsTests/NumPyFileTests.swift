@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct NumPyFileTests {
-  private let folder = TemporaryFolder()
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
 
   private func file(_ header: String, _ contents: [UInt8], version: UInt8 = 1) throws -> String {
     let length =
