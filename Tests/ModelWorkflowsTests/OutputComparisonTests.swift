@@ -1,5 +1,6 @@
 import ModelCore
 import ModelEngine
+import ModelGraph
 import ModelWorkflows
 import TestSupport
 import Testing
