@@ -30,7 +30,8 @@ import Testing
   @Test func bytesOfAFile() throws {
     let path = folder.path.appending("y.npy")
     try NumPyFile.write(Tensor([1], [1]), to: path)
-    let bytes = try Tensor(.uint8, [132]) { $0.copyBytes(from: try FileBytes(mapping: path).bytes) }.bytes()
+    let file = try FileBytes(mapping: path)
+    let bytes = withExtendedLifetime(file) { Array(file.bytes) }
     #expect(bytes.count == 132 && bytes.prefix(10) == [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0])
     #expect(
       String(decoding: bytes[10..<68], as: UTF8.self) == "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }")
