@@ -34,7 +34,7 @@ import Testing
     let bytes = withExtendedLifetime(file) { Array(file.bytes) }
     #expect(bytes.count == 132 && bytes.prefix(10) == [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0])
     #expect(
-      String(decoding: bytes[10..<68], as: UTF8.self) == "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }")
+      String(decoding: bytes[10..<67], as: UTF8.self) == "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }")
     #expect(bytes[127] == UInt8(ascii: "\n") && Array(bytes.suffix(4)) == [0, 0, 0x80, 0x3f])
   }
 
