@@ -31,6 +31,7 @@ public final class PlanCache: Sendable {
   /// A session that no thread uses.
   private struct Idle: @unchecked Sendable { let session: Session }
 
+  /// A cache without plans.
   /// - Parameters:
   ///   - capacity: how many plans are kept, at least 1; each holds packed weights of its own.
   ///   - choose: the values that a run gives; the graph's outputs unless said otherwise.

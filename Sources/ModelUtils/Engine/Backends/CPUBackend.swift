@@ -5,6 +5,7 @@ import ModelGraph
 public struct CPUBackend: Backend {
   private let foldsBatchNorms: Bool
 
+  /// The processor, as plans use it unless told otherwise.
   /// - Parameter foldsBatchNorms: whether batch norms go into the weights before them; without that a fused model is
   ///   compared with one that is not.
   public init(foldsBatchNorms: Bool = true) { self.foldsBatchNorms = foldsBatchNorms }
