@@ -16,7 +16,7 @@
   X(primitive_attr_set_scratchpad_mode) X(primitive_attr_set_post_ops) X(post_ops_create) X(post_ops_destroy) \
   X(post_ops_append_eltwise) X(post_ops_append_binary) X(primitive_create) X(primitive_destroy) \
   X(primitive_desc_destroy) X(primitive_desc_query) X(primitive_desc_query_md) X(memory_desc_get_size) \
-  X(memory_desc_equal) X(memory_create) X(memory_destroy) X(primitive_execute) X(reorder_primitive_desc_create) \
+  X(memory_create) X(memory_destroy) X(primitive_execute) X(reorder_primitive_desc_create) \
   X(get_effective_cpu_isa)
 
 #if CE_V3
@@ -24,14 +24,13 @@
   X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) X(memory_desc_clone) X(memory_desc_destroy) \
   X(convolution_forward_primitive_desc_create) X(deconvolution_forward_primitive_desc_create) \
   X(pooling_forward_primitive_desc_create) X(matmul_primitive_desc_create) X(eltwise_forward_primitive_desc_create) \
-  X(layer_normalization_forward_primitive_desc_create) X(softmax_forward_primitive_desc_create) \
-  X(resampling_forward_primitive_desc_create)
+  X(softmax_forward_primitive_desc_create)
 #else
 #define CE_FUNCTIONS(X) CE_COMMON(X) \
   X(memory_desc_init_by_strides) X(memory_desc_init_by_tag) X(primitive_desc_create) \
   X(dilated_convolution_forward_desc_init) X(dilated_deconvolution_forward_desc_init) \
   X(pooling_v2_forward_desc_init) X(matmul_desc_init) X(eltwise_forward_desc_init) \
-  X(layer_normalization_forward_desc_init) X(softmax_v2_forward_desc_init) X(resampling_forward_desc_init)
+  X(softmax_v2_forward_desc_init)
 #endif
 
 typedef struct {

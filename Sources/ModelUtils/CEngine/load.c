@@ -65,13 +65,6 @@ bool ce_load(const char **reason) {
   return !failure[0];
 }
 
-void ce_version(int *major, int *minor, int *patch) {
-  const dnnl_version_t *version = ce_dnnl.version();
-  *major = version->major;
-  *minor = version->minor;
-  *patch = version->patch;
-}
-
 void ce_set_threads(int count) {
   if (set_threads) set_threads(count);
 }

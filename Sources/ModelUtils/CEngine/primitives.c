@@ -61,8 +61,6 @@ void ce_layout_destroy(ce_layout *layout) {
 
 size_t ce_layout_bytes(const ce_layout *layout) { return ce_dnnl.memory_desc_get_size(of(layout)); }
 
-bool ce_layout_equal(const ce_layout *a, const ce_layout *b) { return ce_dnnl.memory_desc_equal(of(a), of(b)); }
-
 // MARK: Attributes
 
 static const dnnl_alg_kind_t functions[] = {
@@ -77,7 +75,6 @@ static const dnnl_alg_kind_t binaries[] = {
 static const dnnl_alg_kind_t pools[] = {
   0, dnnl_pooling_max, dnnl_pooling_avg_exclude_padding, dnnl_pooling_avg_include_padding,
 };
-static const dnnl_alg_kind_t resamplings[] = {0, dnnl_resampling_nearest, dnnl_resampling_linear};
 
 static int append(dnnl_post_ops_t list, const ce_post *post) {
   if (post->operand) return ce_dnnl.post_ops_append_binary(list, binaries[post->binary], of(post->operand));
@@ -215,19 +212,6 @@ int ce_eltwise(ce_op **out, ce_function function, float alpha, float beta, const
   return finish(out, status, made, attributes);
 }
 
-int ce_layer_norm(ce_op **out, const ce_layout *src, const ce_layout *dst, float eps, bool has_weights) {
-  BEGIN(0, NULL);
-  unsigned flags = has_weights ? dnnl_use_scale | dnnl_use_shift : dnnl_normalization_flags_none;
-#if CE_V3
-  status = ce_dnnl.layer_normalization_forward_primitive_desc_create(&made, ce_engine, dnnl_forward_inference, of(src),
-    of(dst), NULL, eps, flags, attributes);
-#else
-  (void)dst;
-  DESCRIBE(layer_normalization, layer_normalization_forward, dnnl_forward_inference, of(src), NULL, eps, flags);
-#endif
-  return finish(out, status, made, attributes);
-}
-
 int ce_softmax(ce_op **out, const ce_layout *src, const ce_layout *dst, int axis, bool is_logarithm) {
   BEGIN(0, NULL);
   dnnl_alg_kind_t kind = is_logarithm ? dnnl_softmax_log : dnnl_softmax_accurate;
@@ -236,17 +220,6 @@ int ce_softmax(ce_op **out, const ce_layout *src, const ce_layout *dst, int axis
     axis, attributes);
 #else
   DESCRIBE(softmax_v2, softmax_v2_forward, dnnl_forward_inference, kind, of(src), of(dst), axis);
-#endif
-  return finish(out, status, made, attributes);
-}
-
-int ce_resample(ce_op **out, ce_resampling kind, const ce_layout *src, const ce_layout *dst) {
-  BEGIN(0, NULL);
-#if CE_V3
-  status = ce_dnnl.resampling_forward_primitive_desc_create(&made, ce_engine, dnnl_forward_inference, resamplings[kind],
-    NULL, of(src), of(dst), attributes);
-#else
-  DESCRIBE(resampling, resampling_forward, dnnl_forward_inference, resamplings[kind], NULL, of(src), of(dst));
 #endif
   return finish(out, status, made, attributes);
 }

@@ -27,7 +27,6 @@ typedef enum {
 
 typedef enum { CE_ADD = 1, CE_MULTIPLY, CE_SUBTRACT, CE_DIVIDE, CE_MAXIMUM, CE_MINIMUM } ce_binary;
 typedef enum { CE_MAX_POOL = 1, CE_MEAN_WITHOUT_PADDING, CE_MEAN_WITH_PADDING } ce_pool;
-typedef enum { CE_NEAREST = 1, CE_BILINEAR } ce_resampling;
 
 /// What a primitive takes and gives. Operands of binary functions behind it are `ce_post_argument(place)`.
 typedef enum {
@@ -53,8 +52,6 @@ typedef struct {
 
 /// Loads the library, once. Where that fails, the reason.
 bool ce_load(const char **reason);
-/// The library's version, such as 2.6.3, once it is loaded.
-void ce_version(int *major, int *minor, int *patch);
 /// How many threads the library's primitives that this thread makes and runs use.
 void ce_set_threads(int count);
 /// Whether the processor multiplies bfloat16 by itself.
@@ -66,7 +63,6 @@ const char *ce_status_text(int status);
 int ce_layout_create(ce_layout **, int rank, const int64_t *lengths, ce_type, const int64_t *strides);
 void ce_layout_destroy(ce_layout *);
 size_t ce_layout_bytes(const ce_layout *);
-bool ce_layout_equal(const ce_layout *, const ce_layout *);
 
 int ce_convolution(ce_op **, const ce_layout *src, const ce_layout *weights, const ce_layout *bias, const ce_layout *dst,
   const ce_window *, int posts, const ce_post *);
@@ -76,9 +72,7 @@ int ce_pooling(ce_op **, ce_pool, const ce_layout *src, const ce_layout *dst, co
 int ce_matmul(ce_op **, const ce_layout *a, const ce_layout *b, const ce_layout *bias, const ce_layout *dst, int posts,
   const ce_post *);
 int ce_eltwise(ce_op **, ce_function, float alpha, float beta, const ce_layout *src, const ce_layout *dst);
-int ce_layer_norm(ce_op **, const ce_layout *src, const ce_layout *dst, float eps, bool has_weights);
 int ce_softmax(ce_op **, const ce_layout *src, const ce_layout *dst, int axis, bool is_logarithm);
-int ce_resample(ce_op **, ce_resampling, const ce_layout *src, const ce_layout *dst);
 int ce_reorder(ce_op **, const ce_layout *from, const ce_layout *to);
 void ce_op_destroy(ce_op *);
 

@@ -54,8 +54,6 @@ final class MemoryDescription: @unchecked Sendable {
 
   var byteCount: Int { ce_layout_bytes(handle) }
 
-  func isEqual(_ other: MemoryDescription) -> Bool { ce_layout_equal(handle, other.handle) }
-
   /// What a primitive chose for one of its arguments.
   static func of(_ op: OpaquePointer, _ argument: Int32) -> MemoryDescription? {
     ce_op_layout(op, argument).map { MemoryDescription($0) }
