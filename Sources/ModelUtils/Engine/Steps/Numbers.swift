@@ -287,16 +287,3 @@ extension Binary {
     return result
   }
 }
-
-extension Comparison {
-  fileprivate func callAsFunction<N: Comparable>(_ a: N, _ b: N) -> Bool {
-    switch self {
-    case .equal: a == b
-    case .notEqual: a != b
-    case .less: a < b
-    case .lessOrEqual: a <= b
-    case .greater: a > b
-    case .greaterOrEqual: a >= b
-    }
-  }
-}

@@ -135,7 +135,8 @@ extension Binary {
 }
 
 extension Comparison {
-  func callAsFunction(_ a: Double, _ b: Double) -> Bool {
+  /// Whether it holds; none but `notEqual` does of NaN.
+  @inlinable package func callAsFunction<N: Comparable>(_ a: N, _ b: N) -> Bool {
     switch self {
     case .equal: a == b
     case .notEqual: a != b
