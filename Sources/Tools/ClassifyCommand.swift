@@ -1,6 +1,5 @@
 import ArgumentParser
 import ModelUtils
-import Synchronization
 import SystemPackage
 
 struct Classify: ParsableCommand {
@@ -49,53 +48,31 @@ struct Classify: ParsableCommand {
         made.preprocessing = made.preprocessing.resized(to: [imageSize.height, imageSize.width])
       }
       let classifier = made
-      var trouble = false
-      let fault = ModelFault()
-      let pictures = classify(files, classifier, fault, &trouble)
-      try fault.check(checkpoint)
+      let (pictures, hasFailures) = try classify(files, classifier).all(by: checkpoint)
       if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
-      if trouble {
+      if hasFailures {
         Terminal.printNotes()
         throw ExitCode(1)
       }
     }
   }
 
-  /// Reads and computes at once; a line for each picture in their order.
-  private func classify(
-    _ files: [FilePath], _ classifier: Classifier, _ fault: ModelFault, _ trouble: inout Bool
-  ) -> [ClassifiedPicture] {
-    let progress = report.progress("pictures", of: files.count)
-    let outcome = Mutex<(pictures: [Int: ClassifiedPicture], failures: Int)>(([:], 0))
-    let (count, asJSON, top) = (files.count, report.json, top)
-    @Sendable func named<R>(_ file: FilePath, _ body: () throws -> R) throws -> R {
-      do { return try body() } catch let error as ModelError { throw error.inFile(file.string) }
-    }
+  /// Reads and computes at once.
+  private func classify(_ files: [FilePath], _ classifier: Classifier) -> PictureResults<ClassifiedPicture> {
+    let (results, top) = (PictureResults<ClassifiedPicture>(of: files.count, report), top)
     pipelined(
-      files, read: { file in try named(file) { try classifier.preprocessing(ImageFile(contentsOf: file)) } },
+      files,
+      read: { file in
+        do { return try classifier.preprocessing(ImageFile(contentsOf: file)) } catch let error as ModelError {
+          throw error.inFile(file.string)
+        }
+      },
       work: { file, tensor in
-        let classes = try fault.watch { try classifier.classify(tensor).prefix(top) }
+        let classes = try results.compute { try classifier.classify(tensor).prefix(top) }
         return ClassifiedPicture(file: file.string, classes: Array(classes))
       },
-      write: { _, _ in },
-      finished: { index, result in
-        progress.finish()
-        switch result {
-        case .success(let picture):
-          if !asJSON { Terminal.print("image \(index + 1)/\(count) \(picture.line)") }
-          outcome.withLock { $0.pictures[index] = picture }
-        case .failure(let error):
-          let error = error as? ModelError ?? ModelError(.system, "\(error)")
-          outcome.withLock { $0.failures += 1 }
-          if error.file != nil { Terminal.error(error, asJSON: asJSON) }
-        }
-        progress.step()
-      })
-    progress.finish()
-    return outcome.withLock { outcome in
-      trouble = outcome.failures > 0
-      return outcome.pictures.sorted { $0.key < $1.key }.map(\.value)
-    }
+      write: { _, _ in }, finished: { index, result in results.finish(index, result, line: \.line) })
+    return results
   }
 }
 

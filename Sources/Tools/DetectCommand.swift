@@ -1,7 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
 import ModelUtils
-import Synchronization
 import SystemPackage
 
 struct Detect: ParsableCommand {
@@ -90,14 +89,11 @@ struct Detect: ParsableCommand {
       let checkpoint = try ModelSource.open(model, key: key)
       let detector = try checkpoint.named { try Detector(checkpoint.computableModule(report.talk)) }
       let options = try checkpoint.named { try self.options(for: detector) }
-      var trouble = false
-      let fault = ModelFault()
-      let pictures = try detect(jobs, detector, options, fault, &trouble)
-      try fault.check(checkpoint)
+      let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
       try writeRecords(pictures)
       if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
       if !report.json, let output, !pictures.isEmpty { Terminal.print("Saved \(output)") }
-      if trouble {
+      if hasFailures {
         Terminal.printNotes()
         throw ExitCode(1)
       }
@@ -119,13 +115,11 @@ struct Detect: ParsableCommand {
     return options
   }
 
-  /// Reads, computes and writes at once; a line for each picture in their order.
+  /// Reads, computes and writes at once.
   private func detect(
-    _ jobs: [DetectJob], _ detector: Detector, _ options: Detector.Options, _ fault: ModelFault, _ trouble: inout Bool
-  ) throws -> [DetectedPicture] {
-    let progress = report.progress("pictures", of: jobs.count)
-    let outcome = Mutex<(pictures: [Int: DetectedPicture], failures: Int)>(([:], 0))
-    let (count, asJSON) = (jobs.count, report.json)
+    _ jobs: [DetectJob], _ detector: Detector, _ options: Detector.Options
+  ) -> PictureResults<DetectedPicture> {
+    let results = PictureResults<DetectedPicture>(of: jobs.count, report)
     pipelined(
       jobs,
       read: { job in
@@ -135,31 +129,14 @@ struct Detect: ParsableCommand {
       work: { job, read in
         let clock = ContinuousClock()
         let start = clock.now
-        let found = try fault.watch { try detector.detect(in: read.1, options) }
+        let found = try results.compute { try detector.detect(in: read.1, options) }
         return DetectedPicture(
           file: job.input.string, size: [read.0.height, read.0.width], detections: found,
           inputSize: Array(read.1.tensor.shape.suffix(2)), duration: clock.now - start, picture: read.0)
       },
-      write: { job, detected in try job.write(detected) },
-      finished: { index, result in
-        progress.finish()
-        switch result {
-        case .success(var detected):
-          detected.picture = nil
-          if !asJSON { Terminal.print("image \(index + 1)/\(count) \(detected.line)") }
-          outcome.withLock { $0.pictures[index] = detected }
-        case .failure(let error):
-          let error = error as? ModelError ?? ModelError(.system, "\(error)")
-          outcome.withLock { $0.failures += 1 }
-          if error.file != nil { Terminal.error(error, asJSON: asJSON) }
-        }
-        progress.step()
-      })
-    progress.finish()
-    return outcome.withLock { outcome in
-      trouble = outcome.failures > 0
-      return outcome.pictures.sorted { $0.key < $1.key }.map(\.value)
-    }
+      write: { job, detected in try job.named { try job.write(detected) } },
+      finished: { index, result in results.finish(index, result.map(\.withoutPicture), line: \.line) })
+    return results
   }
 
   private func writeRecords(_ pictures: [DetectedPicture]) throws {
@@ -226,6 +203,12 @@ private struct DetectedPicture: Encodable, Sendable {
   var picture: ImageFile?
 
   private enum CodingKeys: String, CodingKey { case file, size, detections }
+
+  var withoutPicture: DetectedPicture {
+    var copy = self
+    copy.picture = nil
+    return copy
+  }
 
   /// `bus.jpg: 640x480 4 persons, 1 bus, 52.1ms`.
   var line: String {

@@ -1,6 +1,5 @@
 import FoundationEssentials
 import ModelUtils
-import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
@@ -101,24 +100,5 @@ enum PictureFiles {
     } catch let error as ModelError {
       throw error.inFile(path.string)
     }
-  }
-}
-
-/// What a model fails at, which is told once, not for every picture.
-final class ModelFault: Sendable {
-  private let first = Mutex<ModelError?>(nil)
-
-  /// Lets a model work on a picture, unless it has failed before. What is thrown names no file.
-  func watch<R>(_ body: () throws -> R) throws -> R {
-    if let error = first.withLock({ $0 }) { throw error }
-    do { return try body() } catch let error as ModelError {
-      first.withLock { $0 = $0 ?? error }
-      throw error
-    }
-  }
-
-  /// - Throws: what the model failed at.
-  func check(_ checkpoint: Checkpoint) throws {
-    if let error = first.withLock({ $0 }) { throw error.inFile(checkpoint.name) }
   }
 }
