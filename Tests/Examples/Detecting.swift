@@ -13,9 +13,15 @@ import Testing
       let found = try detector.detect(in: picture, .init(imageSize: [320, 320], confidence: 0.4))
       for thing in found { print(thing.className, thing.score, thing.box) }
       try drawn(found, on: picture).write(to: output)
+      #expect(found.allSatisfy { $0.score > 0.4 })
+      let annotated = try ImageFile(contentsOf: output)
+      #expect(annotated.height == picture.height && annotated.width == picture.width)
 
       let classifier = try Classifier(Architecture(named: "resnet18").module())
       for guess in try classifier.classify(picture).prefix(5) { print(guess.className, guess.probability) }
+      let guesses = try classifier.classify(picture)
+      #expect(
+        guesses.count == 1000 && zip(guesses, guesses.dropFirst()).allSatisfy { $0.probability >= $1.probability })
 
       let photos = [photo, output]
       pipelined(

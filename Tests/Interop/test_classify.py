@@ -2,13 +2,12 @@
 
 import cv2
 import nets
-import numpy as np
 import pytest
 import timm
 import torch
+from detecting import pictures
 from helpers import fails, report
 from PIL import Image
-from test_detect import pictures
 from torch import nn
 from torchvision.models import get_model, get_model_weights
 from ultralytics import YOLO

@@ -1,4 +1,4 @@
-"""detect against the programs that the models are from: the same boxes, scores, masks, keypoints and corners, picture by picture."""
+"""detect against YOLOv5, YOLOv6, YOLOv7 and YOLOv9's repository, picture by picture; what it writes and refuses."""
 
 import copy
 import json
@@ -9,101 +9,10 @@ import nets
 import numpy as np
 import pytest
 import torch
-import torchvision
 import yolov7_blocks as v7
-from helpers import fails, mutils, report, succeeds
+from detecting import ASSETS, CONFIDENCE, IOU, awake, compare, compare_masks, ours, pictures, settled, ultralytics
+from helpers import fails, mutils, succeeds
 from originals import YOLOV6, YOLOV9
-from pycocotools import mask as coco_mask
-from ultralytics import ASSETS, YOLO
-from ultralytics.utils.nms import TorchNMS
-
-PIXELS, SCORES = 0.5, 1e-3
-CONFIDENCE, IOU = 0.25, 0.45
-
-if not torchvision.extension._has_ops():  # Ultralytics' own gives the same
-    torchvision.ops.nms = TorchNMS.nms
-
-
-def parts():
-    """Parts of two photographs at odd sizes."""
-    for index, (height, width) in enumerate([(97, 333), (640, 480), (155, 141)]):
-        photo = cv2.imread(str(ASSETS / ("zidane.jpg" if index % 2 else "bus.jpg")))
-        yield cv2.resize(photo[100 * index : 600, 50:700], (width, height), interpolation=cv2.INTER_AREA)
-
-
-def pictures(folder):
-    """Two photographs, upright and lying, and parts of them, in both formats."""
-    files = [ASSETS / "bus.jpg", ASSETS / "zidane.jpg"]
-    for index, part in enumerate(parts()):
-        files.append(folder / f"{index}.{'png' if index % 2 else 'jpg'}")
-        cv2.imwrite(str(files[-1]), part)
-    return files
-
-
-@torch.no_grad()
-def settled(model):
-    """Batch norms take the statistics of the pictures: what the layers give then differs from place to place and from class to class.
-
-    Channels that hardly vary are left small: what is rounded in them would grow from layer to layer.
-    """
-    photos = [cv2.imread(str(ASSETS / name)) for name in ("bus.jpg", "zidane.jpg")]
-    x = np.stack([cv2.resize(picture, (320, 320))[:, :, ::-1] for picture in [*photos, *parts()]])
-    x = torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
-    kept = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    model.train()
-    model(x)
-    model.eval()
-    for norm, momentum in zip(norms, kept):
-        norm.momentum = momentum
-        norm.running_var.clamp_(min=norm.running_var.mean().item() / 4)
-    return x
-
-
-@torch.no_grad()
-def awake(model, layers, share=0.008):
-    """Shifts the biases of the layers that score classes so that this share of the positions is sure enough, and spreads what they say."""
-    x = settled(model)
-    for layer in layers:
-        kept = []
-        handle = layer.register_forward_hook(lambda m, i, o: kept.append(o.detach()))
-        model(x)
-        layer.weight *= 0.6 / kept[0].std()
-        layer.bias.copy_(torch.randn(len(layer.bias)) / 4)
-        model(x)
-        handle.remove()
-        values = kept[1].flatten(2) if kept[1].dim() == 4 else kept[1].transpose(1, 2)
-        layer.bias -= torch.quantile(values.amax(1).flatten(), 1 - share) + 1.1
-
-
-def ours(model, files, folder, *options, size=320):
-    torch.save({"model": model, "epoch": -1}, folder / "in.pt")
-    result = report("detect", folder / "in.pt", *files, "--image-size", size, *options, timeout=300)
-    assert [image["file"] for image in result["images"]] == [str(file) for file in files]
-    return [image["detections"] for image in result["images"]]
-
-
-def compare(found, boxes, scores, classes, names):
-    """The same things in the same order, up to scores that are as good as equal. Gives which of ours is which of theirs."""
-    assert len(found) == len(boxes)
-    order = sorted(range(len(boxes)), key=lambda i: -scores[i])
-    for index, detection in zip(order, found):
-        assert detection["score"] == pytest.approx(float(scores[index]), abs=SCORES)
-    pairs, free = [], set(range(len(boxes)))
-    for detection in found:
-        near = [
-            i for i in free
-            if int(classes[i]) == detection["class"] and abs(float(scores[i]) - detection["score"]) < SCORES
-            and max(abs(float(a) - b) for a, b in zip(boxes[i], detection["box"])) < PIXELS
-        ]  # fmt: skip
-        assert near, detection
-        assert detection["name"] == names[detection["class"]]
-        free.remove(near[0])
-        pairs.append(near[0])
-    return pairs
-
 
 # --- YOLOv5 -----------------------------------------------------------------------------------------------------
 
@@ -173,27 +82,6 @@ def test_yolov5_chosen_classes(tmp_path):
     compare(found[0], theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
 
 
-def mapped(mask, inside, original):
-    """A mask of the model's input as one of the picture: what lies under each pixel's middle."""
-    gain = min(inside[0] / original[0], inside[1] / original[1])
-    inner = [max(round(side * gain), 1) for side in original]
-    starts = [round((a - b) / 2 - 0.1) for a, b in zip(inside, inner)]
-    rows, columns = (
-        ((np.arange(side) + 0.5) * (new / side)).astype(int) + start
-        for side, new, start in zip(original, inner, starts)
-    )
-    return mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)]
-
-
-def compare_masks(found, pairs, masks, inside, original):
-    """But for pixels whose sums are as good as zero."""
-    for detection, index in zip(found, pairs):
-        actual = coco_mask.decode(detection["mask"]).astype(bool)
-        expected = mapped(masks[index].numpy().astype(bool), inside, original)
-        assert actual.shape == tuple(original)
-        assert (actual != expected).sum() <= 5e-4 * expected.size + 1, ((actual != expected).sum(), expected.sum())
-
-
 def test_yolov5_segment(tmp_path):
     from yolov5.utils.segment.general import process_mask
 
@@ -205,99 +93,6 @@ def test_yolov5_segment(tmp_path):
         masks = process_mask(y[1][0], theirs[:, 6:], boxes, inside, upsample=True)
         compare_masks(detections, pairs, masks, inside, original)
     assert sum(map(len, found)) > 20
-
-
-# --- Ultralytics ------------------------------------------------------------------------------------------------
-
-
-def score_layers(head):
-    """The layers that score classes, of the branch that detection takes."""
-    if type(head).__name__ == "RTDETRDecoder":
-        return [head.enc_score_head, head.dec_score_head[-1]]
-    return [branch[-1] for branch in (head.one2one_cv3 if head.end2end else head.cv3)]
-
-
-def ultralytics(name, task=None, **attributes):
-    torch.manual_seed(8)
-    yolo = YOLO(f"{name}.yaml", task=task)
-    model = nets.lively(yolo.model, 8).eval()
-    for key, value in attributes.items():
-        setattr(model.model[-1], key, value)
-    head = model.model[-1]
-    for branch in getattr(head, "cv2", None) or []:  # boxes of many sizes
-        branch[-1].bias.data.uniform_(0, 3)
-    if head.end2end if hasattr(head, "end2end") else False:
-        for branch in head.one2one_cv2:
-            branch[-1].bias.data.uniform_(0, 3)
-    awake(model, score_layers(head))
-    return yolo, model
-
-
-def check_ultralytics(name, folder, *options, task=None, size=320, least=2, count=5, **arguments):
-    yolo, model = ultralytics(name, task)
-    files = pictures(folder)[:count]
-    found = ours(copy.deepcopy(model), files, folder, *options, size=size)
-    results = []
-    for file, detections in zip(files, found):
-        result = yolo.predict(str(file), imgsz=size, conf=CONFIDENCE, iou=IOU, verbose=False, **arguments)[0]
-        boxes = result.obb if result.obb is not None else result.boxes
-        pairs = compare(detections, boxes.xyxy, boxes.conf, boxes.cls, result.names)
-        results.append((result, detections, pairs))
-    assert sum(map(len, found)) > least
-    return results
-
-
-@pytest.mark.parametrize(
-    "name", ["yolov3-tiny", "yolov5n", "yolov6n", "yolov8n", "yolov8n-p6", "yolov9t", "yolo11n", "yolo12n", "yolov10n", "yolo26n"]
-)
-def test_ultralytics(name, tmp_path):
-    check_ultralytics(name, tmp_path)
-
-
-def test_ultralytics_augment(tmp_path):
-    check_ultralytics("yolov8n", tmp_path, "--augment", augment=True)
-
-
-def test_rtdetr(tmp_path):
-    from ultralytics import RTDETR
-
-    torch.manual_seed(8)
-    yolo = RTDETR("rtdetr-l.yaml")
-    model = nets.lively(yolo.model, 8).eval()
-    # Twice: what the decoder scores follows from what the encoder has chosen.
-    awake(model, score_layers(model.model[-1]))
-    awake(model, score_layers(model.model[-1]), share=0.05)
-    files = pictures(tmp_path)[:2]
-    found = ours(copy.deepcopy(model), files, tmp_path)
-    for file, detections in zip(files, found):
-        result = yolo.predict(str(file), imgsz=320, conf=CONFIDENCE, verbose=False)[0]
-        compare(detections, result.boxes.xyxy, result.boxes.conf, result.boxes.cls, result.names)
-    assert sum(map(len, found)) > 2
-
-
-@pytest.mark.parametrize("name", ["yolov8n-seg", "yolo11n-seg", "yolo26n-seg"])
-def test_segment(name, tmp_path):
-    for result, detections, pairs in check_ultralytics(name, tmp_path, least=6, count=3):
-        if detections:
-            compare_masks(detections, pairs, result.masks.data, result.masks.data.shape[1:], result.orig_shape)
-
-
-@pytest.mark.parametrize("name", ["yolov8n-pose", "yolo11n-pose", "yolo26n-pose"])
-def test_pose(name, tmp_path):
-    for result, detections, pairs in check_ultralytics(name, tmp_path, least=2, count=3):
-        for detection, index in zip(detections, pairs):
-            actual, expected = np.array(detection["keypoints"]), result.keypoints.data[index].numpy()
-            assert actual.shape == expected.shape
-            assert np.abs(actual[:, :2] - expected[:, :2]).max() < PIXELS
-            assert np.abs(actual[:, 2] - expected[:, 2]).max() < SCORES
-
-
-@pytest.mark.parametrize("name", ["yolov8n-obb", "yolo11n-obb", "yolo26n-obb"])
-def test_turned_boxes(name, tmp_path):
-    for result, detections, pairs in check_ultralytics(name, tmp_path, least=6, count=3):
-        for detection, index in zip(detections, pairs):
-            actual, expected = np.array(detection["corners"]), result.obb.xyxyxyxy[index].numpy()
-            assert np.abs(actual - expected).max() < PIXELS
 
 
 # --- YOLOv6, YOLOv7, YOLOv9 -------------------------------------------------------------------------------------
