@@ -73,6 +73,12 @@ let floors: [Target] = [
     ],
     path: "\(library)/Checkpoints"),
   .target(
+    name: "ModelONNX",
+    dependencies: [
+      "ModelCore", "ModelGraph", "ModelCheckpoints", .product(name: "OrderedCollections", package: "swift-collections"),
+    ],
+    path: "\(library)/ONNX"),
+  .target(
     name: "ModelDownloads",
     dependencies: [
       "ModelCore", "CDownload", "CKernels", .product(name: "SystemPackage", package: "swift-system"),
@@ -107,13 +113,13 @@ let floors: [Target] = [
     name: "ModelWorkflows",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
-      "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery",
+      "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX",
     ],
     path: "\(library)/Workflows"),
   .target(
     name: "ModelUtils",
     dependencies: [
-      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelDownloads",
+      "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelONNX", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
       "ModelEngine", "ModelWorkflows",
     ],
@@ -149,6 +155,7 @@ let tests: [Target] = [
     name: "ModelRuntimeTests",
     dependencies: ["ModelRuntime", "TestSupport", .product(name: "Logging", package: "swift-log")]),
   .testTarget(name: "ModelCheckpointsTests", dependencies: ["ModelCheckpoints", "CZlib", "TestSupport"]),
+  .testTarget(name: "ModelONNXTests", dependencies: ["ModelONNX", "TestSupport"]),
   .testTarget(name: "ModelArchitecturesTests", dependencies: ["ModelArchitectures", "TestSupport"]),
   .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs", "TestSupport"]),

@@ -8,6 +8,7 @@
 @_exported import ModelGraph
 @_exported import ModelImages
 @_exported import ModelInspection
+@_exported import ModelONNX
 @_exported import ModelRandom
 @_exported import ModelRuntime
 @_exported import ModelSurgery
