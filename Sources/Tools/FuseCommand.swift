@@ -62,9 +62,13 @@ struct Fuse: ParsableCommand {
       let destination = try output.destination(for: arguments, suffix: "fused")
       var reports: [Results] = []
       let name = checkpoint.name
-      try checkpoint.updateModels { _, model in
-        do { reports.append(try fuse(&model)) } catch let error as ModelError { throw error.inFile(name) }
-      }
+      do {
+        if let fusion = try fuse(&checkpoint) {
+          reports.append(Results(fusion: fusion))
+        } else {
+          try checkpoint.updateModels { _, model in reports.append(try fuse(&model)) }
+        }
+      } catch let error as ModelError { throw error.inFile(name) }
       guard let result = reports.first else { return }
       note(result.fusion)
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
@@ -89,6 +93,17 @@ struct Fuse: ParsableCommand {
         "taken for ordinary convolutions where a transposed one would fit, too (--transposed names those): "
           + "\(fusion.assumedOrdinary.count), the first \(first.printable())")
     }
+  }
+
+  /// Fuses an ONNX model, which says itself what follows what.
+  private func fuse(_ checkpoint: inout Checkpoint) throws -> FusionReport? {
+    guard checkpoint.onnx != nil else { return nil }
+    guard pair.isEmpty, eps == nil, !reparameterize else {
+      throw ModelError(
+        .invalid, "is an ONNX model, which says itself what follows what",
+        advice: "leave out --pair, --eps and --reparameterize")
+    }
+    return try checkpoint.updateONNX { try $0.fuse() }
   }
 
   private struct Results {

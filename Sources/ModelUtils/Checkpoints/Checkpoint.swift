@@ -10,8 +10,9 @@ import SystemPackage
 public struct Checkpoint: Sendable {
   /// What kind of file it is, by its content.
   public enum Format: String, Sendable, Codable {
-    /// PyTorch's zip archive (`torch`) or older file (`torchLegacy`), TorchScript, safetensors, or an index of shards.
-    case torch, torchLegacy, torchScript, safetensors, sharded
+    /// PyTorch's zip archive (`torch`) or older file (`torchLegacy`), TorchScript, safetensors, an index of shards, or an
+    /// ONNX model, whose weights are a state dict here (see `onnx`).
+    case torch, torchLegacy, torchScript, safetensors, sharded, onnx
   }
 
   /// The file's name as it was given.
@@ -22,6 +23,10 @@ public struct Checkpoint: Sendable {
   /// first.
   public internal(set) var models: OrderedDictionary<String, Model>
   var torch: TorchSource?
+  /// The ONNX model that the file is, with its weights as they were read.
+  public private(set) var onnx: ONNXModel?
+  /// The weights of the ONNX model as they stand in it.
+  private(set) var onnxState = StateDict()
   /// How many tensors the code of a TorchScript archive keeps as constants.
   var scriptConstants = 0
   /// The members of a PyTorch file's zip archive that are none of PyTorch's: they are not written again.
@@ -84,6 +89,12 @@ public struct Checkpoint: Sendable {
           .unsafe, "is a safetensors file, and a zip archive or pickle as well, in which PyTorch would read another")
       }
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
+    } else if ONNXModel.recognizes(file)
+      || (path?.extension?.lowercased() == "onnx" && OtherFormat.refusal(of: file) == nil)
+    {
+      let model = try ONNXModel(file, folder: path.map { ExternalFolder(of: $0) })
+      (format, models) = (.onnx, [:])
+      try take(model)
     } else {
       if let refusal = OtherFormat.refusal(of: file) { throw refusal }
       guard ZipArchive.recognizes(file) || !TarHeader.stands(at: file) else { throw TarHeader.refusal(of: file) }
@@ -125,6 +136,22 @@ public struct Checkpoint: Sendable {
     }
     source.modules = reader.modules
     torch = source
+  }
+
+  private mutating func take(_ model: ONNXModel) throws {
+    onnx = model
+    onnxState = try model.stateDict()
+    models = ["": .stateDict(onnxState)]
+  }
+
+  /// Changes the ONNX model that the file is, and with it the weights; does nothing for any other file.
+  /// - Throws: what the body throws, and `ModelError` for weights that cannot be read.
+  public mutating func updateONNX<R>(_ body: (inout ONNXModel) throws -> R) throws -> R? {
+    guard onnx != nil else { return nil }
+    var model = try updatedONNX()
+    let result = try body(&model)
+    try take(model)
+    return result
   }
 
   /// The key of the preferred model.

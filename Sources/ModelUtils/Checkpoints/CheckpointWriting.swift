@@ -4,24 +4,24 @@ import SystemPackage
 extension Checkpoint {
   /// The formats that can be written; the extension of a path picks one.
   public enum OutputFormat: String, Sendable, Codable {
-    /// PyTorch's zip archive, or safetensors.
-    case torch, safetensors
+    /// PyTorch's zip archive, safetensors, or an ONNX model.
+    case torch, safetensors, onnx
 
     /// The extensions that people give what `torch.save` writes (`.pth.tar` is no tar file).
     public static let torchExtensions = ["pt", "pth", "bin", "ckpt", "tar", "pkl", "th", "pyth"]
 
-    /// The format that an extension names: one of `torchExtensions`, or `safetensors`.
+    /// The format that an extension names: one of `torchExtensions`, `safetensors` or `onnx`.
     /// - Throws: `ModelError` for any other extension.
     public init(of location: some FileLocation) throws(ModelError) {
       let path = try location.filePath
       let ending = path.extension?.lowercased() ?? ""
-      guard Self.torchExtensions.contains(ending) || ending == "safetensors" else {
+      guard Self.torchExtensions.contains(ending) || ["safetensors", "onnx"].contains(ending) else {
         throw ModelError(
           .unsupported,
           "its extension names no format that can be written", file: path.string,
-          advice: "use .pt, .pth, .pth.tar, .bin, .ckpt or .safetensors")
+          advice: "use .pt, .pth, .pth.tar, .bin, .ckpt, .safetensors or .onnx")
       }
-      self = ending == "safetensors" ? .safetensors : .torch
+      self = Self(rawValue: ending) ?? .torch
     }
   }
 
@@ -37,7 +37,8 @@ extension Checkpoint {
   /// Writes the checkpoint; a file that exists is replaced only when the new one is complete.
   ///
   /// A PyTorch file stays what it was, whole modules and all other objects included, with the changed models in it. As
-  /// safetensors, and with `stateDictOnly`, the preferred model's tensors alone are written.
+  /// safetensors, and with `stateDictOnly`, the preferred model's tensors alone are written. As ONNX only what was read
+  /// from an ONNX model can be written, the changed weights in their places.
   /// - Parameter maxShardSize: the most bytes of a shard, for safetensors; nil writes one file.
   /// - Returns: the number of bytes written.
   /// - Throws: `ModelError` when the place cannot be written, when the tensors alone would lack weights that the file has
@@ -53,6 +54,7 @@ extension Checkpoint {
       try refuseLostWeights()
       guard let maxShardSize else { return try SafeTensors.write(safeTensorsState, to: path) }
       return try SafeTensors.writeSharded(safeTensorsState, to: path, maxShardSize: maxShardSize)
+    case .onnx: return try updatedONNX().write(to: path)
     case .torch:
       do { for model in models.values { try model.stateDict().checkTorchTypes() } } catch let error as ModelError {
         throw error.inFile(name)
@@ -70,6 +72,31 @@ extension Checkpoint {
       }
       return try TorchWriter.write(graph, to: path)
     }
+  }
+
+  /// The ONNX model with its weights as they are now.
+  /// - Throws: `ModelError` where it came from no ONNX model, and for weights that are no longer of the type and shape
+  ///   that its nodes take.
+  public func updatedONNX() throws -> ONNXModel {
+    guard var model = onnx else {
+      throw ModelError(.unsupported, "is no ONNX model, so it cannot be written as one", file: name)
+    }
+    let state = preferred.stateDict()
+    var changed: [String: Tensor] = [:]
+    for (name, original) in onnxState {
+      guard let tensor = state[name] else {
+        throw ModelError(.missing, "is a weight that nodes take, and is gone", file: self.name, subject: name)
+      }
+      guard tensor.dtype == original.dtype, tensor.shape == original.shape else {
+        throw ModelError(
+          .mismatch,
+          "is \(tensor.dtype.rawValue) \(tensor.shape) where nodes take \(original.dtype.rawValue) \(original.shape)",
+          file: self.name, subject: name)
+      }
+      if tensor.identity != original.identity { changed[name] = tensor }
+    }
+    try model.setConstants(changed)
+    return model
   }
 
   /// The file's objects with the models as they are now: each in its place, whatever stood there.

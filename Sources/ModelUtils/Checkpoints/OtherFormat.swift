@@ -42,9 +42,7 @@ enum OtherFormat {
     for signature in signatures where file.bytes.dropFirst(signature.offset).starts(with: signature.bytes) {
       return ModelError(.unsupported, signature.what, advice: signature.advice)
     }
-    guard isONNX(file.bytes) else { return nil }
-    return ModelError(
-      .unsupported, "is an ONNX model, which is not read", advice: "give the PyTorch file that it was exported from")
+    return nil
   }
 
   private static let tarEndings: [(first: [UInt8], endings: [String], option: String)] = [
@@ -60,13 +58,9 @@ enum OtherFormat {
     }.map { "unpack it with tar \($0.option)" }
   }
 
-  /// An ONNX file begins with the version of its format, and then the name of what wrote it, its domain or the graph.
-  private static func isONNX(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    bytes.count > 16 && bytes[0] == 0x08 && (1...32).contains(bytes[1]) && [0x12, 0x1a, 0x22, 0x3a].contains(bytes[2])
-  }
-
   /// The refusal of a file that is none of those either.
-  static let unknown = ModelError(.malformed, "is neither a PyTorch checkpoint nor a safetensors file")
+  static let unknown = ModelError(
+    .malformed, "is neither a PyTorch checkpoint nor a safetensors file nor an ONNX model")
 
   /// The refusal of a zip archive that is no checkpoint, by the names of its members.
   static func refusal(ofArchive names: some Collection<String>) -> ModelError {

@@ -18,10 +18,22 @@ public struct FusionReport: Sendable, Codable, CustomStringConvertible {
     public let reason: String
   }
 
+  /// An addition or multiplication by a constant of each channel that went into the node before it, in an ONNX model.
+  public struct Absorption: Sendable, Codable, Hashable {
+    /// The convolution, Gemm or MatMul, by its node's name.
+    public let conv: String
+    /// What went into it, by its node's name.
+    public let node: String
+    /// Mul, Add, Sub or Div.
+    public let operation: String
+  }
+
   /// What was fused.
   public internal(set) var fused: [Pair] = []
   /// The batch norms that stay, each with its reason.
   public internal(set) var refused: [Refusal] = []
+  /// What else went into convolutions and products, in an ONNX model.
+  public internal(set) var absorbed: [Absorption] = []
   /// Whether it is the caller's word, and not proved, that each batch norm takes the output of its convolution alone.
   public internal(set) var isOrderGiven = false
   /// The convolutions of a bare state dict that were scaled as transposed ones.
@@ -34,7 +46,9 @@ public struct FusionReport: Sendable, Codable, CustomStringConvertible {
   public internal(set) var parametersAfter = 0
 
   public var description: String {
-    "Fused \(fused.count) batch norms, \(parametersBefore) -> \(parametersAfter) parameters"
+    "Fused \(fused.count) batch norms"
+      + (absorbed.isEmpty ? "" : " and \(absorbed.count) additions and multiplications")
+      + ", \(parametersBefore) -> \(parametersAfter) parameters"
       + (refused.isEmpty ? "" : "; \(refused.count) left as they are")
   }
 }

@@ -56,6 +56,8 @@ final class ExternalFolder: Sendable {
   private let realFolder: FilePath
   private let model: String
   private let files = Mutex<[String: FileBytes]>([:])
+  /// Constants that share their elements have one storage.
+  private let storages = Mutex<[ONNXExternalData: Storage]>([:])
 
   init(of model: FilePath) {
     self.model = model.string
@@ -76,6 +78,7 @@ final class ExternalFolder: Sendable {
     if let length = data.length, length != byteCount {
       throw ModelError(.malformed, "has \(length) bytes in \(data.path.printable()) where its shape takes \(byteCount)")
     }
+    if let storage = storages.withLock({ $0[data] }), storage.byteCount == byteCount { return storage }
     let file = try open(data.path)
     guard let storage = Storage(file, offset: data.offset, byteCount: byteCount) else {
       throw ModelError(
@@ -83,6 +86,7 @@ final class ExternalFolder: Sendable {
         "stands at byte \(data.offset) of \(data.path.printable()), which ends at \(file.count), \(byteCount) bytes long",
         advice: "give the data file that belongs to the model")
     }
+    storages.withLock { $0[data] = storage }
     return storage
   }
 

@@ -84,6 +84,9 @@ public struct ONNXTensor: Sendable {
   /// Whether the elements are in another file.
   public var isExternal: Bool { if case .outside = location { true } else { false } }
 
+  /// Whether `tensor()` gives them, as far as the type says.
+  var hasElements: Bool { elementType.dtype != nil }
+
   /// The bytes that the elements take; nil for texts and what is not known.
   public var byteCount: Int? {
     elementType.bitWidth.flatMap { width in

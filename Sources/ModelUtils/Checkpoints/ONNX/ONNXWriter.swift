@@ -1,17 +1,177 @@
 import ModelCore
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 extension ONNXModel {
-  /// Writes the model as one file, in which weights from other files stay where they are: beside it.
-  @discardableResult
-  func writeAlone(to location: some FileLocation) throws -> Int {
-    let pieces = ProtobufPieces(encoded)
-    let file = try AtomicFile(replacing: location, expectedSize: pieces.count)
-    try pieces.forEach { try file.write($0) }
-    try file.commit()
-    return file.position
+  /// Where the weights of a model are written.
+  public enum DataPlace: String, Sendable {
+    /// Where they were: in the model or beside it. What is too large for one file, 2 GB, goes beside it.
+    case asRead
+    /// All in the model's file.
+    case inside
+    /// In a file beside it, `best.onnx.data` for `best.onnx`, but for small ones that were in the model.
+    case beside
   }
 
-  /// Writes the model.
-  public func write(to location: some FileLocation) throws { try writeAlone(to: location) }
+  /// What a file holds at most, for other readers' sake: protobuf's own bound.
+  static let fileLimit = Int(Int32.max)
+  /// Smaller constants stay in the model's file: shapes and scalars, which readers want at hand.
+  static let smallest = 1024
+
+  /// Writes the model; what was not changed is written byte for byte.
+  ///
+  /// Whatever ends the process, the file at `location` is the earlier model or the new one, with all the data that it
+  /// names: new data replaces no file but is called `best-2.onnx.data` where the name is taken, the model is renamed over
+  /// the old one when both are whole, and the old one's data file is removed then. The output may be the input.
+  /// - Returns: how many bytes were written.
+  /// - Throws: `ModelError` when it cannot be written, or weights in other files cannot be read; and for what is to
+  ///   stand in one file and exceeds 2 GB.
+  @discardableResult
+  public func write(to location: some FileLocation, data: DataPlace = .asRead) throws -> Int {
+    let path = try location.filePath
+    do { return try write(path, data) } catch let error as ModelError { throw error.inFile(path.string) }
+  }
+
+  private func write(_ path: FilePath, _ place: DataPlace) throws -> Int {
+    let names = DataNames(of: path)
+    let record = try OutputRecord(of: names, for: path)
+    let earlier = try names.standing()
+    try record.sweep(keeping: Set(earlier))
+    AtomicFile.removeAbandoned(path)
+    try record.add(standing: earlier)
+    let written =
+      try place == .inside || (place == .asRead && !isLarge && !constants.contains { $0.tensor.isExternal })
+      ? writeAlone(to: path) : writePair(to: path, names, earlier, record)
+    record.keep()
+    try record.sweep(keeping: Set(written.data))
+    return written.bytes
+  }
+
+  private var isLarge: Bool {
+    constants.reduce(0) { $0 + ($1.tensor.byteCount ?? 0) } > Self.fileLimit - (64 << 20)
+  }
+
+  private func writeAlone(to path: FilePath) throws -> (bytes: Int, data: [String]) {
+    var model = self
+    let external = constants.filter(\.tensor.isExternal)
+    try model.setConstants(
+      Dictionary(external.map { ($0.name, try $0.tensor.tensor()) }, uniquingKeysWith: { first, _ in first }))
+    let pieces = ProtobufPieces(model.encoded)
+    guard pieces.count <= Self.fileLimit else {
+      throw ModelError(
+        .limit, "would have \(pieces.count) bytes in one file, more than protobuf's readers take",
+        advice: "put the weights beside it, with --external-data")
+    }
+    let file = try AtomicFile(replacing: path, expectedSize: pieces.count)
+    try pieces.forEach { try file.write($0) }
+    try file.commit()
+    return (file.position, [])
+  }
+
+  private func writePair(
+    to path: FilePath, _ names: DataNames, _ earlier: [String], _ record: OutputRecord
+  ) throws -> (bytes: Int, data: [String]) {
+    let name = names.free(taken: earlier)
+    var layout = DataLayout()
+    for constant in constants where constant.tensor.hasElements {
+      guard constant.tensor.isExternal || (constant.tensor.byteCount ?? 0) >= Self.smallest else { continue }
+      do { layout.add(constant.name, try constant.tensor.tensor()) } catch let error as ModelError {
+        throw error.about(constant.name)
+      }
+    }
+    guard !layout.items.isEmpty else { return try writeAlone(to: path) }
+    var model = self
+    try model.moveConstants(
+      layout.places.mapValues { ONNXExternalData(path: name, offset: $0.offset, length: $0.count) })
+    let pieces = ProtobufPieces(model.encoded)
+    let file = try AtomicFile(replacing: path, expectedSize: pieces.count)
+    try record.add([(name, 0)])
+    let data = try AtomicFile(creating: names.folder.appending(name), permissions: nil, expectedSize: layout.count)
+    try ReadAhead.forEach(layout.items, byteCount: \.tensor.byteCount) {
+      try ContiguousBytes($0.tensor)
+    } consume: {
+      item, held in
+      try data.write([UInt8](repeating: 0, count: item.offset - data.position))
+      try data.write(held.bytes)
+    }
+    try pieces.forEach { try file.write($0) }
+    try file.synchronize()
+    try data.synchronize()
+    try record.add([(name, try data.number())])
+    try data.place()
+    try file.commit(with: [data], and: [record.file])
+    return (file.position + data.position, [name])
+  }
+}
+
+/// Where each constant stands in a data file: shared elements once, large ones at pages, so that they can be mapped.
+private struct DataLayout {
+  private(set) var items: [(tensor: Tensor, offset: Int)] = []
+  private(set) var places: [String: (offset: Int, count: Int)] = [:]
+  private(set) var count = 0
+  private var known: [Tensor.Identity: Int] = [:]
+
+  mutating func add(_ name: String, _ tensor: Tensor) {
+    let bytes = tensor.byteCount
+    if let offset = known[tensor.identity] {
+      places[name] = (offset, bytes)
+      return
+    }
+    let alignment = bytes >= 1 << 20 ? 4096 : 64
+    let offset = (count + alignment - 1) / alignment * alignment
+    items.append((tensor, offset))
+    places[name] = (offset, bytes)
+    known[tensor.identity] = offset
+    count = offset + bytes
+  }
+}
+
+/// The names of the data files of one model: `best.onnx.data`, or `best-2.onnx.data` where that is taken.
+private struct DataNames: OutputNames {
+  let folder: FilePath
+  private let path: FilePath
+  private let (stem, ending): (String, String)
+
+  init(of path: FilePath) {
+    self.path = path
+    folder = path.removingLastComponent()
+    (stem, ending) = (path.stem ?? "model", (path.extension.map { ".\($0)" } ?? "") + ".data")
+  }
+
+  var record: FilePath { folder.appending(".\(stem)\(ending).mutils-data") }
+
+  func free(taken: [String]) -> String {
+    var round = 1
+    while true {
+      let name = round == 1 ? stem + ending : "\(stem)-\(round)\(ending)"
+      if !taken.contains(name), isFree(name) { return name }
+      round += 1
+    }
+  }
+
+  func contains(_ name: String) -> Bool {
+    guard name.hasPrefix(stem), name.hasSuffix(ending), name.utf8.count >= stem.utf8.count + ending.utf8.count else {
+      return false
+    }
+    let middle = name.dropFirst(stem.count).dropLast(ending.count)
+    return middle.isEmpty
+      || (middle.first == "-" && middle.count > 1 && middle.dropFirst().utf8.allSatisfy { 48...57 ~= $0 })
+  }
+
+  /// The data files that the model which stands at the path names, as far as they are named as here.
+  func standing() throws -> [String] {
+    guard let model = try? ONNXModel(contentsOf: path) else { return [] }
+    var found: OrderedSet<String> = []
+    for constant in model.constants {
+      if case .outside(let data) = constant.tensor.location, contains(data.path) { found.append(data.path) }
+    }
+    return Array(found)
+  }
 }

@@ -1,18 +1,12 @@
 import SystemPackage
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The names of the shards of one place: `model-00001-of-00003.safetensors`, or `model-2-00001-of-00003.safetensors`
 /// where those are taken.
-struct ShardNames {
+struct ShardNames: OutputNames {
   let folder: FilePath
   let stem: String
+
+  var record: FilePath { folder.appending(".\(stem).safetensors.mutils-shards") }
 
   /// Names that no file in the folder has and that are not `taken`.
   func free(count: Int, taken: some Collection<String>) -> [String] {
@@ -30,12 +24,6 @@ struct ShardNames {
     return (1...count).map { "\(prefix)-\(Self.digits($0))-of-\(Self.digits(count)).safetensors" }
   }
 
-  private func isFree(_ name: String) -> Bool {
-    var status = stat()
-    return lstat(folder.appending(name).string, &status) != 0
-  }
-
-  /// Whether it is a name that `free` gives.
   func contains(_ name: String) -> Bool {
     let (prefix, suffix) = ("\(stem)-", ".safetensors")
     guard ShardIndex.isPlainName(name), name.hasPrefix(prefix), name.hasSuffix(suffix) else { return false }

@@ -29,7 +29,7 @@ extension SafeTensors {
     let path = try location.filePath
     let shards = shards(of: state, maxShardSize: maxShardSize)
     let names = ShardNames(folder: path.removingLastComponent(), stem: path.stem ?? "model")
-    let record = try ShardRecord(of: names, for: path)
+    let record = try OutputRecord(of: names, for: path)
     let earlier = try EarlierShards(index: indexPath(for: path), names: names)
     // An index that cannot be read may name anything: then all stays until it is replaced.
     if earlier.isKnown { try record.sweep(keeping: Set(earlier.named)) }
@@ -43,12 +43,12 @@ extension SafeTensors {
 
   /// Writes one plain file.
   private static func write(
-    _ state: StateDict, to path: FilePath, replacing earlier: EarlierShards, _ record: ShardRecord
+    _ state: StateDict, to path: FilePath, replacing earlier: EarlierShards, _ record: OutputRecord
   ) throws -> Int {
     let written = try write(state, to: path)
     guard !earlier.named.isEmpty else { return written }
     record.keep()
-    try ShardRecord.remove(earlier.index)
+    try OutputRecord.remove(earlier.index)
     AtomicFile.synchronizeFolder(of: earlier.index)
     try record.sweep(keeping: [])
     return written
@@ -56,7 +56,7 @@ extension SafeTensors {
 
   private static func write(
     _ shards: [StateDict], of state: StateDict, to path: FilePath, _ names: ShardNames,
-    replacing earlier: EarlierShards, _ record: ShardRecord
+    replacing earlier: EarlierShards, _ record: OutputRecord
   ) throws -> Int {
     let index = try AtomicFile(replacing: earlier.index)
     let new = names.free(count: shards.count, taken: earlier.named)
@@ -73,7 +73,7 @@ extension SafeTensors {
     for file in files { try file.place() }
     try index.commit(with: files, and: [record.file])
     record.keep()
-    try ShardRecord.remove(path)
+    try OutputRecord.remove(path)
     try record.sweep(keeping: Set(new))
     return files.reduce(index.position) { $0 + $1.position }
   }

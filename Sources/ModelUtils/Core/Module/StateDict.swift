@@ -12,6 +12,8 @@ public struct StateDict: Sendable {
   package var aliases: [String: String] = [:]
   /// Names of entries that are no parameters, where the file says so: a TorchScript archive does.
   package var buffers: Set<String> = []
+  /// The kernels of plain convolutions over two axes, where the file says so: an ONNX model does.
+  package var conv2dWeights: Set<String>?
 
   /// No tensors.
   public init() { self.init([:]) }

@@ -203,8 +203,12 @@ extension StateDict: WeightContainer {
   private func weight(_ name: String, _ tensor: Tensor) -> NamedWeight {
     NamedWeight(
       name: name, tensor: tensor, role: isParameter(name) ? .parameter(requiresGrad: true) : .buffer,
-      isConv2dWeight: (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4
-        && tensor.dtype.isFloatingPoint)
+      isConv2dWeight: tensor.dtype.isFloatingPoint
+        && (conv2dWeights?.contains(name) ?? StateDict.looksLikeConv2dWeight(name, tensor)))
+  }
+
+  private static func looksLikeConv2dWeight(_ name: String, _ tensor: Tensor) -> Bool {
+    (name == "weight" || name.hasSuffix(".weight")) && tensor.shape.count == 4
   }
 
   public mutating func updateWeights(

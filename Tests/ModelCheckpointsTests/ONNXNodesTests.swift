@@ -2,8 +2,6 @@ import ModelCheckpoints
 import ModelCore
 import Testing
 
-@testable import ModelONNX
-
 @Suite struct ONNXNodesTests {
   @Test func nodesOfBranchesFollowTheirNode() {
     let branch = ONNXGraph(name: "then", nodes: [ONNXNode("Relu", ["x"], ["y"])])

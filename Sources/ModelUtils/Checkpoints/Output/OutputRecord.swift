@@ -9,13 +9,13 @@ import SystemPackage
   import Darwin
 #endif
 
-/// The hidden file that stands beside the shards while they are written: it keeps other writers out, and tells the next
+/// The hidden file that stands beside the further files of an output, such as shards, while they are written: it keeps other writers out, and tells the next
 /// one what to remove when this one is killed.
 ///
 /// It lists names, each with the number of the file that bears it (0 before there is one), so that a file which somebody
 /// else put there later is not taken for ours.
-final class ShardRecord {
-  private let names: ShardNames
+final class OutputRecord {
+  private let names: any OutputNames
   private let path: FilePath
   private let descriptor: FileDescriptor
   private var entries: [String: Set<UInt64>] = [:]
@@ -24,9 +24,9 @@ final class ShardRecord {
 
   /// Opens the record, with what a killed writer left in it.
   /// - Throws: `ModelError` when it cannot be written, or another process is writing the same output.
-  init(of names: ShardNames, for output: FilePath) throws {
+  init(of names: any OutputNames, for output: FilePath) throws {
     self.names = names
-    path = names.folder.appending(".\(names.stem).safetensors.mutils-shards")
+    path = names.record
     descriptor = try LockedFile.open(path, for: output)
     var status = stat()
     isNeeded = fstat(descriptor.rawValue, &status) != 0 || status.st_size > 0
@@ -89,7 +89,7 @@ final class ShardRecord {
     UnfinishedFiles.remove(path)
   }
 
-  /// What a signal must no longer remove once the new shards are named.
+  /// What a signal must no longer remove once the new files are named.
   var file: FilePath { path }
 
   /// Removes the files that it lists, but for those named here, and what was left of those that did not become whole.
