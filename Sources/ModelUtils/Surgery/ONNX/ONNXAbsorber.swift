@@ -89,7 +89,7 @@ struct ONNXAbsorber {
     if scaling.factors != [1], let format = weight.dtype.kernelFormat {
       new = try finite(scaledWeight(factors, format))
     }
-    guard takesBias, bias != nil || scaling.adds else { return (new, bias) }
+    guard bias != nil || scaling.adds else { return (new, nil) }
     var beta = 1.0
     if case .gemm(_, let factor) = kind, factor != 0 { beta = factor }
     let old = try bias?.doubles() ?? [0]
