@@ -10,6 +10,10 @@ struct Convert: ParsableCommand {
       Example: mutils convert model.pt -o model.safetensors
 
       A PyTorch file written as one again stays what it was, whole modules included; any other way the tensors alone are written.
+
+      Written as .onnx a model whose classes are known is exported: as it computes in evaluation, batch norms fused, with the names, \
+      outputs and metadata of YOLOv5's and Ultralytics' own exporters:
+        mutils convert best.pt -o best.onnx --image-size 640
       """)
 
   @Argument(
@@ -25,6 +29,8 @@ struct Convert: ParsableCommand {
 
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
+
+  @OptionGroup(title: "Export to ONNX") var exporting: ExportArguments
 
   @OptionGroup var writing: WritingOptions
 
@@ -55,8 +61,38 @@ struct Convert: ParsableCommand {
     }
   }
 
+  func validate() throws {
+    guard ExportArguments.writesONNX(FilePath(output)) else {
+      if exporting.isGiven {
+        throw ValidationError("--batch-size, --dynamic, --opset and --raw-head go with an output .onnx")
+      }
+      return try verification.requireVerify()
+    }
+    guard !verification.verify, verification.tolerance == nil, verification.input.input.isEmpty else {
+      throw ValidationError("--verify, --tolerance and --input do not go with an output .onnx")
+    }
+    guard verification.input.shape.count < 2 else { throw ValidationError("a model is exported for one input") }
+    guard dtype == nil || dtype?.dtype == .float32 || dtype?.dtype == .float16 else {
+      throw ValidationError("a model is exported in float32 or float16")
+    }
+    guard !writing.stateDict, writing.maxShardSize == nil else {
+      throw ValidationError("--state-dict and --max-shard-size do not go with an output .onnx")
+    }
+  }
+
+  private func export() throws {
+    let path = FilePath(output)
+    try WritingOptions.checkFree(path, force: writing.force)
+    let given = verification.input
+    let result = try exporting.export(
+      ModelSource.open(input, key: key), to: path, size: given.imageSize, shape: given.shape.first?.lengths,
+      dtype: dtype?.dtype, report)
+    try result.show(report)
+  }
+
   func run() throws {
     try report.withThreads {
+      if ExportArguments.writesONNX(FilePath(output)) { return try export() }
       var checkpoint = try ModelSource.open(input, key: key)
       let original = checkpoint
       let path = FilePath(output)

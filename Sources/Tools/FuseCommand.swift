@@ -49,6 +49,7 @@ struct Fuse: ParsableCommand {
   var keepPrefix = false
 
   func validate() throws {
+    try verification.requireVerify()
     if !transposed.isEmpty && noTransposed { throw ValidationError("--transposed and --no-transposed contradict") }
     if pair.isEmpty && (!transposed.isEmpty || noTransposed) {
       throw ValidationError("--transposed and --no-transposed go with --pair")

@@ -79,6 +79,7 @@ struct Prune: ParsableCommand {
   }
 
   func validate() throws {
+    try verification.requireVerify()
     if dim != nil && ![.ln, .random].contains(method) {
       throw ValidationError("--dim goes with --method ln or random")
     }

@@ -37,6 +37,8 @@ struct Strip: ParsableCommand {
     var dtype: DType { DType(rawValue: rawValue) ?? .float16 }
   }
 
+  func validate() throws { try verification.requireVerify() }
+
   func run() throws {
     try report.withThreads {
       var file = try Checkpoint(contentsOf: FilePath(checkpoint), key: key)

@@ -19,6 +19,10 @@ struct VerifyOptions: ParsableArguments {
 
   func validate() throws {
     if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance takes a number from 0") }
+  }
+
+  /// Refuses what has no meaning without `--verify`.
+  func requireVerify() throws {
     let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty
     guard verify || (tolerance == nil && !isGiven) else {
       throw ValidationError("--tolerance, --input, --image-size and --shape go with --verify")

@@ -22,6 +22,9 @@ public struct ClassNames: Sendable, Hashable {
     self.init(found ?? [:])
   }
 
+  /// The names that there are, in the order of their classes.
+  public var all: [(key: Int, value: String)] { names.sorted { $0.key < $1.key } }
+
   /// The name of a class; `class 3` where it has none.
   public subscript(index: Int) -> String { names[index] ?? "class \(index)" }
 

@@ -22,7 +22,11 @@ struct DetectionHead: Sendable {
   }
 
   let family: Family
+  /// Its dotted path in the model.
+  let path: String
   let className: String
+  /// Whether it chooses the best boxes by itself.
+  let givesChosenBoxes: Bool
   let extra: Extra
   let classes: Int
   /// The sizes of the levels' cells in pixels.
@@ -74,7 +78,9 @@ struct DetectionHead: Sendable {
       throw ModelError(.unsupported, "a head that was set to give corners cannot be read", subject: path)
     }
     self.family = family
+    self.path = path
     className = head.className.name
+    givesChosenBoxes = head.givesChosenBoxes
     classes = try positive("nc")
     if family == .rtdetr {
       strides = [32]

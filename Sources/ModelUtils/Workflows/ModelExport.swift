@@ -1,0 +1,97 @@
+import ModelArchitectures
+import ModelCheckpoints
+import ModelCore
+import ModelGraph
+import ModelInspection
+import ModelONNX
+import ModelSurgery
+
+/// What a model is exported for, and how.
+public struct ExportOptions: Sendable {
+  /// Height and width of the pictures; nil for what the model says of itself.
+  public var imageSize: (height: Int, width: Int)?
+  /// How many pictures at once.
+  public var batchSize = 1
+  /// The shape of the one input, where it is no batch of pictures.
+  public var shape: [Int]?
+  /// Whether the batch, and height and width where the model takes any, may have other lengths.
+  public var isDynamic = false
+  /// Which edition of ONNX's operators is written, 12 to 22.
+  public var opset = 17
+  /// What weights are stored and computed in; inputs and outputs stay float32.
+  public var dtype = DType.float32
+  /// Whether a detector gives its levels' maps as its convolutions leave them, in place of boxes.
+  public var givesRawHead = false
+
+  /// One picture of the model's own size, opset 17, float32.
+  public init() {}
+}
+
+/// An exported model, and what is to be said about it.
+public struct ExportedModel: Sendable {
+  /// The model.
+  public var model: ONNXModel
+  /// Why height and width are fixed although dynamic axes were asked for; nil where they are not.
+  public var fixedSizeReason: String?
+}
+
+extension Module {
+  /// The model as ONNX: as it computes in evaluation, with branches merged and batch norms fused; boxes and scores as the
+  /// original's own exporter gives them, under its names (`images`, `output0`, `output1`), and with the metadata that its
+  /// programs read.
+  /// - Parameter file: the name of the file that it is from, for its description.
+  /// - Throws: `ModelError` naming the module and the operation that cannot be expressed, and for classes whose forward
+  ///   is not known or runs only in part.
+  public func exported(_ options: ExportOptions = ExportOptions(), file: String? = nil) throws -> ExportedModel {
+    guard options.dtype == .float32 || options.dtype == .float16 else {
+      throw ModelError(.invalid, "a model is exported in float32 or float16, not \(options.dtype.rawValue)")
+    }
+    let size = options.imageSize ?? pictureSize
+    let shape = options.shape ?? [options.batchSize, inputChannels, size.height, size.width]
+    var plain = self
+    try plain.applyMasks()
+    try plain.convert(to: .float32)
+    try plain.reparameterize()
+    try plain.fuse()
+    var onnx = ONNXExportOptions(opset: options.opset)
+    var reason: String?
+    func model() throws -> ONNXModel {
+      try ONNXModel(exporting: [TensorType(.float32, shape)], onnx) {
+        try plain.exportedGraph($0, givesRawHead: options.givesRawHead)
+      }
+    }
+    var result: ONNXModel
+    if options.isDynamic {
+      onnx.dynamicAxes = [.init("batch", axis: 0)]
+      let batched = onnx.dynamicAxes
+      if shape.count == 4 {
+        onnx.dynamicAxes += [.init("height", axis: 2, step: sizeStep), .init("width", axis: 3, step: sizeStep)]
+      }
+      do { result = try model() } catch let error as ModelError where onnx.dynamicAxes.count > 1 {
+        onnx.dynamicAxes = batched
+        result = try model()
+        reason = error.reason
+      }
+    } else {
+      result = try model()
+    }
+    result.metadata = exportMetadata(shape: shape, isDynamic: options.isDynamic, options, file: file)
+    if options.dtype == .float16 { try result.narrow() }
+    return ExportedModel(model: result, fixedSizeReason: reason)
+  }
+
+  /// The sides of pictures are multiples of this, where the model says nothing else.
+  private var sizeStep: Int {
+    max(32, attributes["stride"]?.doublesValue?.max().flatMap { $0 < 4096 ? Int($0) : nil } ?? 32)
+  }
+
+  private func exportedGraph(_ types: [TensorType], givesRawHead: Bool) throws -> Graph {
+    var graph = try evaluationGraph(for: types)
+    if let omission = graph.omissions.first {
+      throw ModelError(
+        .unsupported, "\(omission.className) is not exported: \(omission.reason)", subject: omission.path)
+    }
+    if givesRawHead { graph.outputs = try rawHeadOutputs(&graph) }
+    return graph
+  }
+}
