@@ -24,11 +24,14 @@ struct Check: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let audit = try arguments.file.map { try PickleAudit(contentsOf: $0) }
+      let onnx = try arguments.file.flatMap { path in
+        try ONNXModel.stands(at: path) ? try ONNXModel(contentsOf: path) : nil
+      }
+      let audit = onnx == nil ? try arguments.file.map { try PickleAudit(contentsOf: $0) } : nil
       var findings = (audit?.findings ?? []).map {
         CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
       }
-      findings += try numbers(hasVerdict: (audit?.pickles ?? 0) > 0)
+      findings += try onnx.map { try self.findings(of: $0) } ?? numbers(hasVerdict: (audit?.pickles ?? 0) > 0)
       let order = ["dangerous", "broken", "suspicious", "warning", "info"]
       findings = order.flatMap { severity in findings.filter { $0.severity == severity } }
       let verdict = audit?.verdict ?? .safe
@@ -49,6 +52,16 @@ struct Check: ParsableCommand {
         throw ExitCode(1)
       }
     }
+  }
+
+  /// What is wrong with an ONNX model's form, and with its numbers where they can be had.
+  private func findings(of model: ONNXModel) throws -> [CheckFinding] {
+    let form = ONNXCheck(model).findings.map {
+      CheckFinding(severity: $0.severity.rawValue, where: $0.name, what: $0.what)
+    }
+    return form
+      + (form.contains { $0.severity == "broken" } && (try? model.stateDict()) == nil
+        ? [] : try numbers(hasVerdict: false))
   }
 
   /// What is wrong with the numbers of every model in the file. A file of pickles has its verdict also where no model

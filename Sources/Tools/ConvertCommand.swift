@@ -32,6 +32,8 @@ struct Convert: ParsableCommand {
 
   @OptionGroup(title: "Export to ONNX") var exporting: ExportArguments
 
+  @OptionGroup(title: "Rewriting ONNX") var rewriting: ONNXRewriting
+
   @OptionGroup var writing: WritingOptions
 
   @OptionGroup var report: ReportOptions
@@ -63,8 +65,9 @@ struct Convert: ParsableCommand {
 
   func validate() throws {
     guard ExportArguments.writesONNX(FilePath(output)) else {
-      if exporting.isGiven {
-        throw ValidationError("--batch-size, --dynamic, --opset and --raw-head go with an output .onnx")
+      if exporting.isGiven || rewriting.isGiven {
+        throw ValidationError(
+          "--batch-size, --dynamic, --opset, --raw-head, --into, --external-data and --inline go with an output .onnx")
       }
       return try verification.requireVerify()
     }
@@ -84,8 +87,16 @@ struct Convert: ParsableCommand {
     let path = FilePath(output)
     try WritingOptions.checkFree(path, force: writing.force)
     let given = verification.input
+    let checkpoint = try ModelSource.open(input, key: key)
+    if var model = try checkpoint.named({ try rewriting.model(checkpoint, report) }) {
+      guard !exporting.isGiven, given.imageSize == nil, given.shape.isEmpty else {
+        throw ModelError(.invalid, "is an ONNX model already, so it is not exported", file: input)
+      }
+      if dtype?.dtype == .float16 { try model.narrow() }
+      return try rewriting.write(model, to: path, report)
+    }
     let result = try exporting.export(
-      ModelSource.open(input, key: key), to: path, size: given.imageSize, shape: given.shape.first?.lengths,
+      checkpoint, to: path, data: rewriting.dataPlace, size: given.imageSize, shape: given.shape.first?.lengths,
       dtype: dtype?.dtype, report)
     try result.show(report)
   }

@@ -48,21 +48,29 @@ struct Diff: ParsableCommand {
 
   func run() throws {
     if outputs { return try compareOutputs() }
+    var graphs: ONNXDiff?
     let diff = try report.withThreads {
       if key != nil {
         return try StateDictDiff(
           try open(first).preferred.stateDict(), try open(second).preferred.stateDict(), tolerance: tolerance)
       }
-      return try StateDictDiff(
-        ModelSource.open(first), ModelSource.open(second), tolerance: tolerance)
+      let (a, b) = (try ModelSource.open(first), try ModelSource.open(second))
+      if let one = a.onnx, let other = b.onnx { graphs = ONNXDiff(one, other) }
+      return try StateDictDiff(a, b, tolerance: tolerance)
     }
+    let equal = diff.equal && graphs?.equal ?? true
     for text in diff.notCompared { report.note("not compared: \(text.printable())") }
     if report.json {
-      try Terminal.print(json: diff)
+      try Terminal.print(json: DiffResult(equal: equal, diff: diff, graph: graphs?.entries))
     } else {
       show(diff)
+      for entry in graphs?.entries ?? [] {
+        Terminal.print(
+          "  graph: \(entry.name.printable()): \((entry.first ?? "missing").printable()) -> \((entry.second ?? "missing").printable())"
+        )
+      }
     }
-    if !diff.equal {
+    if !equal {
       Terminal.printNotes()
       throw ExitCode(1)
     }
@@ -103,6 +111,22 @@ struct Diff: ParsableCommand {
     for name in diff.onlyInFirst { Terminal.print("  only in the first: \(name.printable())") }
     for name in diff.onlyInSecond { Terminal.print("  only in the second: \(name.printable())") }
     for entry in diff.differing { Terminal.print("  \(entry.name.printable()): \(entry.text)") }
+  }
+}
+
+private struct DiffResult: Encodable {
+  let equal: Bool
+  let diff: StateDictDiff
+  /// How the graphs of two ONNX models differ.
+  let graph: [ONNXDiff.Entry]?
+
+  private enum Key: String, CodingKey { case equal, graph }
+
+  func encode(to encoder: any Encoder) throws {
+    try diff.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(equal, forKey: .equal)
+    try container.encodeIfPresent(graph, forKey: .graph)
   }
 }
 

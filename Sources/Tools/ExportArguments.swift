@@ -33,7 +33,8 @@ struct ExportArguments: ParsableArguments {
 
   /// Exports a file's model.
   func export(
-    _ checkpoint: Checkpoint, to path: FilePath, size: ImageSize?, shape: [Int]?, dtype: DType?,
+    _ checkpoint: Checkpoint, to path: FilePath, data: ONNXModel.DataPlace, size: ImageSize?, shape: [Int]?,
+    dtype: DType?,
     _ report: ReportOptions
   ) throws -> ExportResult {
     let module = try checkpoint.computableModule(report.talk)
@@ -45,7 +46,7 @@ struct ExportArguments: ParsableArguments {
       try module.exported(options, file: FilePath(checkpoint.name).lastComponent?.string)
     }
     if let reason = exported.fixedSizeReason { report.note("only the batch is dynamic: \(reason)") }
-    try exported.model.write(to: path)
+    try exported.model.write(to: path, data: data)
     let graph = exported.model.graph
     return ExportResult(
       nodes: graph.nodes.count, tensors: graph.initializers.count, opset: exported.model.opset,

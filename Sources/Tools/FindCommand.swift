@@ -25,6 +25,9 @@ struct Find: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
+      if let onnx = checkpoint.onnx {
+        return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) }))
+      }
       guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict().recognized()?.module else {
         throw ModelError(
           .unsupported,
@@ -32,17 +35,20 @@ struct Find: ParsableCommand {
           file: checkpoint.name,
           advice: "use a file that holds the whole module")
       }
-      let found = module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })
-      if report.json {
-        try Terminal.print(json: FindResult(modules: found))
-        return
-      }
-      for module in found {
-        let path = module.name.isEmpty ? "." : module.name.printable()
-        Terminal.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")
-      }
-      if found.isEmpty { report.note("no such modules") }
+      try show(module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) }))
     }
+  }
+
+  private func show(_ found: [FoundModule]) throws {
+    if report.json {
+      try Terminal.print(json: FindResult(modules: found))
+      return
+    }
+    for module in found {
+      let path = module.name.isEmpty ? "." : module.name.printable()
+      Terminal.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")
+    }
+    if found.isEmpty { report.note("no such modules") }
   }
 }
 

@@ -117,7 +117,7 @@ struct Prune: ParsableCommand {
         report.note("the pruning masks of \(pruned.unmasked.count) tensors are applied and removed")
       }
       if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
-      if checkpoint.preferred.module == nil {
+      if checkpoint.preferred.module == nil, checkpoint.onnx == nil {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
       }
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }

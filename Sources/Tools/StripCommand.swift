@@ -39,11 +39,27 @@ struct Strip: ParsableCommand {
 
   func validate() throws { try verification.requireVerify() }
 
+  /// An ONNX model loses what no runtime needs; its numbers stay as they are.
+  private func stripONNX(_ file: inout Checkpoint, to destination: FilePath) throws {
+    guard let result = try file.updateONNX({ $0.strip() }) else { return }
+    let before = try FileBytes(mapping: FilePath(checkpoint)).count
+    try output.writing.write(file, to: destination, report)
+    let after = try FileBytes(mapping: destination).count
+    if report.json {
+      try Terminal.print(
+        json: ONNXStripResult(bytesBefore: before, bytesAfter: after, removed: result, output: destination.string))
+    } else {
+      Terminal.print("\(result): \(before) -> \(after) bytes")
+      Terminal.print("Saved \(destination.string)")
+    }
+  }
+
   func run() throws {
     try report.withThreads {
       var file = try Checkpoint(contentsOf: FilePath(checkpoint), key: key)
       let original = file
       let destination = try output.destination(forInput: checkpoint, suffix: "stripped")
+      if file.onnx != nil { return try stripONNX(&file, to: destination) }
       let before =
         file.format == .sharded
         ? file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
@@ -80,5 +96,12 @@ private struct StripResult: Encodable {
   let average: String?
   let removed: [String]
   let verified: OutputComparison?
+  let output: String
+}
+
+private struct ONNXStripResult: Encodable {
+  let bytesBefore: Int
+  let bytesAfter: Int
+  let removed: ONNXStripReport
   let output: String
 }

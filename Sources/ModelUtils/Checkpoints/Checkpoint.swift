@@ -89,9 +89,7 @@ public struct Checkpoint: Sendable {
           .unsafe, "is a safetensors file, and a zip archive or pickle as well, in which PyTorch would read another")
       }
       (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
-    } else if ONNXModel.recognizes(file)
-      || (path?.extension?.lowercased() == "onnx" && OtherFormat.refusal(of: file) == nil)
-    {
+    } else if ONNXModel.isONNX(file, path) {
       let model = try ONNXModel(file, folder: path.map { ExternalFolder(of: $0) })
       (format, models) = (.onnx, [:])
       try take(model)

@@ -1,4 +1,5 @@
 import ModelArchitectures
+import ModelCheckpoints
 import ModelCore
 
 /// A module and its place in the tree.
@@ -38,6 +39,20 @@ extension Module {
       found.append(FoundModule(index: index, name: path, type: module.className.name))
     }
     return found
+  }
+}
+
+extension ONNXModel {
+  /// The nodes of an operator, in the file's order, those of branches and bodies after the node that they are in.
+  /// - Parameters:
+  ///   - type: the operator (`Conv`, `com.microsoft.Gelu`), or a pattern with `*` and `?`. Nil for all.
+  ///   - name: a pattern that the node's name must match, or what it makes where it has none. Nil for all.
+  public func findNodes(type: Glob? = nil, name: Glob? = nil) -> [FoundModule] {
+    graph.allNodes.enumerated().compactMap { index, node in
+      let label = node.name.isEmpty ? node.outputs.first ?? "" : node.name
+      guard type?.matches(node.qualifiedOperation) ?? true, name?.matches(label) ?? true else { return nil }
+      return FoundModule(index: index, name: label, type: node.qualifiedOperation)
+    }
   }
 }
 

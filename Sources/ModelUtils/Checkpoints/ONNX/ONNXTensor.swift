@@ -81,6 +81,9 @@ public struct ONNXTensor: Sendable {
     return moved
   }
 
+  /// The SHA-1 that is given of data in another file.
+  public var checksum: String? { if case .outside(let data) = location { data.checksum } else { nil } }
+
   /// Whether the elements are in another file.
   public var isExternal: Bool { if case .outside = location { true } else { false } }
 

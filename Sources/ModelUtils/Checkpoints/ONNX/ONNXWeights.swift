@@ -1,4 +1,5 @@
 import ModelCore
+import SystemPackage
 
 extension ONNXModel {
   /// The constants as named tensors, in the file's order; those of texts and of less than a byte an element are left out.
@@ -35,6 +36,17 @@ extension ONNXModel {
       }
     }
     return counts
+  }
+
+  /// Whether the file at a place is an ONNX model, or is called one and nothing else.
+  public static func stands(at location: some FileLocation) throws -> Bool {
+    let path = try location.filePath
+    let file = try OtherFormat.open(path)
+    return isONNX(file, path)
+  }
+
+  static func isONNX(_ file: FileBytes, _ path: FilePath?) -> Bool {
+    recognizes(file) || (path?.extension?.lowercased() == "onnx" && OtherFormat.refusal(of: file) == nil)
   }
 
   /// Whether a file is an ONNX model, by its content: a message of a model's fields, a graph among them.
