@@ -97,6 +97,9 @@ public enum Operation: Sendable, Hashable {
   /// The elements of an axis of the first operand at the places that the second names; the axes before `batchAxes` go
   /// along in both.
   case gather(axis: Int, batchAxes: Int)
+  /// Rows [count, length], whole-numbered places [n] and as many rows [n, length], which take the place of those, or are
+  /// combined with them; of several for one place the last counts, or all.
+  case scatter(ScatterReduction)
   /// Extents may refer to the shapes of further operands.
   case reshape([Extent])
   /// The axes from one to another as one.
@@ -149,6 +152,14 @@ public enum Extent: Sendable, Hashable {
   case element(operand: Int, index: Int)
   /// In a reshape all axes of an operand from one on up to another (nil: the last), however many there are.
   case axes(operand: Int, from: Int, to: Int? = nil)
+}
+
+/// How a `scatter` combines rows with those that stand there, named as in ONNX.
+public enum ScatterReduction: String, Sendable, Hashable {
+  /// The new one alone.
+  case none
+  /// Their sum, product, greatest and least elements.
+  case add, mul, max, min
 }
 
 /// Which statistics a batch norm goes by.

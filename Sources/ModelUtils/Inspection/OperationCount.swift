@@ -44,29 +44,6 @@ struct OperationCount {
 
 private func count(_ shape: some Sequence<Int>) -> Double { OperationCount.count(shape) }
 
-extension Operation {
-  /// Multiplications of a convolution or product; a transposed convolution's are counted over its input.
-  fileprivate func products(_ operands: [[Int]], _ output: [Int]) -> Double {
-    switch self {
-    case .convolution(let geometry):
-      return count(geometry.isTransposed ? operands[0] : output) * count(operands[1].dropFirst())
-    case .linear: return count(output) * Double(operands[1].last ?? 0)
-    case .matrixProduct: return count(output) * Double(operands[0].last ?? 1)
-    case .einsum(let equation): return ((try? Einsum(equation, operands))?.sizes.values).map(count) ?? 0
-    case .attention:
-      // Queries by keys, then weights by values.
-      return count(operands[0].dropLast()) * Double(operands[1].dropLast().last ?? 1)
-        * Double((operands[0].last ?? 0) + (operands[2].last ?? 0))
-    case .recurrence(let recurrence): return recurrence.products(operands)
-    case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
-      .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .samePad, .gridSample, .pixelShuffle,
-      .concatenate, .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .coordinates, .shape,
-      .other:
-      return 0
-    }
-  }
-}
-
 extension Layer {
   /// Multiplications of a convolution or product; a transposed convolution's are counted over its input.
   fileprivate func products(_ inputs: [[Int]], _ output: [Int]) -> Double {

@@ -1,16 +1,6 @@
 import ModelCore
 import ModelGraph
 
-extension Recurrence {
-  /// Multiplications of the weights with inputs and states, and of the projection.
-  func products(_ operands: [[Int]]) -> Double {
-    guard operands[0].count == 3 else { return 0 }
-    let steps = Double(operands[0][0]) * Double(operands[0][1])
-    let weights = operands.dropFirst(kind == .lstm ? 3 : 2)
-    return steps * weights.filter { $0.count == 2 }.reduce(0) { $0 + OperationCount.count($1) }
-  }
-}
-
 extension Recurrent {
   /// As thop and ultralytics-thop count: products, biases, gates and what is computed with them, for every step and
   /// entry of the batch. thop takes no notice of a projection.

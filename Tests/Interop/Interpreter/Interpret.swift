@@ -14,6 +14,8 @@ import SystemPackage
 ///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors
 ///       [--engine [--steps] [--times] [--kernels]] [--training] [--scopes] [--shape-only]
 ///
+/// With `--onnx` the paths are folders with an ONNX model each (`InterpretONNX`).
+///
 /// With `--engine` the engine computes instead; `--steps` prints what it does, `--times` with the least seconds of some
 /// runs, and `--kernels` refuses what only a slow reference computes. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
 /// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
@@ -23,6 +25,10 @@ enum Interpret {
     do {
       let arguments = CommandLine.arguments.dropFirst()
       let paths = arguments.filter { !$0.hasPrefix("--") }.map { FilePath($0) }
+      if arguments.contains("--onnx") {
+        for path in paths { print(InterpretONNX.line(path)) }
+        return
+      }
       guard paths.count == 3 else { throw ModelError(.invalid, "takes a model, inputs and a place for the outputs") }
       try run(paths[0], paths[1], paths[2], options: Set(arguments.filter { $0.hasPrefix("--") }))
     } catch {

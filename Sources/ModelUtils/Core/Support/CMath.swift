@@ -8,6 +8,14 @@
 
 /// The C library's functions, which torch, NumPy and Python call too.
 package enum CMath {
+  package static func acos(_ x: Double) -> Double { arcCosine(x) }
+  package static func acosh(_ x: Double) -> Double { arcHyperbolicCosine(x) }
+  package static func asin(_ x: Double) -> Double { arcSine(x) }
+  package static func asinh(_ x: Double) -> Double { arcHyperbolicSine(x) }
+  package static func atan(_ x: Double) -> Double { arcTangent(x) }
+  package static func atanh(_ x: Double) -> Double { arcHyperbolicTangent(x) }
+  package static func cosh(_ x: Double) -> Double { hyperbolicCosine(x) }
+  package static func sinh(_ x: Double) -> Double { hyperbolicSine(x) }
   package static func cos(_ x: Double) -> Double { cosine(x) }
   package static func erf(_ x: Double) -> Double { errorFunction(x) }
   package static func exp(_ x: Double) -> Double { exponential(x) }
@@ -34,3 +42,11 @@ private func raised(_ x: Double, _ y: Double) -> Double { pow(x, y) }
 private func sine(_ x: Double) -> Double { sin(x) }
 private func tangent(_ x: Double) -> Double { tan(x) }
 private func hyperbolicTangent(_ x: Double) -> Double { tanh(x) }
+private func arcCosine(_ x: Double) -> Double { acos(x) }
+private func arcHyperbolicCosine(_ x: Double) -> Double { acosh(x) }
+private func arcSine(_ x: Double) -> Double { asin(x) }
+private func arcHyperbolicSine(_ x: Double) -> Double { asinh(x) }
+private func arcTangent(_ x: Double) -> Double { atan(x) }
+private func arcHyperbolicTangent(_ x: Double) -> Double { atanh(x) }
+private func hyperbolicCosine(_ x: Double) -> Double { cosh(x) }
+private func hyperbolicSine(_ x: Double) -> Double { sinh(x) }

@@ -49,7 +49,7 @@ private struct UnaryKernel {
     (self.function, self.a, self.b) = (function, Float(a), Float(b))
   }
 
-  /// Nil for what oneDNN computes.
+  /// Nil for what oneDNN computes, and what has no kernel.
   init?(_ unary: Unary) {
     switch unary {
     case .ceil: self.init(MK_CEIL)
@@ -75,7 +75,8 @@ private struct UnaryKernel {
     case .tan: self.init(MK_TAN)
     case .tanhshrink: self.init(MK_TANHSHRINK)
     case .threshold(let threshold, let value): self.init(MK_THRESHOLD, threshold, value)
-    case .abs, .clip, .exp, .gelu, .hardswish, .leakyReLU, .log, .mish, .relu, .sigmoid, .silu, .sqrt, .square, .tanh:
+    case .abs, .clip, .exp, .gelu, .hardswish, .leakyReLU, .log, .mish, .relu, .sigmoid, .silu, .sqrt, .square, .tanh,
+      .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitwiseNot, .cosh, .sinh:
       return nil
     }
   }
@@ -85,6 +86,7 @@ extension Compiler {
   /// A function of float32 elements, by oneDNN where it has it.
   mutating func unary(_ unary: Unary, _ node: Graph.Node) throws {
     let function = EltwiseFunction(unary)
+    if function == nil, UnaryKernel(unary) == nil { return try numbers(of: unary, node) }
     let (source, result) = try inPlace(node, isRetyped: function == nil)
     let count = source.layout.count
     if let function {
@@ -125,7 +127,7 @@ extension Compiler {
   mutating func binary(_ function: Binary, _ node: Graph.Node) throws {
     let type = types[node.results[0]]
     guard type.dtype == .float32 else { return try numbers(of: function, node) }
-    let kernel: mk_pair =
+    let kernel: mk_pair? =
       switch function {
       case .add: MK_ADD
       case .subtract: MK_SUBTRACT
@@ -139,7 +141,9 @@ extension Compiler {
       case .and: MK_AND
       case .or: MK_OR
       case .xor: MK_XOR
+      case .quotient, .truncatedRemainder, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight: nil
       }
+    guard let kernel else { return try numbers(of: function, node) }
     try pair(kernel, function.rawValue, node.operands.map { try converted(place($0), to: .float32) }, node)
   }
 

@@ -243,47 +243,9 @@ extension Unary {
     case .negate: 0 &- x
     case .square: x &* x
     case .ceil, .floor, .round: x
+    case .bitwiseNot: ~x
     // The others compare with numbers that may have fractions.
     default: Double(self(Double(x))).whole
     }
-  }
-}
-
-extension Binary {
-  /// Its value at two whole numbers; nil where they have none.
-  fileprivate func whole(_ a: Int64, _ b: Int64) -> Int64? {
-    switch self {
-    case .add: a &+ b
-    case .subtract: a &- b
-    case .multiply: a &* b
-    case .minimum: min(a, b)
-    case .maximum: max(a, b)
-    case .and: a != 0 && b != 0 ? 1 : 0
-    case .or: a != 0 || b != 0 ? 1 : 0
-    case .xor: (a != 0) != (b != 0) ? 1 : 0
-    case .floorDivide:
-      divided(a, b).map { quotient, rest in rest != 0 && (rest < 0) != (b < 0) ? quotient - 1 : quotient }
-    case .remainder: divided(a, b).map { _, rest in rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest }
-    case .power: raised(a, b)
-    // Its result is no whole number's type.
-    case .divide: nil
-    }
-  }
-
-  private func divided(_ a: Int64, _ b: Int64) -> (Int64, Int64)? {
-    if b == 0 { return nil }
-    let (quotient, overflow) = a.dividedReportingOverflow(by: b)
-    return overflow ? (a, 0) : (quotient, a % b)
-  }
-
-  private func raised(_ base: Int64, _ exponent: Int64) -> Int64? {
-    guard exponent >= 0 else { return nil }
-    var (result, factor, rest) = (Int64(1), base, exponent)
-    while rest > 0 {
-      if rest & 1 == 1 { result = result &* factor }
-      factor = factor &* factor
-      rest >>= 1
-    }
-    return result
   }
 }

@@ -166,6 +166,7 @@ enum Inference {
     case .slice(let axis, let start, let end, let step):
       return same(try sliced(first.shape, axis, start, end, step))
     case .gather(let axis, let batchAxes): return same(try gathered(operands.map(\.shape), axis, batchAxes))
+    case .scatter: return same(try scattered(operands))
     case .reshape(let extents): return same(try reshaped(operands.map(\.shape), extents, known))
     case .flatten(let flatten): return same(try flatten.outputShape(of: first.shape))
     case .permute(let axes): return same(try permuted(first.shape, axes))

@@ -103,6 +103,13 @@ extension Inference {
     return Array(input.prefix(axis) + places.dropFirst(batchAxes) + input.dropFirst(axis + 1))
   }
 
+  static func scattered(_ operands: [TensorType]) throws -> [Int] {
+    guard operands.count == 3, operands[0].shape.count == 2, operands[1].shape.count == 1, operands[1].dtype.isInteger,
+      operands[0].dtype == operands[2].dtype, operands[2].shape == operands[1].shape + operands[0].shape.dropFirst()
+    else { throw ModelError(.mismatch, "takes rows, places, and a row for each") }
+    return operands[0].shape
+  }
+
   static func permuted(_ input: [Int], _ axes: [Int]) throws -> [Int] {
     let axes = axes.map { $0 < 0 ? $0 &+ input.count : $0 }
     guard axes.sorted() == Array(input.indices) else {

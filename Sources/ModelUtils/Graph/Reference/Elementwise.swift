@@ -5,6 +5,10 @@ public enum Unary: Sendable, Hashable {
   /// PyTorch's function of the name. `not` is 1 where the number is 0, `round` rounds halves to even, `rsqrt` is 1/√x,
   /// `sign` of 0 is 0.
   case abs, ceil, cos, erf, exp, floor, log, negate, not, reciprocal, round, rsqrt, sign, sin, sqrt, square, tan
+  /// The inverse circular functions, and the hyperbolic ones with theirs (`tanh` stands below).
+  case acos, acosh, asin, asinh, atan, atanh, cosh, sinh
+  /// Of a whole number, every bit turned over.
+  case bitwiseNot
   /// Nil leaves that side open.
   case clip(minimum: Double?, maximum: Double?)
 
@@ -41,8 +45,12 @@ public enum Binary: String, Sendable, Hashable {
   case floorDivide
   /// With the divisor's sign.
   case remainder
+  /// Rounded toward zero, and what that leaves: with the dividend's sign.
+  case quotient, truncatedRemainder
   /// Logical, of what is not 0; they give 1 or 0.
   case and, or, xor
+  /// Of whole numbers, bit by bit; shifts by the second operand, which fill with zeros.
+  case bitwiseAnd, bitwiseOr, bitwiseXor, shiftLeft, shiftRight
 }
 
 /// A comparison of two numbers, the operands broadcast. One with NaN is false, but for `notEqual`.
@@ -80,6 +88,15 @@ extension Unary {
     case .sqrt: x.squareRoot()
     case .square: x * x
     case .tan: CMath.tan(x)
+    case .acos: CMath.acos(x)
+    case .acosh: CMath.acosh(x)
+    case .asin: CMath.asin(x)
+    case .asinh: CMath.asinh(x)
+    case .atan: CMath.atan(x)
+    case .atanh: CMath.atanh(x)
+    case .cosh: CMath.cosh(x)
+    case .sinh: CMath.sinh(x)
+    case .bitwiseNot: -1 - x
     case .clip(let minimum, let maximum):
       x.isNaN ? x : Swift.min(Swift.max(x, minimum ?? -.infinity), maximum ?? .infinity)
     case .celu(let alpha): x > 0 ? x : alpha * CMath.expm1(x / alpha)
@@ -108,7 +125,7 @@ extension Unary {
   /// Whether whole numbers stay whole.
   var keepsIntegers: Bool {
     switch self {
-    case .abs, .ceil, .floor, .negate, .not, .round, .sign, .square, .clip, .relu, .threshold: true
+    case .abs, .ceil, .floor, .negate, .not, .round, .sign, .square, .clip, .relu, .threshold, .bitwiseNot: true
     default: false
     }
   }
@@ -127,10 +144,58 @@ extension Binary {
     case .maximum: a.isNaN || b.isNaN ? .nan : max(a, b)
     case .floorDivide: (a / b).rounded(.down)
     case .remainder: a - (a / b).rounded(.down) * b
+    case .quotient: (a / b).rounded(.towardZero)
+    case .truncatedRemainder: a.truncatingRemainder(dividingBy: b)
     case .and: a != 0 && b != 0 ? 1 : 0
     case .or: a != 0 || b != 0 ? 1 : 0
     case .xor: (a != 0) != (b != 0) ? 1 : 0
+    case .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight:
+      whole(Int64(exactly: a) ?? 0, Int64(exactly: b) ?? 0).map { Double($0) } ?? .nan
     }
+  }
+
+  /// Its value at two whole numbers, which wrap around; nil where they have none.
+  package func whole(_ a: Int64, _ b: Int64) -> Int64? {
+    switch self {
+    case .add: a &+ b
+    case .subtract: a &- b
+    case .multiply: a &* b
+    case .minimum: min(a, b)
+    case .maximum: max(a, b)
+    case .and: a != 0 && b != 0 ? 1 : 0
+    case .or: a != 0 || b != 0 ? 1 : 0
+    case .xor: (a != 0) != (b != 0) ? 1 : 0
+    case .bitwiseAnd: a & b
+    case .bitwiseOr: a | b
+    case .bitwiseXor: a ^ b
+    case .shiftLeft: b < 0 ? nil : Int64(bitPattern: UInt64(bitPattern: a) << UInt64(b))
+    case .shiftRight: b < 0 ? nil : Int64(bitPattern: UInt64(bitPattern: a) >> UInt64(b))
+    case .floorDivide:
+      divided(a, b).map { quotient, rest in rest != 0 && (rest < 0) != (b < 0) ? quotient - 1 : quotient }
+    case .remainder: divided(a, b).map { _, rest in rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest }
+    case .quotient: divided(a, b)?.quotient
+    case .truncatedRemainder: divided(a, b)?.rest
+    case .power: raised(a, b)
+    // Its result is no whole number's type.
+    case .divide: nil
+    }
+  }
+
+  private func divided(_ a: Int64, _ b: Int64) -> (quotient: Int64, rest: Int64)? {
+    if b == 0 { return nil }
+    let (quotient, overflow) = a.dividedReportingOverflow(by: b)
+    return overflow ? (a, 0) : (quotient, a % b)
+  }
+
+  private func raised(_ base: Int64, _ exponent: Int64) -> Int64? {
+    guard exponent >= 0 else { return nil }
+    var (result, factor, rest) = (Int64(1), base, exponent)
+    while rest > 0 {
+      if rest & 1 == 1 { result = result &* factor }
+      factor = factor &* factor
+      rest >>= 1
+    }
+    return result
   }
 }
 

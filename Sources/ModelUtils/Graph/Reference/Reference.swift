@@ -51,6 +51,7 @@ public enum Reference {
     case .split(let axis, _): results = try split(first, axis, types)
     case .slice(let axis, let start, let end, let step): results = [try slice(first, axis, start, end, step)]
     case .gather(let axis, let batchAxes): results = [try gather(operands, axis, batchAxes)]
+    case .scatter(let reduction): results = [try scatter(operands, reduction)]
     case .reshape, .flatten: results = [first.values]
     case .permute(let axes): results = [try permute(first, axes)]
     case .expand: results = [first.broadcast(to: type.shape)]

@@ -85,4 +85,28 @@ extension Reference {
         of: Array(input.values[batch * size..<(batch + 1) * size]))
     }
   }
+  /// Places below 0 count from the end.
+  static func scatter(_ operands: [ReferenceArray], _ reduction: ScatterReduction) throws -> [Double] {
+    var result = operands[0].values
+    let (count, length) = (operands[0].shape[0], operands[0].shape[1])
+    for (index, value) in operands[1].values.enumerated() {
+      guard value >= -Double(count), value < Double(count) else {
+        throw ModelError(.mismatch, "place \(value) is none of \(count)")
+      }
+      let start = (Int(value) + (value < 0 ? count : 0)) * length
+      for column in 0..<length {
+        let update = operands[2].values[index * length + column]
+        let held = result[start + column]
+        result[start + column] =
+          switch reduction {
+          case .none: update
+          case .add: held + update
+          case .mul: held * update
+          case .max: Binary.maximum(held, update)
+          case .min: Binary.minimum(held, update)
+          }
+      }
+    }
+    return result
+  }
 }

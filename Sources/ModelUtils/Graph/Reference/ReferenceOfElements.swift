@@ -14,11 +14,13 @@ extension Reference {
     let (left, right) = (operands[0].broadcast(to: type.shape), operands[1].broadcast(to: type.shape))
     if type.dtype.isInteger {
       switch function {
-      case .floorDivide where right.contains(0), .remainder where right.contains(0):
+      case .floorDivide where right.contains(0), .remainder where right.contains(0), .quotient where right.contains(0),
+        .truncatedRemainder where right.contains(0):
         throw ModelError(.invalid, "divides a whole number by 0")
       case .power where right.contains { $0 < 0 }:
         throw ModelError(.invalid, "raises a whole number to a negative power")
-      case .add, .subtract, .multiply, .divide, .power, .minimum, .maximum, .floorDivide, .remainder, .and, .or, .xor:
+      case .add, .subtract, .multiply, .divide, .power, .minimum, .maximum, .floorDivide, .remainder, .quotient,
+        .truncatedRemainder, .and, .or, .xor, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight:
         break
       }
     }

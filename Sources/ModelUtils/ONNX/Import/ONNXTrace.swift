@@ -1,0 +1,81 @@
+import ModelCheckpoints
+import ModelCore
+import ModelGraph
+
+/// What an ONNX model computes for inputs of certain types: every value's type, and a graph that runs.
+///
+///     let trace = try ONNXModel(contentsOf: "best.onnx").trace()
+///     let plan = try Plan(trace.runnableGraph(), for: trace.inputs.map(\.type))
+///
+/// A node whose operator is not known is no error: it is listed, and so is what follows from it.
+public struct ONNXTrace: Sendable {
+  /// What the model is given.
+  public struct Input: Sendable {
+    /// The name in the file.
+    public let name: String
+    /// The type that it was traced for.
+    public let type: TensorType
+  }
+
+  /// What the model gives.
+  public struct Output: Sendable {
+    /// The name in the file.
+    public let name: String
+    /// Its value in the graph; nil where the graph does not have it.
+    public let value: Graph.Value?
+    /// Its type; nil where that is not known.
+    public let type: TensorType?
+  }
+
+  /// A node of the main graph, those within it counted with it.
+  public struct Node: Sendable {
+    /// Its name, or its first output's where it has none.
+    public let name: String
+    /// The operator, with its domain unless that is ONNX's own.
+    public let operation: String
+    /// The types of its outputs, in order; nil where one is left out or not known.
+    public let outputs: [TensorType?]
+    /// Multiplications of convolutions and products, undoubled.
+    public let macs: Double
+  }
+
+  /// What could not be sized.
+  public struct Unsized: Sendable, Hashable {
+    /// The node's name, or its first output's.
+    public let name: String
+    /// The operator, with its domain unless that is ONNX's own; `input` for an input.
+    public let operation: String
+    /// Why, in words.
+    public let reason: String
+    /// Whether it is itself the cause, and not one that follows from another.
+    public let isCause: Bool
+  }
+
+  /// The operations; those that follow from what is not known are left out.
+  public internal(set) var graph: Graph
+  /// What the graph is given, in its order; inputs whose elements were said are not among them.
+  public let inputs: [Input]
+  /// What the model gives, in the file's order.
+  public let outputs: [Output]
+  /// The types of the values of the main graph, by their names, in the order in which they are computed.
+  public let types: OrderedDictionary<String, TensorType>
+  /// One for each node of the main graph, in the file's order.
+  public let nodes: [Node]
+  /// What could not be sized, in the order in which it was found.
+  public let unsized: [Unsized]
+
+  /// Multiplications of all nodes, undoubled.
+  public var macs: Double { nodes.reduce(0) { $0 + $1.macs } }
+
+  /// The graph, ready for the engine.
+  /// - Throws: `ModelError` naming the first operator that is not known, where an output follows from it.
+  public func runnableGraph() throws -> Graph {
+    for output in outputs where output.value == nil {
+      guard let cause = unsized.first(where: \.isCause) else {
+        throw ModelError(.unsupported, "is not computed", subject: output.name)
+      }
+      throw ModelError(.unsupported, "\(cause.operation): \(cause.reason)", subject: cause.name)
+    }
+    return graph
+  }
+}

@@ -1,0 +1,325 @@
+import ModelCheckpoints
+import ModelCore
+import ModelGraph
+
+/// A tensor while a model is traced: a value of the graph that grows, or known elements that are not yet in it.
+struct Operand {
+  enum Source {
+    case value(Graph.Value)
+    /// A weight has a name.
+    case constant(Tensor, name: String?)
+  }
+
+  let type: TensorType
+  let source: Source
+
+  init(_ type: TensorType, _ value: Graph.Value) { (self.type, source) = (type, .value(value)) }
+
+  init(_ tensor: Tensor, name: String? = nil) {
+    type = TensorType(tensor.dtype, tensor.shape)
+    source = .constant(tensor, name: name)
+  }
+
+  var shape: [Int] { type.shape }
+  var rank: Int { type.shape.count }
+  var dtype: DType { type.dtype }
+  var count: Int { type.shape.reduce(1, *) }
+
+  /// The weight's name, where it is one.
+  var name: String? { if case .constant(_, let name) = source { name } else { nil } }
+
+  /// Its elements, where they are known.
+  var tensor: Tensor? { if case .constant(let tensor, _) = source { tensor } else { nil } }
+}
+
+/// What a name of a graph stands for.
+enum Binding {
+  case operand(Operand)
+  /// Nothing is known of it, or only what the file says: by the name of the node that is the cause.
+  case unsized(cause: String)
+}
+
+/// Why a node could not be sized: no error, for the rest of the model goes on.
+struct Unsizable: Error {
+  let reason: String
+  init(_ reason: String) { self.reason = reason }
+}
+
+/// Makes a graph of a model's nodes, one after the other.
+final class ONNXTracer {
+  let model: ONNXModel
+  var graph = Graph()
+  var unsized: [ONNXTrace.Unsized] = []
+  var symbols = ONNXSymbols()
+  /// What names stand for, in the main graph and in each branch within it, the innermost last.
+  private var scopes: [[String: Binding]] = [[:]]
+  /// The scope of the node that is lowered.
+  private(set) var scope = 0
+  /// The functions that are being inlined, which must not call themselves.
+  private var calls: [String] = []
+  private var inlined = 0
+  /// Multiplications since they were last taken.
+  private var macs = 0.0
+  /// The weights that are no parameters, such as running means.
+  var buffers: Set<String> = []
+
+  /// The most elements of a tensor that is computed while the model is traced.
+  static let foldingLimit = 1 << 20
+  /// The most nodes of branches, bodies and functions together.
+  private static let nodeLimit = 1 << 18
+
+  init(_ model: ONNXModel) { self.model = model }
+
+  // MARK: Values
+
+  /// The value of an operand, which goes into the graph where it is not there yet.
+  func value(_ operand: Operand) -> Graph.Value {
+    switch operand.source {
+    case .value(let value): return value
+    case .constant(let tensor, let name?):
+      if let held = graph.weights[name], held.tensor.identity != tensor.identity || held.tensor.shape != tensor.shape {
+        return graph.addConstant(tensor)
+      }
+      let isBuffer = buffers.contains(name) || !tensor.dtype.isFloatingPoint
+      return graph.addWeight(name, Graph.Weight(tensor: tensor, requiresGrad: !isBuffer, isBuffer: isBuffer))
+    case .constant(let tensor, nil): return graph.addConstant(tensor)
+    }
+  }
+
+  /// Appends an operation, or computes it where all that it takes is known and small.
+  func emit(_ operation: Operation, _ operands: [Operand]) throws -> [Operand] {
+    let types = try operation.resultTypes(of: operands.map(\.type))
+    if let folded = try folded(operation, operands, types) { return folded }
+    let results = try graph.append(operation, operands.map(value), scope: scope)
+    macs += operation.products(operands.map(\.shape), types[0].shape)
+    return zip(types, results).map { Operand($0, $1) }
+  }
+
+  /// Appends an operation that is only known by its name and what it gives.
+  func emitUnknown(_ name: String, _ operands: [Operand], _ type: TensorType) throws -> Operand {
+    Operand(type, try graph.append(.other(name), operands.map(value), scope: scope)[0])
+  }
+
+  /// Multiplications since the last call.
+  func takenMACs() -> Double {
+    defer { macs = 0 }
+    return macs
+  }
+
+  private func folded(_ operation: Operation, _ operands: [Operand], _ types: [TensorType]) throws -> [Operand]? {
+    let tensors = operands.compactMap(\.tensor)
+    guard tensors.count == operands.count, let first = tensors.first else { return nil }
+    switch operation {
+    case .permute(let axes): return [Operand(try first.permuted(axes))]
+    case .reshape, .flatten: if first.isContiguous { return [Operand(try first.reshaped(types[0].shape))] }
+    default: break
+    }
+    guard operands.allSatisfy({ $0.count <= Self.foldingLimit }),
+      types.allSatisfy({ $0.shape.reduce(1, *) <= Self.foldingLimit })
+    else { return nil }
+    // Elements that are only moved may be of any size: as words.
+    let areWords = operation.movesElements && types[0].dtype == .int64
+    func word(_ type: TensorType) -> TensorType { TensorType(type.dtype == .int64 ? .float64 : type.dtype, type.shape) }
+    let arrays = try tensors.enumerated().map { index, tensor in
+      let isPlace = operation.takesPlaces && index == 1
+      guard areWords, !isPlace, tensor.dtype == .int64 else { return try ReferenceArray(tensor) }
+      let tensor = try tensor.isContiguous ? tensor : tensor.materialized()
+      return try ReferenceArray(
+        Tensor(tensor.storage, dtype: .float64, shape: tensor.shape, byteOffset: tensor.byteOffset))
+    }
+    let results = try operation.compute(arrays, areWords ? types.map(word) : types)
+    return try zip(results, types).map { result, type in
+      let tensor = try result.tensor()
+      return Operand(areWords ? try Tensor(tensor.storage, dtype: type.dtype, shape: type.shape) : tensor)
+    }
+  }
+
+  // MARK: Names
+
+  func lookUp(_ name: String) -> Binding? {
+    for scope in scopes.reversed() { if let binding = scope[name] { return binding } }
+    return nil
+  }
+
+  func bind(_ name: String, _ binding: Binding) {
+    if !name.isEmpty { scopes[scopes.count - 1][name] = binding }
+  }
+
+  /// The weights of a graph; one that cannot be looked into is unsized.
+  func bindInitializers(of graph: ONNXGraph) {
+    for tensor in graph.initializers {
+      do { bind(tensor.name, .operand(Operand(try tensor.lazyTensor(), name: tensor.name))) } catch {
+        note(tensor.name, "initializer", "\((error as? ModelError)?.reason ?? "\(error)")", isCause: true)
+        bind(tensor.name, .unsized(cause: tensor.name))
+      }
+    }
+    for tensor in graph.sparseInitializers {
+      do { bind(tensor.values.name, .operand(Operand(try tensor.dense(), name: tensor.values.name))) } catch {
+        note(tensor.values.name, "initializer", "\((error as? ModelError)?.reason ?? "\(error)")", isCause: true)
+        bind(tensor.values.name, .unsized(cause: tensor.values.name))
+      }
+    }
+  }
+
+  func note(_ name: String, _ operation: String, _ reason: String, isCause: Bool) {
+    unsized.append(ONNXTrace.Unsized(name: name, operation: operation, reason: reason, isCause: isCause))
+  }
+
+  // MARK: Nodes
+
+  /// Lowers the nodes of a graph, each after what it takes.
+  /// - Parameter finish: told of each node what it came to, by its place.
+  /// - Throws: `ModelError` for a cycle, and a value that nothing makes.
+  func lower(
+    _ nodes: [ONNXNode], opset: Opsets, valueInfo: [String: ONNXValueInfo], path: String,
+    finish: (Int, [Operand?]) -> Void = { _, _ in }
+  ) throws {
+    inlined += nodes.count
+    guard inlined <= Self.nodeLimit else {
+      throw ModelError(.limit, "has more than \(Self.nodeLimit) nodes when its functions and branches are written out")
+    }
+    let parent = scope
+    for index in try ONNXOrder.sorted(nodes, isKnown: { self.lookUp($0) != nil }) {
+      let node = nodes[index]
+      let name = node.label
+      scope = try graph.enter(path.isEmpty ? name : "\(path)/\(name)", parent: parent, inputs: [])
+      defer { scope = parent }
+      let results = try lower(node, name, opset, valueInfo)
+      graph.leave(
+        scope,
+        outputs: results.compactMap { if case .value(let value)? = $0?.source { value } else { nil } })
+      finish(index, results)
+    }
+  }
+
+  private func lower(
+    _ node: ONNXNode, _ name: String, _ opset: Opsets, _ valueInfo: [String: ONNXValueInfo]
+  ) throws -> [Operand?] {
+    var (operands, cause): ([Operand?], String?) = ([], nil)
+    for input in node.inputs {
+      switch input.isEmpty ? nil : lookUp(input) {
+      case .operand(let operand): operands.append(operand)
+      case .unsized(let name):
+        operands.append(nil)
+        cause = cause ?? name
+      case nil: operands.append(nil)
+      }
+    }
+    var results: [Operand?] = []
+    var reason: String?
+    if let cause {
+      reason = "follows from \(cause)"
+    } else {
+      do {
+        let call = NodeCall(node: node, name: name, opsets: opset, operands: operands, tracer: self)
+        results = try call.lowered()
+      } catch let error as Unsizable {
+        reason = error.reason
+      } catch let error as ModelError where error.kind != .limit || graph.nodes.count < Graph.nodeLimit {
+        reason = error.reason
+      }
+    }
+    if let reason {
+      note(name, node.qualifiedOperation, reason, isCause: cause == nil)
+      let known = operands.compactMap { $0 }
+      results = try node.outputs.map { output in
+        guard let type = declaredType(valueInfo[output]) else { return nil }
+        return try emitUnknown(node.qualifiedOperation, known, type)
+      }
+    }
+    for (index, output) in node.outputs.enumerated() {
+      if index < results.count, let result = results[index] {
+        bind(output, .operand(result))
+      } else {
+        bind(output, .unsized(cause: cause ?? name))
+      }
+    }
+    return results
+  }
+
+  /// What the file says of a value, where that leaves nothing open.
+  func declaredType(_ info: ONNXValueInfo?) -> TensorType? {
+    guard case .tensor(let element, let shape?)? = info?.kind, let dtype = element.dtype else { return nil }
+    let lengths = symbols.filled(shape).compactMap { $0 }
+    guard lengths.count == shape.count, let count = Tensor.elementCount(lengths), count < 1 << 40 else { return nil }
+    return TensorType(dtype, lengths)
+  }
+
+  // MARK: Graphs within
+
+  /// What a branch gives, its nodes being part of the graph now.
+  func inlineBranch(_ branch: ONNXGraph, _ opset: Opsets, path: String) throws -> [Operand] {
+    scopes.append([:])
+    defer { scopes.removeLast() }
+    bindInitializers(of: branch)
+    try lower(branch.nodes, opset: opset, valueInfo: branch.declared, path: path)
+    return try branch.outputs.map { try result($0.name) }
+  }
+
+  /// What a call of a function gives.
+  func inline(
+    _ function: ONNXModel.Function, _ node: ONNXNode, _ operands: [Operand?], path: String
+  ) throws -> [Operand?] {
+    let key = "\(function.domain)\0\(function.name)\0\(function.overload)"
+    guard !calls.contains(key), calls.count < 64 else { throw Unsizable("the function calls itself") }
+    calls.append(key)
+    // A function sees its inputs alone.
+    let outer = scopes
+    scopes = [[:]]
+    defer {
+      calls.removeLast()
+      scopes = outer
+    }
+    for (index, input) in function.inputs.enumerated() where index < operands.count {
+      if let operand = operands[index] { bind(input, .operand(operand)) }
+    }
+    let nodes = function.nodes.map { $0.resolved(in: node, function) }
+    var opsets = Opsets(function.opsets)
+    if opsets.standard == 1 { opsets.standard = Opsets(model.opsets).standard }
+    try lower(nodes, opset: opsets, valueInfo: [:], path: path)
+    return try function.outputs.map { try result($0) }
+  }
+
+  private func result(_ name: String) throws -> Operand {
+    switch lookUp(name) {
+    case .operand(let operand): return operand
+    case .unsized(let cause): throw Unsizable("\(name) follows from \(cause)")
+    case nil: throw ModelError(.malformed, "gives \(name), which nothing makes")
+    }
+  }
+}
+
+/// Which editions of operators nodes mean.
+struct Opsets {
+  /// Of ONNX's own.
+  var standard: Int
+
+  init(_ opsets: [ONNXModel.Opset]) {
+    standard = opsets.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }?.version ?? 1
+  }
+}
+
+extension Operation {
+  /// Whether it moves elements without looking at them.
+  fileprivate var movesElements: Bool {
+    switch self {
+    case .concatenate, .stack, .split, .slice, .gather, .reshape, .flatten, .permute, .expand, .select: true
+    default: false
+    }
+  }
+
+  /// Whether its second operand says which elements are meant.
+  fileprivate var takesPlaces: Bool { if case .gather = self { true } else { false } }
+}
+
+extension ONNXNode {
+  /// Its name, or its first output's where it has none.
+  var label: String { name.isEmpty ? outputs.first { !$0.isEmpty } ?? operation : name }
+}
+
+extension ONNXGraph {
+  /// What is said of its values, by their names.
+  var declared: [String: ONNXValueInfo] {
+    Dictionary((valueInfo + outputs + inputs).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+}

@@ -1,0 +1,42 @@
+import ModelUtils
+import SystemPackage
+
+/// Runs ONNX models by the engine, many in one process: each folder holds `model.onnx` and `inputs.safetensors`, and is
+/// given `outputs.safetensors`.
+///
+/// Inputs on which sizes depend are given by value where the model cannot be sized otherwise.
+enum InterpretONNX {
+  /// The folder, a tab, and `ok` or why not.
+  static func line(_ folder: FilePath) -> String {
+    do {
+      return "\(folder)\t\(try run(folder))"
+    } catch {
+      return "\(folder)\terror: \(error)"
+    }
+  }
+
+  private static func run(_ folder: FilePath) throws -> String {
+    let model = try ONNXModel(contentsOf: folder.appending("model.onnx"))
+    let tensors = try Checkpoint(contentsOf: folder.appending("inputs.safetensors")).preferred.stateDict().tensors
+    var inputs = ONNXInputs()
+    for (name, tensor) in tensors { inputs.shapes[name] = tensor.shape }
+    var trace = try model.trace(inputs)
+    var isByValue = ""
+    if trace.outputs.contains(where: { $0.value == nil }) {
+      for (name, tensor) in tensors where tensor.count <= 1024 {
+        inputs.shapes[name] = nil
+        inputs.values[name] = tensor
+      }
+      trace = try model.trace(inputs)
+      isByValue = " by value"
+    }
+    let graph = try trace.runnableGraph()
+    let given = trace.inputs.compactMap { tensors[$0.name] }
+    let plan = try Plan(graph, for: trace.inputs.map(\.type))
+    let results = try Session(plan).run(given)
+    var outputs = StateDict()
+    for (output, tensor) in zip(trace.outputs, results) { outputs[output.name] = tensor }
+    try SafeTensors.write(outputs, to: folder.appending("outputs.safetensors"))
+    return "ok\(isByValue)\t\(trace.macs)\t\(trace.unsized.count)"
+  }
+}
