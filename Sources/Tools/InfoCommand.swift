@@ -22,8 +22,14 @@ struct Info: ParsableCommand {
     name: [.long, .customLong("input-shape")], parsing: .singleValue,
     help: ArgumentHelp(
       "The shape of an input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
-  var shape: [SeedShape] = []
+      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.", valueName: "shape"))
+  var shape: [NamedShape] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
+  var value: [NamedValue] = []
 
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
   var convention = FlopsConvention.thop
@@ -51,6 +57,12 @@ struct Info: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
+      if let file = try arguments.file, try ONNXModel.stands(at: file) {
+        let model = try ONNXModel(contentsOf: file)
+        return try ONNXInfoReport(
+          model, ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: 1)
+        ).show(report, detailed: detailed, modules: modules)
+      }
       let checkpoint = try arguments.open(report)
       let size = imageSize ?? ImageSize(height: 640, width: 640)
       let info =

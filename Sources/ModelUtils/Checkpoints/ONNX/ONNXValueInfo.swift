@@ -81,6 +81,28 @@ public struct ONNXValueInfo: Sendable {
   }
 }
 
+extension ONNXValueInfo.Kind: CustomStringConvertible {
+  /// As `float32 [batch, 3, 640, 640]`.
+  public var description: String {
+    switch self {
+    case .other(let what): what
+    case .tensor(let type, let shape):
+      "\(type)" + (shape.map { " [\($0.map(\.description).joined(separator: ", "))]" } ?? " of any shape")
+    }
+  }
+}
+
+extension ONNXValueInfo.Dimension: CustomStringConvertible {
+  /// A number, a name, or `?`.
+  public var description: String {
+    switch self {
+    case .fixed(let length): String(length)
+    case .symbol(let name): name
+    case .unknown: "?"
+    }
+  }
+}
+
 /// Which tensors hold the scale and zero point of a quantised one.
 public struct ONNXQuantization: Sendable {
   /// The quantised tensor.

@@ -50,28 +50,6 @@ extension ONNXValueInfo {
   fileprivate var entry: (String, String) { (name, kind.description) }
 }
 
-extension ONNXValueInfo.Kind: CustomStringConvertible {
-  /// As `float32 [batch, 3, 640, 640]`.
-  public var description: String {
-    switch self {
-    case .other(let what): what
-    case .tensor(let type, let shape):
-      "\(type)" + (shape.map { " [\($0.map(\.description).joined(separator: ", "))]" } ?? " of any shape")
-    }
-  }
-}
-
-extension ONNXValueInfo.Dimension: CustomStringConvertible {
-  /// A number, a name, or `?`.
-  public var description: String {
-    switch self {
-    case .fixed(let length): String(length)
-    case .symbol(let name): name
-    case .unknown: "?"
-    }
-  }
-}
-
 extension ONNXNode {
   fileprivate var entry: (String, String) {
     let set = attributes.filter { $0.value.allGraphs.isEmpty && $0.value.tensor == nil }

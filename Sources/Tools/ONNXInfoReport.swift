@@ -1,0 +1,70 @@
+import ModelUtils
+
+/// What `info` tells of an ONNX model.
+struct ONNXInfoReport {
+  private let model: ONNXModel
+  private let info: ONNXInfo
+
+  init(_ model: ONNXModel, _ inputs: ONNXInputs) throws {
+    self.model = model
+    do { info = try ONNXInfo(model, inputs) } catch let error as ModelError { throw error.inFile(model.name) }
+  }
+
+  func show(_ report: ReportOptions, detailed: Bool, modules: Bool) throws {
+    if report.json { return try Terminal.print(json: ONNXInfoResult(info: info)) }
+    Terminal.print(info.summary)
+    for input in info.inputs { Terminal.print("  input   \(input.description.printable())") }
+    for output in info.outputs { Terminal.print("  output  \(output.description.printable())") }
+    let producer = info.producer.isEmpty ? "" : ", by \(info.producer.printable())"
+    Terminal.print("  opset \(info.opset), format \(info.ir)\(producer)")
+    let operators = info.operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    Terminal.print("  operators: " + operators.map { "\($0.value) \($0.key.printable())" }.joined(separator: ", "))
+    let activation = info.largestActivationBytes.map { ", the largest activation \($0)" } ?? ""
+    Terminal.print("  weights take \(info.weightBytes) bytes\(activation)")
+    for (key, value) in info.metadata.sorted(by: { $0.key < $1.key }) {
+      Terminal.print("  \(key.printable()): \(value.printable(limit: 120))")
+    }
+    if let reason = info.gflopsReason { report.note(reason.printable()) }
+    let open = info.inputs.filter { $0.shape?.contains { if case .fixed(let n) = $0 { n <= 0 } else { true } } ?? true }
+    if !open.isEmpty {
+      let sizes = info.sizedFor.filter { size in open.contains { $0.name == size.name } }
+        .map { "\($0.name.printable()) \($0.shape)" }
+      if !sizes.isEmpty {
+        report.note("sized for \(sizes.joined(separator: ", ")); give --image-size, --shape or --value for others")
+      }
+    }
+    if detailed { Terminal.print(try model.stateDict().parameterTable().description) }
+    if modules { table() }
+  }
+
+  private func table() {
+    let total = max(info.gflops?.macs ?? 0, .leastNonzeroMagnitude) * 1e9
+    let rows = info.modules.map { node in
+      [
+        node.name.printable(), node.type.printable(), node.output.map { "\($0)" } ?? "?",
+        node.macs > 0 ? CFormat.string("%.4g", node.macs) : "", node.macs > 0 ? CFormat.string("%.1f", node.macs / total * 100) : "",
+      ]
+    }
+    let header = ["name", "type", "output", "MACs", "percent"]
+    let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+    for row in [header] + rows {
+      let cells = row.indices.map { column in
+        let padding = String(repeating: " ", count: widths[column] - row[column].count)
+        return column < 3 ? row[column] + padding : padding + row[column]
+      }
+      Terminal.print(cells.joined(separator: "  "))
+    }
+  }
+}
+
+private struct ONNXInfoResult: Encodable {
+  let info: ONNXInfo
+
+  private enum Key: String, CodingKey { case format }
+
+  func encode(to encoder: any Encoder) throws {
+    try info.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode("onnx", forKey: .format)
+  }
+}
