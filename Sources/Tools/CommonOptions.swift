@@ -22,6 +22,9 @@ struct ModelArguments: ParsableArguments {
     return try ModelSource.architecture(model)
   }
 
+  /// The file as an ONNX model, where it is one.
+  func onnx() throws -> ONNXModel? { try model.flatMap { try ModelSource.onnx($0) } }
+
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
   func open(_ report: ReportOptions) throws -> Checkpoint {
     if model == nil { report.note("no model given: using \(Self.defaultArchitecture), initialised with seed 0") }
@@ -51,6 +54,11 @@ enum ModelSource {
       return nil
     }
     return try Architecture(yaml: file)
+  }
+
+  /// A file as an ONNX model, where it is one.
+  static func onnx(_ model: String) throws -> ONNXModel? {
+    FilePath(model).extension?.lowercased() == "onnx" ? try ONNXModel(contentsOf: FilePath(model)) : nil
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.

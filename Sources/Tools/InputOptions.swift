@@ -21,8 +21,15 @@ struct InputOptions: ParsableArguments {
     parsing: .singleValue,
     help: ArgumentHelp(
       "The shape of a random input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
-  var shape: [SeedShape] = []
+      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
+      valueName: "shape"))
+  var shape: [NamedShape] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
+  var value: [NamedValue] = []
 
   func validate() throws {
     guard input.isEmpty || shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }

@@ -34,8 +34,15 @@ struct ProfileModels: ParsableCommand {
     parsing: .singleValue,
     help: ArgumentHelp(
       "The shape of an input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes.", valueName: "shape"))
-  var shape: [SeedShape] = []
+      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
+      valueName: "shape"))
+  var shape: [NamedShape] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
+  var value: [NamedValue] = []
 
   @Option(
     parsing: .upToNextOption,
@@ -70,16 +77,10 @@ struct ProfileModels: ParsableCommand {
     try report.withLog {
       var measured: [(model: String, profile: ModelProfile)] = []
       for name in models.isEmpty ? [ModelArguments.defaultArchitecture] : models {
-        let checkpoint = try ModelSource.open(name)
-        let module = try checkpoint.computableModule(report)
-        for shapes in shapes(for: module) {
+        for measure in try measurements(of: name) {
           for precision in dtype.isEmpty ? [.float32] : dtype {
             for threads in threads.isEmpty ? [Parallel.threadCount] : threads {
-              let profile = try checkpoint.named {
-                try Parallel.$threadCount.withValue(threads) {
-                  try module.profile(shapes, precision: precision, runs: runs)
-                }
-              }
+              let profile = try Parallel.$threadCount.withValue(threads) { try measure(precision) }
               measured.append((name, profile))
             }
           }
@@ -95,6 +96,33 @@ struct ProfileModels: ParsableCommand {
         Terminal.print("\n\(model.printable()), \(profile.setting): \(profile.summary)")
         Terminal.print(profile.operationTable)
         if modules { Terminal.print("\n" + profile.moduleTable) }
+      }
+    }
+  }
+
+  /// How to measure a model, for each size and batch.
+  private func measurements(of name: String) throws -> [(Precision) throws -> ModelProfile] {
+    if let model = try ModelSource.onnx(name) { return try measurements(of: model) }
+    let checkpoint = try ModelSource.open(name)
+    let module = try checkpoint.computableModule(report)
+    return shapes(for: module).map { shapes in
+      { precision in try checkpoint.named { try module.profile(shapes, precision: precision, runs: runs) } }
+    }
+  }
+
+  private func measurements(of model: ONNXModel) throws -> [(Precision) throws -> ModelProfile] {
+    let parameters = model.graph.initializers.reduce(0) { $0 + $1.count }
+    let sizes: [ImageSize?] = imageSize.isEmpty ? [nil] : imageSize
+    return sizes.flatMap { size in
+      (batchSize.isEmpty ? [1] : batchSize).map { batch in
+        { precision in
+          do {
+            let inputs = try ONNXInputs(model, shapes: shape, values: value, imageSize: size, batchSize: batch)
+            return try model.trace(inputs).profile(parameters: parameters, precision: precision, runs: runs)
+          } catch let error as ModelError {
+            throw error.inFile(model.name)
+          }
+        }
       }
     }
   }

@@ -8,11 +8,12 @@ struct Run: ParsableCommand {
     abstract: "Runs a model and tells, or writes, what it gives.",
     discussion: """
       Computes on the processor, with oneDNN. The model is a whole module whose classes are known, a state dict of a built-in \
-      architecture, or a built-in architecture's name.
+      architecture, an ONNX model, or a built-in architecture's name.
 
       Examples:
         mutils run yolov5s.pt --input photo.jpg -o outputs.safetensors
         mutils run resnet50 --random --save layer4
+        mutils run silero_vad.onnx --shape input=1x512 --value sr=16000
       """)
 
   @OptionGroup var arguments: ModelArguments
@@ -66,11 +67,7 @@ struct Run: ParsableCommand {
   func run() throws {
     try report.withThreads {
       if let output { try WritingOptions.checkFree(FilePath(output), force: force) }
-      let checkpoint = try arguments.open(report)
-      let module = try checkpoint.computableModule(report.talk)
-      let results = try checkpoint.named {
-        try given.advising(on: module) { try compute(module) }
-      }
+      let results = try self.results()
       if let output { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
       if report.json {
@@ -79,6 +76,20 @@ struct Run: ParsableCommand {
       }
       for line in lines { Terminal.print(line.description) }
       if let output { Terminal.print("Saved \(output)") }
+    }
+  }
+
+  private func results() throws -> [(String, Tensor)] {
+    if let model = try arguments.onnx() {
+      do { return try compute(model) } catch let error as ModelError { throw error.inFile(model.name) }
+    }
+    guard given.value.isEmpty, given.shape.allSatisfy({ $0.name == nil }) else {
+      throw ModelError(.invalid, "only the inputs of ONNX models have names", file: arguments.model)
+    }
+    let checkpoint = try arguments.open(report)
+    let module = try checkpoint.computableModule(report.talk)
+    return try checkpoint.named {
+      try given.advising(on: module) { try compute(module) }
     }
   }
 
@@ -95,6 +106,42 @@ struct Run: ParsableCommand {
     try NumPyFile.write(results[0].1, to: path)
   }
 
+  /// The outputs by the names that the file gives them; with `--save` what nodes give, by theirs.
+  private func compute(_ model: ONNXModel) throws -> [(String, Tensor)] {
+    let options = try given.onnxInputs(for: model, batchSize: batchSize)
+    let tensors = try given.onnxTensors(for: model, options)
+    let trace = try model.trace(for: tensors, options)
+    let graph = try trace.runnableGraph()
+    let random = try trace.inputs.contains { tensors[$0.name] == nil } ? trace.randomInputs(seed: seed?.bits ?? 0) : [:]
+    var named = trace.outputs.compactMap { output in output.value.map { (output.name, $0) } }
+    try chooseOutputs(&named)
+    named += try saved(graph)
+    let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
+    let plan = try Plan(graph, for: trace.inputs.map(\.type), giving: Array(unique.values), precision: dtype)
+    let inputs = trace.inputs.compactMap { tensors[$0.name] ?? random[$0.name] }
+    return Array(zip(unique.keys, try Session(plan).run(inputs)))
+  }
+
+  private func chooseOutputs(_ named: inout [(String, Graph.Value)]) throws {
+    if outputs.isEmpty { return }
+    named = named.filter { name, _ in outputs.contains { Glob($0).matches(name) } }
+    if named.isEmpty { throw ModelError(.missing, "no output has such a name", subject: outputs[0]) }
+  }
+
+  /// What modules give that are asked for; one that is called several times gives what it gave first.
+  private func saved(_ graph: Graph) throws -> [(String, Graph.Value)] {
+    try save.flatMap { pattern in
+      let glob = Glob(pattern)
+      let scopes = graph.scopes.filter { !$0.path.isEmpty && glob.matches($0.path) }
+      if scopes.isEmpty { throw ModelError(.missing, "no module of this path is called", subject: pattern) }
+      return scopes.flatMap { scope in
+        scope.outputs.enumerated().map {
+          (scope.outputs.count == 1 ? scope.path : "\(scope.path).\($0.offset)", $0.element)
+        }
+      }
+    }
+  }
+
   private func compute(_ module: Module) throws -> [(String, Tensor)] {
     // Random numbers are drawn when it is known that there is room to compute with them.
     let inputs = try given.input.isEmpty ? nil : given.tensors(for: module)
@@ -103,21 +150,8 @@ struct Run: ParsableCommand {
       ?? given.shapes(for: module, batchSize: batchSize).map { TensorType(.float32, $0) }
     let graph = try module.evaluationGraph(for: types)
     var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
-    if !outputs.isEmpty {
-      named = named.filter { name, _ in outputs.contains { Glob($0).matches(name) } }
-      if named.isEmpty { throw ModelError(.missing, "no output has such a name", subject: outputs[0]) }
-    }
-    for pattern in save {
-      let glob = Glob(pattern)
-      let scopes = graph.scopes.filter { !$0.path.isEmpty && glob.matches($0.path) }
-      if scopes.isEmpty { throw ModelError(.missing, "no module of this path is called", subject: pattern) }
-      for scope in scopes {
-        named += scope.outputs.enumerated().map {
-          (scope.outputs.count == 1 ? scope.path : "\(scope.path).\($0.offset)", $0.element)
-        }
-      }
-    }
-    // A module that is called several times gives what it gave first.
+    try chooseOutputs(&named)
+    named += try saved(graph)
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
     let plan = try Plan(graph, for: types, giving: Array(unique.values), precision: dtype)
     let session = try Session(plan)

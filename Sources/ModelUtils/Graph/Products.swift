@@ -1,5 +1,16 @@
 import ModelCore
 
+extension Graph {
+  /// The multiplications of convolutions and products of every node.
+  /// - Throws: as `types(of:)`.
+  package func products(of inputs: [TensorType]) throws -> [Double] {
+    let types = try self.types(of: inputs)
+    return nodes.map { node in
+      node.operation.products(node.operands.map { types[$0].shape }, types[node.results[0]].shape)
+    }
+  }
+}
+
 extension Operation {
   /// Multiplications of a convolution or product; a transposed convolution's are counted over its input.
   package func products(_ operands: [[Int]], _ output: [Int]) -> Double {

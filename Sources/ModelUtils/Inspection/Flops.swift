@@ -27,6 +27,18 @@ public struct GFlops: Sendable, Codable, Hashable {
   /// thop's figure as YOLOv5 and Ultralytics measured it, at one stride, times the area; nil unless it was asked for.
   public var extrapolated: Double?
 
+  /// Of multiplications, each with an addition, where every tool counts the same.
+  package init(multiplications: Double) {
+    (macs, thop, ultralytics, readme) = (
+      multiplications / 1e9, multiplications * 2 / 1e9, multiplications * 2 / 1e9, multiplications * 2 / 1e9
+    )
+  }
+
+  init(thop: Double, ultralytics: Double, readme: Double, macs: Double, extrapolated: Double? = nil) {
+    (self.thop, self.ultralytics, self.readme, self.macs) = (thop, ultralytics, readme, macs)
+    self.extrapolated = extrapolated
+  }
+
   /// The figure of a convention.
   public subscript(convention: FlopsConvention) -> Double {
     switch convention {

@@ -2,6 +2,7 @@ import ModelCore
 import ModelEngine
 import ModelGraph
 import ModelInspection
+import ModelONNX
 import ModelRandom
 import ModelRuntime
 import ModelSurgery
@@ -62,13 +63,47 @@ extension Module {
     let flops = try self.flops(of: inputShapes)
     var graph = flops.graph
     try graph.convert(to: .float32)
-    let types = inputShapes.map { TensorType(.float32, $0) }
+    var generator = TorchGenerator(seed: 0)
+    return try ModelProfile(
+      graph, macs: flops.macs, parameters: counts().parameters, gflops: flops.gflops,
+      for: inputShapes.map { TensorType(.float32, $0) }, precision: precision, runs: runs
+    ) { try inputShapes.map { try generator.uniform($0) } }
+  }
+}
+
+extension ONNXTrace {
+  /// Runs the model on random numbers and measures it; its operations are its multiplications, each with an addition.
+  /// - Parameters:
+  ///   - parameters: the elements of all weights.
+  ///   - precision: what convolutions and products multiply in.
+  ///   - runs: how often it is timed.
+  /// - Throws: `ModelError` for operators that are not known, and where oneDNN is missing.
+  public func profile(parameters: Int, precision: Precision = .float32, runs: Int = 10) throws -> ModelProfile {
+    let graph = try runnableGraph()
+    let types = inputs.map(\.type)
+    return try ModelProfile(
+      graph, macs: graph.products(of: types), parameters: parameters,
+      gflops: GFlops(multiplications: macs), for: types, precision: precision, runs: runs
+    ) {
+      let given = try randomInputs()
+      return inputs.compactMap { given[$0.name] }
+    }
+  }
+}
+
+extension ModelProfile {
+  /// - Parameters:
+  ///   - macs: the multiplications of each node.
+  ///   - inputs: made when it is known that there is room to compute with them.
+  fileprivate init(
+    _ graph: Graph, macs: [Double], parameters: Int, gflops: GFlops, for types: [TensorType], precision: Precision,
+    runs: Int, inputs: () throws -> [Tensor]
+  ) throws {
     let start = try timeSynchronized()
     let plan = try Plan(graph, for: types, precision: precision)
     let planSeconds = try timeSynchronized() - start
     let session = try Session(plan)
-    var generator = TorchGenerator(seed: 0)
-    let inputs = try inputShapes.map { try generator.uniform($0) }
+    let inputs = try inputs()
     let forward = try Timings(warmUp: 2, repeats: runs) { _ = try session.run(inputs) }
     var parts = plan.steps.map { _ in [Double]() }
     for _ in 0..<max(runs, 1) {
@@ -77,12 +112,12 @@ extension Module {
     let steps = zip(plan.steps, parts).map { step, seconds in
       ModelProfile.Step(
         path: step.path, operation: step.operation, implementation: step.implementation,
-        seconds: Timings(seconds).median, macs: step.nodes.reduce(0) { $0 + flops.macs[$1] })
+        seconds: Timings(seconds).median, macs: step.nodes.reduce(0) { $0 + macs[$1] })
     }
-    return ModelProfile(
-      parameters: counts().parameters, gflops: flops.gflops, inputs: types,
-      outputs: plan.outputTypes, threads: Parallel.threadCount, precision: precision, planSeconds: planSeconds,
-      forward: forward, peakBytes: plan.arenaBytes + plan.constantBytes, steps: steps)
+    self.init(
+      parameters: parameters, gflops: gflops, inputs: types, outputs: plan.outputTypes, threads: Parallel.threadCount,
+      precision: precision, planSeconds: planSeconds, forward: forward,
+      peakBytes: plan.arenaBytes + plan.constantBytes, steps: steps)
   }
 }
 

@@ -22,7 +22,7 @@ enum InterpretONNX {
     for (name, tensor) in tensors { inputs.shapes[name] = tensor.shape }
     var trace = try model.trace(inputs)
     var isByValue = ""
-    if trace.outputs.contains(where: { $0.value == nil }) {
+    if !trace.unsized.isEmpty {
       for (name, tensor) in tensors where tensor.count <= 1024 {
         inputs.shapes[name] = nil
         inputs.values[name] = tensor

@@ -1,0 +1,94 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+/// The shape of an input, which may be named: `1x3x48x320`, `images=1x3x48x320`.
+struct NamedShape: ExpressibleByArgument {
+  let name: String?
+  let lengths: [Int]
+
+  init?(argument: String) {
+    let separator = argument.lastIndex(of: "=")
+    name = separator.map { String(argument[..<$0]) }
+    let text = separator.map { String(argument[argument.index(after: $0)...]) } ?? argument
+    guard name != "", let shape = SeedShape(argument: text) else { return nil }
+    lengths = shape.lengths
+  }
+}
+
+/// The number that an input is: `sr=16000`.
+struct NamedValue: ExpressibleByArgument {
+  let name: String
+  let value: Double
+
+  init?(argument: String) {
+    guard let separator = argument.lastIndex(of: "="), separator > argument.startIndex,
+      let value = Double(argument[argument.index(after: separator)...])
+    else { return nil }
+    name = String(argument[..<separator])
+    self.value = value
+  }
+}
+
+extension ONNXInputs {
+  /// What the options say of an ONNX model's inputs.
+  /// - Throws: `ModelError` for a name that no input has, and more shapes without names than inputs.
+  init(_ model: ONNXModel, shapes: [NamedShape], values: [NamedValue], imageSize: ImageSize?, batchSize: Int) throws {
+    self.init()
+    self.batchSize = batchSize
+    if let imageSize { self.imageSize = [imageSize.height, imageSize.width] }
+    let inputs = model.openInputs
+    var unnamed = inputs.map(\.name).filter { name in !shapes.contains { $0.name == name } }[...]
+    for shape in shapes {
+      guard let name = shape.name ?? unnamed.popFirst() else {
+        throw ModelError(.invalid, "takes \(inputs.count) inputs, not \(shapes.count)")
+      }
+      self.shapes[name] = shape.lengths
+    }
+    for value in values {
+      guard let input = inputs.first(where: { $0.name == value.name }) else {
+        throw ModelError(
+          .missing, "the model has no such input", subject: value.name,
+          advice: "its inputs are \(inputs.map(\.name).joined(separator: ", "))")
+      }
+      self.values[value.name] = try input.tensor(filledWith: value.value)
+    }
+  }
+}
+
+extension InputOptions {
+  func onnxInputs(for model: ONNXModel, batchSize: Int = 1) throws -> ONNXInputs {
+    try ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: batchSize)
+  }
+
+  /// The tensors of the files by the names of the model's inputs: by their own names where those are the model's, else in
+  /// the model's order. Pictures go to the first input of four axes.
+  func onnxTensors(for model: ONNXModel, _ inputs: ONNXInputs) throws -> [String: Tensor] {
+    if input.isEmpty { return [:] }
+    let open = model.openInputs.filter { inputs.values[$0.name] == nil }
+    let endings = Set(input.map { FilePath($0).extension?.lowercased() ?? "" })
+    let given: [(String, Tensor)]
+    if endings == ["npy"] {
+      given = try input.map { ("", try NumPyFile.read(FilePath($0))) }
+    } else if endings.contains("safetensors") || endings.contains("npy") {
+      guard input.count == 1 else { throw ModelError(.invalid, "a file of tensors stands alone", file: input[0]) }
+      given = try Checkpoint(contentsOf: FilePath(input[0])).preferred.stateDict().tensors.map { ($0.key, $0.value) }
+    } else {
+      guard let place = try model.pictureInput(inputs) else {
+        throw ModelError(.mismatch, "takes no picture", advice: "give its tensors as .safetensors")
+      }
+      let batch = try imageBatch(contentsOf: input.map { FilePath($0) }, size: place.size)
+      given = [(place.name, batch.tensor)]
+    }
+    let areNamed = given.allSatisfy { name, _ in open.contains { $0.name == name } }
+    guard areNamed || given.count <= open.count else {
+      throw ModelError(.mismatch, "takes \(open.count) inputs, not \(given.count)")
+    }
+    var tensors: [String: Tensor] = [:]
+    for (index, (name, tensor)) in given.enumerated() {
+      let target = areNamed ? open.first { $0.name == name } ?? open[index] : open[index]
+      tensors[target.name] = try target.converted(tensor)
+    }
+    return tensors
+  }
+}
