@@ -24,9 +24,7 @@ struct Check: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let onnx = try arguments.file.flatMap { path in
-        try ONNXModel.stands(at: path) ? try ONNXModel(contentsOf: path) : nil
-      }
+      let onnx = try arguments.onnx()
       let audit = onnx == nil ? try arguments.file.map { try PickleAudit(contentsOf: $0) } : nil
       var findings = (audit?.findings ?? []).map {
         CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)

@@ -58,7 +58,8 @@ enum ModelSource {
 
   /// A file as an ONNX model, where it is one.
   static func onnx(_ model: String) throws -> ONNXModel? {
-    FilePath(model).extension?.lowercased() == "onnx" ? try ONNXModel(contentsOf: FilePath(model)) : nil
+    guard exists(model), try ONNXModel.stands(at: FilePath(model)) else { return nil }
+    return try ONNXModel(contentsOf: FilePath(model))
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.

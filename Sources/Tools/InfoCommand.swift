@@ -22,7 +22,8 @@ struct Info: ParsableCommand {
     name: [.long, .customLong("input-shape")], parsing: .singleValue,
     help: ArgumentHelp(
       "The shape of an input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.", valueName: "shape"))
+      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
+      valueName: "shape"))
   var shape: [NamedShape] = []
 
   @Option(
@@ -57,8 +58,7 @@ struct Info: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      if let file = try arguments.file, try ONNXModel.stands(at: file) {
-        let model = try ONNXModel(contentsOf: file)
+      if let model = try arguments.onnx() {
         return try ONNXInfoReport(
           model, ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: 1)
         ).show(report, detailed: detailed, modules: modules)

@@ -42,7 +42,8 @@ struct ONNXInfoReport {
     let rows = info.modules.map { node in
       [
         node.name.printable(), node.type.printable(), node.output.map { "\($0)" } ?? "?",
-        node.macs > 0 ? CFormat.string("%.4g", node.macs) : "", node.macs > 0 ? CFormat.string("%.1f", node.macs / total * 100) : "",
+        node.macs > 0 ? CFormat.string("%.4g", node.macs) : "",
+        node.macs > 0 ? CFormat.string("%.1f", node.macs / total * 100) : "",
       ]
     }
     let header = ["name", "type", "output", "MACs", "percent"]

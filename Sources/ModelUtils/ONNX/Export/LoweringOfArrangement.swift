@@ -113,6 +113,18 @@ extension ONNXLowering {
     return node("GatherND", [x, rows], [ONNXAttribute("batch_dims", batchAxes)], x.dtype, shapes)
   }
 
+  mutating func scatter(_ x: ONNXValue, _ others: [ONNXValue], _ reduction: ScatterReduction) throws -> ONNXValue {
+    let needed = reduction == .none ? 12 : reduction == .add || reduction == .mul ? 16 : 18
+    guard opset >= needed, others.count == 2 else {
+      throw ModelError(
+        .unsupported, "opset \(opset) has no ScatterND that takes the \(reduction.rawValue)",
+        advice: "export with --opset \(needed)")
+    }
+    let places = try unsqueezed(others[0], axes: [others[0].rank])
+    let attributes = reduction == .none ? [] : [ONNXAttribute("reduction", reduction.rawValue)]
+    return node("ScatterND", [x, places, others[1]], attributes, like: x)
+  }
+
   mutating func expand(_ x: ONNXValue, beside others: [ONNXValue], _ shapes: [[Int]]) throws -> ONNXValue {
     if shapes == x.shapes { return x }
     let target = try shapeOperand(shapes, of: nil, beside: [x] + others)

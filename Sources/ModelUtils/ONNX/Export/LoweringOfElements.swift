@@ -10,8 +10,16 @@ extension ONNXLowering {
     func attribute(_ name: String, _ value: Double) -> ONNXAttribute { ONNXAttribute(name, Float(value)) }
     switch function {
     case .abs: return node("Abs", [x], like: x)
+    case .acos: return node("Acos", [x], like: x)
+    case .acosh: return node("Acosh", [x], like: x)
+    case .asin: return node("Asin", [x], like: x)
+    case .asinh: return node("Asinh", [x], like: x)
+    case .atan: return node("Atan", [x], like: x)
+    case .atanh: return node("Atanh", [x], like: x)
+    case .bitwiseNot: return node(try bitwise("BitwiseNot"), [x], like: x)
     case .ceil: return x.dtype.isFloatingPoint ? node("Ceil", [x], like: x) : x
     case .cos: return node("Cos", [x], like: x)
+    case .cosh: return node("Cosh", [x], like: x)
     case .erf: return node("Erf", [x], like: x)
     case .exp: return node("Exp", [x], like: x)
     case .floor: return x.dtype.isFloatingPoint ? node("Floor", [x], like: x) : x
@@ -25,6 +33,7 @@ extension ONNXLowering {
     case .rsqrt: return node("Reciprocal", [node("Sqrt", [x], like: x)], like: x)
     case .sign: return node("Sign", [x], like: x)
     case .sin: return node("Sin", [x], like: x)
+    case .sinh: return node("Sinh", [x], like: x)
     case .sqrt: return node("Sqrt", [x], like: x)
     case .square: return node("Mul", x, x)
     case .tan: return node("Tan", [x], like: x)
@@ -63,6 +72,14 @@ extension ONNXLowering {
       let isLow = node("LessOrEqual", x, try scalar(threshold, like: x), .bool)
       return node("Where", [isLow, try scalar(value, like: x), x], like: x)
     }
+  }
+
+  /// - Throws: `ModelError` for an opset that has no operators on bits.
+  private func bitwise(_ operation: String) throws -> String {
+    guard opset >= 18 else {
+      throw ModelError(.unsupported, "opset \(opset) has no \(operation)", advice: "export with --opset 18")
+    }
+    return operation
   }
 
   private mutating func gelu(_ x: ONNXValue, isApproximate: Bool) throws -> ONNXValue {
@@ -127,7 +144,18 @@ extension ONNXLowering {
       if !dtype.isFloatingPoint { return node("Mod", a, b) }
       let quotient = node("Div", a, b)
       return node("Sub", a, node("Mul", node("Floor", [quotient], like: quotient), b))
-    case .and, .or, .xor: throw ModelError(.unsupported, "\(function.rawValue) is not exported")
+    case .quotient:
+      let quotient = node("Div", a, b)
+      if !dtype.isFloatingPoint { return quotient }
+      let size = node("Floor", [node("Abs", [quotient], like: quotient)], like: quotient)
+      return node("Mul", size, node("Sign", [quotient], like: quotient))
+    case .truncatedRemainder:
+      return node("Mod", [a, b], [ONNXAttribute("fmod", 1)], dtype, zip(a.shapes, b.shapes).map(broadcastShape))
+    case .bitwiseAnd: return node(try bitwise("BitwiseAnd"), a, b)
+    case .bitwiseOr: return node(try bitwise("BitwiseOr"), a, b)
+    case .bitwiseXor: return node(try bitwise("BitwiseXor"), a, b)
+    case .and, .or, .xor, .shiftLeft, .shiftRight:
+      throw ModelError(.unsupported, "\(function.rawValue) is not exported")
     }
   }
 

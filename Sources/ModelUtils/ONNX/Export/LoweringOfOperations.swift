@@ -52,6 +52,7 @@ extension ONNXLowering {
       return [try slice(x, axis: axis, start: start, end: end, step: step, shapes)]
     case .gather(let axis, let batchAxes):
       return [try gather(x, operands[1], axis: axis, batchAxes: batchAxes, shapes)]
+    case .scatter(let reduction): return [try scatter(x, others, reduction)]
     case .reshape, .flatten: return [try reshaped(x, to: shapes, beside: others)]
     case .permute(let axes): return [transposed(x, axes)]
     case .expand: return [try expand(x, beside: others, shapes)]
