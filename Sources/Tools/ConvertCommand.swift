@@ -89,10 +89,13 @@ struct Convert: ParsableCommand {
     let given = verification.input
     let checkpoint = try ModelSource.open(input, key: key)
     if var model = try checkpoint.named({ try rewriting.model(checkpoint, report) }) {
-      guard !exporting.isGiven, given.imageSize == nil, given.shape.isEmpty else {
+      guard !exporting.isGiven else {
         throw ModelError(.invalid, "is an ONNX model already, so it is not exported", file: input)
       }
-      if dtype?.dtype == .float16 { try model.narrow() }
+      if dtype?.dtype == .float16 {
+        report.note(try checkpoint.preferred.stateDict().overflows(in: .float16), in: .float16)
+        try checkpoint.named { try model.narrow(tracedFor: given.onnxInputs(for: model)) }
+      }
       return try rewriting.write(model, to: path, report)
     }
     let result = try exporting.export(

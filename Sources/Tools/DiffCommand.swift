@@ -41,8 +41,10 @@ struct Diff: ParsableCommand {
   @OptionGroup(title: "Input of --outputs") var input: InputOptions
 
   func validate() throws {
-    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty
-    guard outputs || !isGiven else { throw ValidationError("--input, --image-size and --shape go with --outputs") }
+    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty || !input.value.isEmpty
+    guard outputs || !isGiven else {
+      throw ValidationError("--input, --image-size, --shape and --value go with --outputs")
+    }
     if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance takes a number from 0") }
   }
 
@@ -79,9 +81,18 @@ struct Diff: ParsableCommand {
   private func compareOutputs() throws {
     let comparison = try report.withThreads {
       let (a, b) = (try open(first), try open(second))
+      let tolerance = tolerance ?? 1e-4
+      switch (a.onnx, b.onnx) {
+      case (let before?, let after?):
+        return try before.compareOutputs(with: after, inputs: input.tensors(for: before), tolerance: tolerance)
+      case (nil, let after?):
+        let before = try a.computableModule(report.talk)
+        return try before.compareOutputs(with: after, inputs: input.tensors(for: before), tolerance: tolerance)
+      default: break
+      }
       let (before, after) = (try a.computableModule(report.talk), try b.computableModule(report.talk))
       return try before.compareOutputs(
-        with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? 1e-4)
+        with: after, inputs: input.tensors(for: before), tolerance: tolerance)
     }
     if report.json {
       try Terminal.print(json: OutputsDiff(equal: comparison.holds, comparison: comparison))

@@ -61,6 +61,14 @@ extension InputOptions {
     try ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: batchSize)
   }
 
+  /// What an ONNX model is given: what the files hold and the values said, and random numbers of seed 0 for the rest.
+  func tensors(for model: ONNXModel) throws -> [String: Tensor] {
+    let inputs = try onnxInputs(for: model)
+    var tensors = try onnxTensors(for: model, inputs)
+    for (name, random) in try model.trace(inputs).randomInputs() where tensors[name] == nil { tensors[name] = random }
+    return tensors.merging(inputs.values) { given, _ in given }
+  }
+
   /// The tensors of the files by the names of the model's inputs: by their own names where those are the model's, else in
   /// the model's order. Pictures go to the first input of four axes.
   func onnxTensors(for model: ONNXModel, _ inputs: ONNXInputs) throws -> [String: Tensor] {

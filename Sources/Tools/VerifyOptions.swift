@@ -23,15 +23,21 @@ struct VerifyOptions: ParsableArguments {
 
   /// Refuses what has no meaning without `--verify`.
   func requireVerify() throws {
-    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty
+    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty || !input.value.isEmpty
     guard verify || (tolerance == nil && !isGiven) else {
-      throw ValidationError("--tolerance, --input, --image-size and --shape go with --verify")
+      throw ValidationError("--tolerance, --input, --image-size, --shape and --value go with --verify")
     }
   }
 
   /// Compares the preferred models of a file before and after; nil unless it is asked for.
   func compare(_ original: Checkpoint, with result: Checkpoint, _ report: TalkOptions) throws -> OutputComparison? {
     guard verify else { return nil }
+    if let before = original.onnx, let after = result.onnx == nil ? nil : try result.updatedONNX() {
+      return try original.named {
+        try before.compareOutputs(
+          with: after, inputs: input.tensors(for: before), tolerance: tolerance ?? 1e-4)
+      }
+    }
     let before = try original.computableModule(report)
     let after = try result.preferred.module ?? before.holding(result.preferred.stateDict(), of: result)
     let narrows = result.preferred.stateDict().tensors.contains { name, tensor in

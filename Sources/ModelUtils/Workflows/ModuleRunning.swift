@@ -43,8 +43,13 @@ extension Module {
 extension Checkpoint {
   /// The preferred model as a module whose forward can be looked up: itself, or the built-in architecture that a bare
   /// state dict is recognised as.
-  /// - Throws: `ModelError` for a bare state dict that is not recognised.
+  /// - Throws: `ModelError` for a bare state dict that is not recognised, and for an ONNX model.
   public func computableModule() throws -> Module {
+    if onnx != nil {
+      throw ModelError(
+        .unsupported, "is an ONNX model, of nodes and not of modules", file: name,
+        advice: "give the PyTorch file that it was exported from")
+    }
     if let module = preferred.module { return module }
     guard let known = preferred.stateDict().recognized() else {
       throw ModelError(

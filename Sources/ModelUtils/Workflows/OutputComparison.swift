@@ -1,12 +1,14 @@
+import ModelCheckpoints
 import ModelCore
 import ModelEngine
 import ModelGraph
+import ModelONNX
 
 /// How far apart what two models compute from the same inputs is.
 public struct OutputComparison: Sendable, Hashable {
   /// One output of both.
   public struct Output: Sendable, Hashable, Codable {
-    /// `output.` and its place.
+    /// `output.` and its place, or an ONNX model's own name.
     public let name: String
     /// The same of both.
     public let shape: [Int]
@@ -42,14 +44,50 @@ extension Module {
   ) throws -> OutputComparison {
     let backend = CPUBackend(foldsBatchNorms: false)
     let (first, second) = (try run(inputs, on: backend), try other.run(inputs, on: backend))
+    return try OutputComparison(first.indices.map { "output.\($0)" }, first, second, tolerance: tolerance)
+  }
+
+  /// Runs this model and an ONNX model, such as its export, on the same inputs.
+  /// - Parameters: as for two modules; the ONNX model takes the inputs in its own order.
+  /// - Throws: as for two modules, and for operators that are not known.
+  public func compareOutputs(
+    with other: ONNXModel, inputs: [Tensor], tolerance: Double = 1e-4
+  ) throws -> OutputComparison {
+    let names = other.openInputs.map(\.name)
+    guard names.count == inputs.count else {
+      throw ModelError(.mismatch, "takes \(names.count) inputs, not \(inputs.count)", file: other.name)
+    }
+    let second = try other.run(
+      Dictionary(zip(names, inputs)) { first, _ in first }, on: CPUBackend(foldsBatchNorms: false))
+    let first = try run(inputs, on: CPUBackend(foldsBatchNorms: false))
+    return try OutputComparison(Array(second.keys), first, Array(second.values), tolerance: tolerance)
+  }
+}
+
+extension ONNXModel {
+  /// Runs this model and another on the same inputs, batch norms as steps of their own.
+  /// - Parameters:
+  ///   - tensors: what both take, by their names.
+  ///   - tolerance: relative to the largest magnitude of each output of this model.
+  /// - Throws: `ModelError` for operators that are not known, and for outputs of other numbers or shapes.
+  public func compareOutputs(
+    with other: ONNXModel, inputs tensors: [String: Tensor], tolerance: Double = 1e-4
+  ) throws -> OutputComparison {
+    let backend = CPUBackend(foldsBatchNorms: false)
+    let (first, second) = (try run(tensors, on: backend), try other.run(tensors, on: backend))
+    return try OutputComparison(Array(first.keys), Array(first.values), Array(second.values), tolerance: tolerance)
+  }
+}
+
+extension OutputComparison {
+  /// - Throws: `ModelError` for outputs of other numbers or shapes.
+  fileprivate init(_ names: [String], _ first: [Tensor], _ second: [Tensor], tolerance: Double) throws {
     guard first.map(\.shape) == second.map(\.shape) else {
       throw ModelError(
         .mismatch, "the models give tensors of other shapes: \(first.map(\.shape)) and \(second.map(\.shape))")
     }
-    let outputs = try zip(first, second).enumerated().map { place, pair in
-      try OutputComparison.Output(name: "output.\(place)", pair.0, pair.1)
-    }
-    return OutputComparison(outputs: outputs, tolerance: tolerance)
+    outputs = try zip(names, zip(first, second)).map { try Output(name: $0, $1.0, $1.1) }
+    self.tolerance = tolerance
   }
 }
 
