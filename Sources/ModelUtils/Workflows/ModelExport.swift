@@ -46,13 +46,12 @@ extension Module {
     guard options.dtype == .float32 || options.dtype == .float16 else {
       throw ModelError(.invalid, "a model is exported in float32 or float16, not \(options.dtype.rawValue)")
     }
-    let size = options.imageSize ?? pictureSize
-    let shape = options.shape ?? [options.batchSize, inputChannels, size.height, size.width]
     var plain = self
     try plain.applyMasks()
     try plain.convert(to: .float32)
     try plain.reparameterize()
     try plain.fuse()
+    let shape = options.shape ?? plain.pictureShape(options)
     var onnx = ONNXExportOptions(opset: options.opset)
     var reason: String?
     func model() throws -> ONNXModel {
@@ -78,6 +77,19 @@ extension Module {
     result.metadata = exportMetadata(shape: shape, isDynamic: options.isDynamic, options, file: file)
     if options.dtype == .float16 { try result.narrow() }
     return ExportedModel(model: result, fixedSizeReason: reason)
+  }
+
+  /// A batch of pictures, of 3 channels where the first layer's weight does not tell.
+  private func pictureShape(_ options: ExportOptions) -> [Int] {
+    let size = options.imageSize ?? pictureSize
+    func shape(_ channels: Int) -> [Int] { [options.batchSize, channels, size.height, size.width] }
+    let guess = shape(inputChannels)
+    if guess[1] == 3 { return guess }
+    func fits(_ shape: [Int]) -> Bool {
+      let types = [TensorType(.float32, shape)]
+      return (try? Graph(self, inputs: types).types(of: types)) != nil
+    }
+    return !fits(guess) && fits(shape(3)) ? shape(3) : guess
   }
 
   /// The sides of pictures are multiples of this, where the model says nothing else.

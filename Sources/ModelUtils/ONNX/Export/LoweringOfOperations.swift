@@ -18,7 +18,7 @@ extension ONNXLowering {
     case .einsum(let equation):
       return [self.node("Einsum", operands, [ONNXAttribute("equation", equation)], dtype, shapes)]
     case .attention(let scale): return [try attention(scale: scale, operands)]
-    case .recurrence(let recurrence): return try self.recurrence(recurrence)
+    case .recurrence(let recurrence): return try self.recurrence(recurrence, operands, results)
     case .batchNorm(let mode, let eps): return [try batchNorm(mode, eps: eps, operands)]
     case .layerNorm(let axes, let eps): return [try layerNorm(axes: axes, eps: eps, operands)]
     case .rmsNorm(let axes, let eps): return [try rmsNorm(axes: axes, eps: eps, operands)]

@@ -77,9 +77,4 @@ extension ONNXLowering {
     }
     return matrixProduct(try softmax(scores, axis: scores.rank - 1, isLogarithm: false), values)
   }
-
-  /// Of the numbers in PyTorch's order to ONNX's.
-  mutating func recurrence(_ recurrence: Recurrence) throws -> [ONNXValue] {
-    throw ModelError(.unsupported, "a recurrent layer (\(recurrence.kind)) is not exported")
-  }
 }

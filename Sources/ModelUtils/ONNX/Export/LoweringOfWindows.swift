@@ -83,26 +83,48 @@ extension ONNXLowering {
       return node(
         Pool(pool.kind, kernelSize: window), input, window.map { _ in 0 }, window.map { _ in 0 }, shapes)
     }
-    guard pool.kind == .average else {
-      throw ModelError(.unsupported, "an adaptive maximum of windows of several sizes is not exported")
-    }
-    // A mean of means: each axis by a matrix of the windows' shares.
     var x = input
     for axis in 0..<rank where sizes[0][axis] != targets[0][axis] {
-      let (size, target) = (sizes[0][axis], targets[0][axis])
-      var shares = [Double](repeating: 0, count: size * target)
-      for place in 0..<target {
-        let window = place * size / target..<((place + 1) * size + target - 1) / target
-        for index in window { shares[index * target + place] = 1 / Double(window.count) }
+      let windows = (0..<targets[0][axis]).map { place in
+        place * sizes[0][axis] / targets[0][axis]
+          ..< ((place + 1) * sizes[0][axis] + targets[0][axis] - 1) / targets[0][axis]
       }
-      var order = Array(0..<x.rank)
-      order.swapAt(axis + 2, x.rank - 1)
-      let isLast = axis + 3 == x.rank
-      let matrix = try constant(ReferenceArray(TensorType(x.dtype, [size, target]), shares).tensor())
-      let product = matrixProduct(isLast ? x : transposed(x, order), matrix)
-      x = isLast ? product : transposed(product, order)
+      x = try pool.kind == .max ? largest(x, axis: axis + 2, windows) : mean(x, axis: axis + 2, windows)
     }
     return x
+  }
+
+  /// The means of windows of an axis, by a matrix of the elements' shares.
+  private mutating func mean(_ x: ONNXValue, axis: Int, _ windows: [Range<Int>]) throws -> ONNXValue {
+    let size = x.shape[axis]
+    var shares = [Double](repeating: 0, count: size * windows.count)
+    for (place, window) in windows.enumerated() {
+      for index in window { shares[index * windows.count + place] = 1 / Double(window.count) }
+    }
+    let matrix = try constant(ReferenceArray(TensorType(x.dtype, [size, windows.count]), shares).tensor())
+    var order = Array(0..<x.rank)
+    order.swapAt(axis, x.rank - 1)
+    return transposed(matrixProduct(transposed(x, order), matrix), order)
+  }
+
+  /// The largest elements of windows of an axis, one after the other.
+  private mutating func largest(_ x: ONNXValue, axis: Int, _ windows: [Range<Int>]) throws -> ONNXValue {
+    guard windows.count <= 256 else {
+      throw ModelError(.unsupported, "an adaptive maximum of \(windows.count) windows of several sizes is not exported")
+    }
+    func shapes(_ length: Int) -> [[Int]] {
+      x.shapes.map { shape in
+        var part = shape
+        part[axis] = length
+        return part
+      }
+    }
+    let parts = try windows.map { window in
+      let part = try slice(
+        x, axis: axis, start: window.lowerBound, end: window.upperBound, step: 1, shapes(window.count))
+      return try reduce(part, "ReduceMax", [axis], keepsAxes: true)
+    }
+    return concatenate(parts, axis: axis, x.dtype, shapes(windows.count))
   }
 
   mutating func resize(
@@ -159,16 +181,42 @@ extension ONNXLowering {
     case .reflect: attributes = [ONNXAttribute("mode", "reflect")]
     case .replicate: attributes = [ONNXAttribute("mode", "edge")]
     case .circular:
-      guard opset >= 19 else {
-        throw ModelError(
-          .unsupported, "opset \(opset) has no circular padding", advice: "export it with --opset 19 or more")
-      }
+      if opset < 19 { return try circled(input, margins) }
       attributes = [ONNXAttribute("mode", "wrap")]
     }
     let amounts = try integers(margins.map(\.before) + margins.map(\.after))
     let result = node("Pad", [input, amounts, filler], attributes, input.dtype, shapes)
     if mode == .constant(0) { padded[result.name] = (input, margins) }
     return result
+  }
+
+  /// What stands at the other end of each axis is put before and after it; what is cut off is no part of the circle.
+  private mutating func circled(_ input: ONNXValue, _ margins: [Margin]) throws -> ONNXValue {
+    var x = input
+    for (axis, margin) in margins.enumerated() where margin != Margin(0) {
+      func part(_ x: ONNXValue, _ start: Int, _ end: Int?) throws -> ONNXValue {
+        let shapes = x.shapes.map { shape in
+          var part = shape
+          let last = end.map { $0 < 0 ? shape[axis] + $0 : min($0, shape[axis]) } ?? shape[axis]
+          part[axis] = max(last - (start < 0 ? shape[axis] + start : start), 0)
+          return part
+        }
+        return try slice(x, axis: axis, start: start, end: end, step: 1, shapes)
+      }
+      if margin.before < 0 || margin.after < 0 {
+        x = try part(x, max(-margin.before, 0), margin.after < 0 ? margin.after : nil)
+      }
+      var parts = [x]
+      if margin.before > 0 { parts.insert(try part(x, -margin.before, nil), at: 0) }
+      if margin.after > 0 { parts.append(try part(x, 0, margin.after)) }
+      let shapes = x.shapes.indices.map { probe in
+        var shape = x.shapes[probe]
+        shape[axis] = parts.reduce(0) { $0 + $1.shapes[probe][axis] }
+        return shape
+      }
+      x = concatenate(parts, axis: axis, x.dtype, shapes)
+    }
+    return x
   }
 
   mutating func samePad(_ padding: SamePadding, _ input: ONNXValue) throws -> ONNXValue {
