@@ -49,7 +49,7 @@ public enum Binary: String, Sendable, Hashable {
   case quotient, truncatedRemainder
   /// Logical, of what is not 0; they give 1 or 0.
   case and, or, xor
-  /// Of whole numbers, bit by bit; shifts by the second operand, which fill with zeros.
+  /// Of whole numbers, bit by bit; shifts by the second operand, to the right with the sign.
   case bitwiseAnd, bitwiseOr, bitwiseXor, shiftLeft, shiftRight
 }
 
@@ -168,8 +168,8 @@ extension Binary {
     case .bitwiseAnd: a & b
     case .bitwiseOr: a | b
     case .bitwiseXor: a ^ b
-    case .shiftLeft: b < 0 ? nil : Int64(bitPattern: UInt64(bitPattern: a) << UInt64(b))
-    case .shiftRight: b < 0 ? nil : Int64(bitPattern: UInt64(bitPattern: a) >> UInt64(b))
+    case .shiftLeft: b < 0 ? nil : a << b
+    case .shiftRight: b < 0 ? nil : a >> b
     case .floorDivide:
       divided(a, b).map { quotient, rest in rest != 0 && (rest < 0) != (b < 0) ? quotient - 1 : quotient }
     case .remainder: divided(a, b).map { _, rest in rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest }

@@ -73,6 +73,9 @@ extension NodeRules {
       guard x.rank == 4, (1...1024).contains(block), x.shape[2] % block == 0, x.shape[3] % block == 0 else {
         throw ModelError(.mismatch, "cannot divide \(x.shape) by \(block)")
       }
+      if try call.text("mode", "DCR") == "CRD" {
+        return [try call.emit(.pixelShuffle(PixelShuffle(factor: block, isInverse: true)), x)]
+      }
       let (n, c, h, w) = (x.shape[0], x.shape[1], x.shape[2] / block, x.shape[3] / block)
       let moved = try call.permute(call.reshape(x, [n, c, h, block, w, block]), [0, 3, 5, 1, 2, 4])
       return [try call.reshape(moved, [n, c * block * block, h, w])]

@@ -219,9 +219,10 @@ enum NodeRules {
   /// ONNX's own.
   private static let standard: [String: Rule] = [
     elementwise, activations, comparisons, constants, arrangement, indexing, products, windows, normalizations,
-    reductions, control,
+    reductions, recurrences, attentions, sampling, quantization, control,
   ].reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 
   /// Of other domains, with the domain before the name.
-  private static let others: [String: Rule] = [:]
+  private static let others: [String: Rule] = Dictionary(
+    uniqueKeysWithValues: microsoft.map { ("com.microsoft.\($0)", $1) })
 }

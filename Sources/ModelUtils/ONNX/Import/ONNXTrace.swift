@@ -76,6 +76,27 @@ public struct ONNXTrace: Sendable {
       }
       throw ModelError(.unsupported, "\(cause.operation): \(cause.reason)", subject: cause.name)
     }
+    let needed = graph.neededNodes()
+    for (index, node) in graph.nodes.enumerated() where needed[index] {
+      guard case .other(let name) = node.operation else { continue }
+      let path = graph.scopes[node.scope].path
+      let cause = unsized.first { $0.isCause && (path == $0.name || path.hasSuffix("/" + $0.name)) }
+      throw ModelError(.unsupported, "\(name): \(cause?.reason ?? "follows from what is not known")", subject: path)
+    }
     return graph
+  }
+}
+
+extension Graph {
+  /// Of each node whether an output follows from it.
+  fileprivate func neededNodes() -> [Bool] {
+    var taken = [Bool](repeating: false, count: definitions.count)
+    for output in outputs { taken[output.index] = true }
+    var needed = [Bool](repeating: false, count: nodes.count)
+    for (index, node) in nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
+      needed[index] = true
+      for operand in node.operands { taken[operand.index] = true }
+    }
+    return needed
   }
 }

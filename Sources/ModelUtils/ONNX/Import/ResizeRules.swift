@@ -128,7 +128,7 @@ struct ResizeRule {
     var sum = 0.0
     for place in first...max(first, Int(min((x + reach).rounded(.up), 1e9))) {
       var weight = filter(abs(Double(place) - x) * stretch)
-      if excludesOutside || antialiases, !(0..<size).contains(place) { weight = 0 }
+      if excludesOutside, !(0..<size).contains(place) { weight = 0 }
       sum += weight
       weights[min(max(place, 0), size - 1)] += weight
     }
