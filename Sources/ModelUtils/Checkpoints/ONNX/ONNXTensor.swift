@@ -64,7 +64,8 @@ public struct ONNXTensor: Sendable {
     var new = try ONNXTensor(name, tensor)
     var message = message
     for number in [4, 5, 6, 7, 10, 11, 13, 14] { message.set(number, []) }
-    for number in [1, 2, 9] {
+    // What stays is written as it stood.
+    for number in [1, 2, 9] where number == 9 || (number == 1 ? shape != new.shape : elementType != new.elementType) {
       message.set(number, new.message.fields.filter { $0.number == number }.map(\.value))
     }
     new.message = message
