@@ -27,7 +27,8 @@ extension Operation {
     case .recurrence(let recurrence): return recurrence.products(operands)
     case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
       .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .samePad, .gridSample, .pixelShuffle,
-      .concatenate, .stack, .split, .slice, .gather, .scatter, .reshape, .flatten, .permute, .expand, .coordinates, .shape,
+      .concatenate, .stack, .split, .slice, .gather, .scatter, .reshape, .flatten, .permute, .expand, .coordinates,
+      .shape,
       .other:
       return 0
     }

@@ -85,7 +85,9 @@ extension NodeRules {
       guard x.rank >= 2 else { throw ModelError(.mismatch, "takes two axes or more, but \(x.shape) comes to it") }
       let (rows, columns) = (x.shape[x.rank - 2], x.shape[x.rank - 1])
       let (k, keepsUpper) = (try call.integers(1)?.first ?? 0, try call.flag("upper", true))
-      guard try call.product([rows, columns]) <= ONNXTracer.foldingLimit else { throw ModelError(.limit, "is too large") }
+      guard try call.product([rows, columns]) <= ONNXTracer.foldingLimit else {
+        throw ModelError(.limit, "is too large")
+      }
       let mask = (0..<rows).flatMap { row in
         (0..<columns).map { (keepsUpper ? $0 - row >= k : $0 - row <= k) ? 1.0 : 0 }
       }
@@ -98,7 +100,9 @@ extension NodeCall {
   /// A length of 0 is the input's, unless `allowzero` says otherwise; one of -1 is what is left.
   func reshaped() throws -> Operand {
     let x = try operand(0)
-    guard let wanted = try opset >= 5 ? integers(1) : ints("shape") else { throw ModelError(.malformed, "says no shape") }
+    guard let wanted = try opset >= 5 ? integers(1) : ints("shape") else {
+      throw ModelError(.malformed, "says no shape")
+    }
     let allowsZero = try flag("allowzero")
     let extents = try wanted.enumerated().map { axis, length -> Extent in
       if length == -1 { return .inferred }
@@ -139,7 +143,8 @@ extension NodeCall {
   func sliced() throws -> Operand {
     var x = try operand(0)
     let isOld = opset < 10
-    guard let starts = try isOld ? ints("starts") : integers(1), let ends = try isOld ? ints("ends") : integers(2) else {
+    guard let starts = try isOld ? ints("starts") : integers(1), let ends = try isOld ? ints("ends") : integers(2)
+    else {
       throw ModelError(.malformed, "says no bounds")
     }
     let axes = try (isOld ? ints("axes") : integers(3)) ?? Array(starts.indices)
@@ -150,7 +155,9 @@ extension NodeCall {
     for index in starts.indices {
       let axis = try self.axis(axes[index], x.rank)
       let (length, step) = (x.shape[axis], steps[index])
-      func bound(_ place: Int, _ low: Int, _ high: Int) -> Int { min(max(place < 0 ? place &+ length : place, low), high) }
+      func bound(_ place: Int, _ low: Int, _ high: Int) -> Int {
+        min(max(place < 0 ? place &+ length : place, low), high)
+      }
       if step > 0 {
         let start = bound(starts[index], 0, length)
         x = try slice(x, axis, start, max(bound(ends[index], 0, length), start), min(step, max(length, 1)))

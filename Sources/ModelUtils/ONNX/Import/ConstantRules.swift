@@ -48,7 +48,8 @@ extension NodeRules {
     "Dropout": { call in
       let x = try call.operand(0)
       let ratio = try call.opset >= 12 ? call.numbers(1)?.first ?? 0.5 : call.float("ratio", 0.5)
-      let trains = try call.opset >= 12 ? call.numbers(2)?.first ?? 0 : (call.opset < 7 && !call.flag("is_test") ? 1 : 0)
+      let trains =
+        try call.opset >= 12 ? call.numbers(2)?.first ?? 0 : (call.opset < 7 && !call.flag("is_test") ? 1 : 0)
       if trains != 0, ratio != 0 { throw Unsizable("draws random numbers") }
       // The mask had the input's type before edition 10.
       return [x, call.gives(1) ? try call.filled(call.scalar(1, call.opset >= 10 ? .bool : x.dtype), x.shape) : nil]

@@ -107,7 +107,8 @@ extension NodeRules {
     },
     "PRelu": { call in
       let (x, slope) = (try call.operand(0), try call.operand(1))
-      let isByChannel = slope.rank <= x.rank - 1 && slope.rank > 0 && slope.rank == x.rank - 1 && x.rank >= 2
+      let isByChannel =
+        slope.rank <= x.rank - 1 && slope.rank > 0 && slope.rank == x.rank - 1 && x.rank >= 2
         && slope.shape[0] == x.shape[1] && slope.shape.dropFirst().allSatisfy { $0 == 1 }
       if slope.count == 1 { return [try call.emit(.prelu, x, call.reshape(slope, []))] }
       if isByChannel { return [try call.emit(.prelu, x, call.reshape(slope, [slope.shape[0]]))] }

@@ -122,7 +122,8 @@ extension NodeCall {
     var flat: Operand?
     for (index, (length, stride)) in zip(lengths, strides).enumerated() {
       let column = try slice(convert(places, .int64), places.rank - 1, index, index + 1)
-      let place = try binary(.multiply, wrapped(reshape(column, places.shape.dropLast()), length), constant([stride], []))
+      let place = try binary(
+        .multiply, wrapped(reshape(column, places.shape.dropLast()), length), constant([stride], []))
       flat = try flat.map { try binary(.add, $0, place) } ?? place
     }
     guard var flat else { throw ModelError(.mismatch, "has places \(places.shape) for \(shape)") }
@@ -154,7 +155,9 @@ extension NodeCall {
     if reduction == .none, let known = places.tensor, rows.shape[0] + places.count <= ONNXTracer.foldingLimit {
       var sources = Array(0..<rows.shape[0])
       for (index, place) in try known.integers().enumerated() {
-        guard sources.indices.contains(place) else { throw ModelError(.mismatch, "place \(place) is none of \(sources.count)") }
+        guard sources.indices.contains(place) else {
+          throw ModelError(.mismatch, "place \(place) is none of \(sources.count)")
+        }
         sources[place] = rows.shape[0] + index
       }
       let both = try all(.concatenate(axis: 0), [rows, updates])[0]

@@ -68,7 +68,10 @@ extension NodeCall {
     guard trains else { return [try all(.batchNorm(.inference, eps: eps), [x] + parameters)[0]] }
     let momentum = try float("momentum", 0.9)
     let axes = x.shape.indices.filter { $0 != 1 }
-    let (mean, centred) = try { let mean = try reduce(.mean, x, axes); return (mean, try binary(.subtract, x, mean)) }()
+    let (mean, centred) = try {
+      let mean = try reduce(.mean, x, axes)
+      return (mean, try binary(.subtract, x, mean))
+    }()
     let variance = try reduce(.mean, unary(.square, centred), axes)
     func line(_ statistic: Operand) throws -> Operand { try reshape(statistic, [x.shape[1]]) }
     let result = try all(

@@ -45,9 +45,14 @@ extension NodeRules {
       let x = try call.operand(0)
       let given = try call.axes(1, since: edition)
       let skips = try call.flag("noop_with_empty_axes") && (given ?? []).isEmpty
-      let axes = skips ? [] : try Set((given?.isEmpty ?? true ? Array(x.shape.indices) : given ?? []).map {
-        try call.axis($0, x.rank)
-      }).sorted()
+      let axes =
+        skips
+        ? []
+        : try Set(
+          (given?.isEmpty ?? true ? Array(x.shape.indices) : given ?? []).map {
+            try call.axis($0, x.rank)
+          }
+        ).sorted()
       let result = try call.convert(body(call, x, axes), x.dtype)
       if try call.flag("keepdims", true) { return [result] }
       return [try call.reshape(result, x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] })]

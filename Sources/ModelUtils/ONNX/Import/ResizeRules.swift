@@ -53,7 +53,9 @@ struct ResizeRule {
       for (axis, scale) in zip(axes, given) {
         scales[axis] = scale
         let length = (Double(shape[axis]) * (region[axis].end - region[axis].start) * scale).rounded(.down)
-        guard (0...Double(1 << 31)).contains(length) else { throw ModelError(.mismatch, "cannot scale \(shape[axis]) by \(scale)") }
+        guard (0...Double(1 << 31)).contains(length) else {
+          throw ModelError(.mismatch, "cannot scale \(shape[axis]) by \(scale)")
+        }
         sizes[axis] = Int(length)
       }
       return
@@ -188,7 +190,9 @@ extension ResizeRule {
     else { return nil }
     let target: Resize.Target = isScaled ? .scale(Array(scales.dropFirst(2))) : .size(Array(sizes.dropFirst(2)))
     // Factors that a policy about proportions made are not those of the sizes.
-    guard isScaled || zip(zip(sizes, shape), scales).allSatisfy({ Double($0.0) / Double($0.1) == $1 }) else { return nil }
+    guard isScaled || zip(zip(sizes, shape), scales).allSatisfy({ Double($0.0) / Double($0.1) == $1 }) else {
+      return nil
+    }
     switch (mode, coordinates) {
     case ("nearest", "asymmetric") where nearest == "floor": return Resize(target)
     case ("linear", "half_pixel"), ("bilinear", "half_pixel"): return Resize(target, mode: .linear)

@@ -61,7 +61,9 @@ extension NodeCall {
 
     var isEven: Bool { geometry.padding.allSatisfy { $0.before == $0.after && $0.before >= 0 } }
 
-    func pool(_ kind: Pool.Kind, padding: [Int]? = nil, ceilMode: Bool = false, countsPadding: Bool = true, divisor: Int? = nil)
+    func pool(
+      _ kind: Pool.Kind, padding: [Int]? = nil, ceilMode: Bool = false, countsPadding: Bool = true, divisor: Int? = nil
+    )
       -> Operation
     {
       .pool(
@@ -82,7 +84,8 @@ extension NodeCall {
     let windows = try PoolWindows(self, x)
     let padded: Operand
     var result: Operand
-    let isLikeTorch = windows.isEven
+    let isLikeTorch =
+      windows.isEven
       && zip(windows.geometry.padding, windows.geometry.kernel).allSatisfy { 2 * $0.before <= $1 }
     if isLikeTorch, windows.overhang.allSatisfy({ $0 == 0 }) || isCeiled(windows, x) {
       let operation = windows.pool(
@@ -125,7 +128,8 @@ extension NodeCall {
       for element in 0..<elements {
         var (rest, part, source, place, isInside) = (position, element, 0, 0, true)
         for axis in sizes.indices.reversed() {
-          let index = rest % lengths[axis] * geometry.stride[axis] - geometry.padding[axis].before
+          let index =
+            rest % lengths[axis] * geometry.stride[axis] - geometry.padding[axis].before
             + part % geometry.kernel[axis] * geometry.dilation[axis]
           (rest, part) = (rest / lengths[axis], part / geometry.kernel[axis])
           isInside = isInside && (0..<sizes[axis]).contains(index)
