@@ -18,14 +18,14 @@ enum InterpretONNX {
   private static func run(_ folder: FilePath) throws -> String {
     let model = try ONNXModel(contentsOf: folder.appending("model.onnx"))
     let tensors = try Checkpoint(contentsOf: folder.appending("inputs.safetensors")).preferred.stateDict().tensors
-    var inputs = ONNXInputs()
-    for (name, tensor) in tensors { inputs.shapes[name] = tensor.shape }
-    var trace = try model.trace(inputs)
+      .reduce(into: [String: Tensor]()) { $0[$1.key] = $1.value }
+    var trace = try model.trace(for: tensors)
     var isByValue = ""
+    // Numbers with fractions too, such as the limits of a Range.
     if !trace.unsized.isEmpty {
-      for (name, tensor) in tensors where tensor.count <= 1024 {
-        inputs.shapes[name] = nil
-        inputs.values[name] = tensor
+      var inputs = ONNXInputs()
+      for (name, tensor) in tensors {
+        if tensor.count <= 1024 { inputs.values[name] = tensor } else { inputs.shapes[name] = tensor.shape }
       }
       trace = try model.trace(inputs)
       isByValue = " by value"

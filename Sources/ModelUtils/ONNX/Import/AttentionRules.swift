@@ -57,7 +57,8 @@ struct AttentionNode {
     }
     if isFlat {
       let (batch, length) = (result.shape[0], result.shape[2])
-      result = try call.reshape(call.permute(result, [0, 2, 1, 3]), [batch, length, result.shape[1] * result.shape[3]])
+      result = try call.reshape(
+        call.permute(result, [0, 2, 1, 3]), [batch, length, result.shape[1] * result.shape[3]])
     }
     return [result, self.keys, self.values, scores]
   }

@@ -11,7 +11,8 @@ extension NodeRules {
     "QLinearSoftmax": quantizedFunction { call, x in
       try call.emit(.softmax(axis: call.axis(call.int("axis", -1), x.rank), isLogarithm: false), x)
     },
-    "QLinearAveragePool": quantizedFunction { call, x in try call.channelsFirst(x) { try call.with([$0]).averagePool() } },
+    "QLinearAveragePool": quantizedFunction { call, x in try call.channelsFirst(x) { try call.with([$0]).averagePool() }
+    },
     "QLinearGlobalAveragePool": quantizedFunction { call, x in
       try call.channelsFirst(x) { try call.with([$0]).globalPool(.mean) }
     },
@@ -155,7 +156,8 @@ extension NodeCall {
     case "Clip":
       return try unary(
         .clip(
-          minimum: parameter(0, "activation_alpha", -.infinity), maximum: parameter(1, "activation_beta", .infinity)), x)
+          minimum: parameter(0, "activation_alpha", -.infinity), maximum: parameter(1, "activation_beta", .infinity)), x
+      )
     case "HardSigmoid":
       let scaled = try binary(.multiply, x, scalar(parameter(0, "activation_alpha", 0.2), x.dtype))
       return try unary(
@@ -182,7 +184,9 @@ extension NodeCall {
       optional(4) == nil, operands.dropFirst(6).allSatisfy({ $0 == nil }), try !flag("unidirectional")
     else { throw Unsizable("takes packed inputs, masks of keys, or a past") }
     let inputs = [try operand(0), keys, values]
-    guard inputs.allSatisfy({ $0.rank == 3 && $0.shape[2] % heads == 0 }) else { throw Unsizable("takes packed inputs") }
+    guard inputs.allSatisfy({ $0.rank == 3 && $0.shape[2] % heads == 0 }) else {
+      throw Unsizable("takes packed inputs")
+    }
     var start = 0
     let headed = try inputs.map { input -> Operand in
       let width = input.shape[2]
@@ -194,6 +198,9 @@ extension NodeCall {
     let scale = try float("scale", 0)
     let result = try all(
       .attention(scale: scale == 0 ? nil : scale), headed + (optional(5).map { [$0] } ?? []))[0]
-    return [try reshape(permute(result, [0, 2, 1, 3]), [result.shape[0], result.shape[2], result.shape[1] * result.shape[3]])]
+    return [
+      try reshape(
+        permute(result, [0, 2, 1, 3]), [result.shape[0], result.shape[2], result.shape[1] * result.shape[3]])
+    ]
   }
 }

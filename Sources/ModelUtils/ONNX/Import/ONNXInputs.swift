@@ -44,6 +44,8 @@ struct ONNXSymbols {
       switch dimension {
       case .fixed(let fixed) where fixed > 0 && fixed != length:
         throw ModelError(.mismatch, "axis \(axis) has \(fixed) elements, not \(length)", subject: name)
+      // Paddle's name for any length.
+      case .symbol("?"): break
       case .symbol(let symbol):
         guard lengths[symbol, default: length] == length else {
           throw ModelError(

@@ -1,0 +1,283 @@
+"""ONNX models followed and run: onnx's own cases operator by operator, exported networks and real files by ONNX Runtime."""
+
+import re
+import sys
+from pathlib import Path
+
+import nets
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torchvision
+from helpers import fails, mutils, report
+from onnx import TensorProto, helper
+from onnx.backend.test.case.node import collect_testcases
+from output_judges import INTERPRET
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+# Of each output's largest value.
+TOLERANCE = 1e-4
+
+
+def tensor(array):
+    array = np.asarray(array)
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(np.ascontiguousarray(array).view(np.int16).reshape(array.shape)).view(torch.bfloat16)
+    return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+
+
+def interpreted(folders):
+    """What the engine makes of the model in each folder: `ok`, or why not."""
+    result = mutils("--onnx", *folders, program=INTERPRET, timeout=600)
+    assert result.code == 0, result.err
+    return dict(line.split("\t", 1) for line in result.out.splitlines())
+
+
+def case(folder, model, feed):
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, onnx.ModelProto):
+        onnx.save(model, folder / "model.onnx")
+    save_file({name: tensor(value) for name, value in feed.items()}, folder / "inputs.safetensors")
+
+
+def assert_close(expected, actual, name=""):
+    expected, actual = tensor(expected), tensor(actual) if isinstance(actual, np.ndarray) else actual
+    assert expected.shape == actual.shape and expected.dtype == actual.dtype, (name, actual.shape, actual.dtype)
+    if expected.numel():
+        largest = max(expected.double().abs().max().item(), 1e-6)
+        difference = (expected.double() - actual.double()).abs().max().item()
+        assert difference <= TOLERANCE * largest, f"{name} differs by {difference} of {largest}"
+
+
+def check(folder, feed, model=None):
+    """The outputs of the model in a folder against ONNX Runtime's. Gives what is said of it."""
+    case(folder, model, feed)
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    expected = session.run(None, feed)
+    line = interpreted([folder])[str(folder)]
+    assert line.startswith("ok"), line
+    actual = load_file(folder / "outputs.safetensors")
+    for output, value in zip(session.get_outputs(), expected):
+        assert_close(value, actual[output.name], output.name)
+    return line
+
+
+# --- onnx's own cases -------------------------------------------------------------------------------------------
+
+# What is carried and listed by name, but not computed.
+UNKNOWN = {
+    "AffineGrid", "BitCast", "BlackmanWindow", "CausalConvWithState", "CenterCropPad", "Col2Im", "DFT", "DeformConv", "Det",
+    "HammingWindow", "HannWindow", "ImageDecoder", "LinearAttention", "Loop", "MaxUnpool", "MelWeightMatrix",
+    "NegativeLogLikelihoodLoss", "NonMaxSuppression", "OptionalGetElement", "OptionalHasElement", "RoiAlign", "STFT", "Scan",
+    "SequenceConstruct", "SequenceMap", "SoftmaxCrossEntropyLoss", "SplitToSequence", "SwiGLU", "TensorScatter",
+    "TfIdfVectorizer", "Unique", "Bernoulli", "RandomUniformLike", "RegexFullMatch", "StringConcat", "StringNormalizer",
+    "StringSplit", "SequenceEmpty", "SequenceLength", "SequenceInsert",
+}  # fmt: skip
+# Cases that differ, with the reason.
+OTHERWISE = {
+    r"test_resize_downsample_scales_(linear|cubic)_align_corners": "as ONNX Runtime: by the rounded length",
+    r"test_mod_float_edge_cases_fmod_0.*": "infinite divisors give NaN",
+    r"test_bitshift_.*_negative_shift": "shifts by less than nothing are refused",
+    r"test_training_dropout.*": "draws random numbers",
+    r"test_range_.*_expanded": "spelled out as a loop",
+}
+
+
+def operators(graph):
+    for node in graph.node:
+        yield (node.domain, node.op_type)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from operators(attribute.g)
+
+
+def is_claimed(each):
+    if any(re.fullmatch(pattern, each.name) for pattern in OTHERWISE):
+        return False
+    names = set(operators(each.model.graph)) | {pair for f in each.model.functions for pair in operators(f)}
+    return not any(domain not in ("", "ai.onnx") or name in UNKNOWN for domain, name in names)
+
+
+def is_of_numbers(each):
+    values = [value for values in each.data_sets[0] for value in values] if each.data_sets else [None]
+    return all(isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fiub" for v in map(plain, values))
+
+
+def plain(value):
+    array = np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else value
+    return array.astype(np.float32) if isinstance(array, np.ndarray) and array.dtype.name == "bfloat16" else array
+
+
+CASES = {each.name: each for each in collect_testcases(None) if is_claimed(each) and is_of_numbers(each)}
+
+
+@pytest.fixture(scope="session")
+def node_cases(tmp_path_factory):
+    root = tmp_path_factory.mktemp("nodes")
+    for name, each in CASES.items():
+        names = [value.name for value in each.model.graph.input]
+        case(root / name, each.model, dict(zip(names, each.data_sets[0][0])))
+    return root, interpreted([root / name for name in CASES])
+
+
+def test_most_of_onnx_is_claimed():
+    assert len(CASES) > 1250
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_node(name, node_cases):
+    root, lines = node_cases
+    each = CASES[name]
+    assert lines[str(root / name)].startswith("ok"), lines[str(root / name)]
+    actual = load_file(root / name / "outputs.safetensors")
+    for output, value in zip(each.model.graph.output, each.data_sets[0][1]):
+        value, ours = tensor(value), actual[output.name]
+        assert value.shape == ours.shape and value.dtype == ours.dtype
+        # A sum of sixteen bits is rounded at other places.
+        rounding = {torch.float16: 2e-3, torch.bfloat16: 2e-2}.get(value.dtype, 0)
+        torch.testing.assert_close(
+            ours, value, rtol=max(each.rtol, rounding), atol=max(each.atol, 1e-5, rounding), equal_nan=True
+        )
+
+
+# --- exported networks ------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def exported(model, x, folder, opset, dynamo=False, **options):
+    folder.mkdir(exist_ok=True)
+    model = nets.lively(model).eval()
+    torch.onnx.export(
+        model, (x,), str(folder / "model.onnx"), opset_version=opset, dynamo=dynamo, verbose=False, **options
+    )
+    names = [value.name for value in onnx.load(folder / "model.onnx", load_external_data=False).graph.input]
+    return check(folder, {names[0]: x.numpy()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, opset, dynamo, macs",
+    [
+        ("resnet18", 9, False, 1814073344),
+        ("resnet18", 18, True, 1814073344),
+        ("mobilenet_v3_small", 17, False, 56510400),
+        ("mobilenet_v3_small", 18, True, 56510400),
+        ("shufflenet_v2_x0_5", 13, False, 40476448),
+        ("squeezenet1_1", 11, False, 349151936),
+        ("efficientnet_b0", 17, False, 385814752),
+        ("densenet121", 11, False, 2834161664),
+        ("convnext_tiny", 20, True, None),
+        ("swin_t", 17, False, None),
+        ("vit_b_16", 17, False, None),
+        ("vit_b_16", 23, True, None),
+    ],
+)
+def test_torchvision(name, opset, dynamo, macs, tmp_path):
+    line = exported(getattr(torchvision.models, name)(), torch.rand(1, 3, 224, 224), tmp_path / "net", opset, dynamo)
+    if macs:
+        assert float(line.split("\t")[1]) == macs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+def test_recurrent_layers(kind, is_bidirectional, tmp_path):
+    model = kind(5, 7, num_layers=2, bidirectional=is_bidirectional, batch_first=True)
+    exported(model, torch.rand(3, 4, 5), tmp_path / "net", 17)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolov8n", "yolo11n", "yolov8n-seg", "yolov8n-pose", "yolov5n"])
+def test_ultralytics(name, tmp_path):
+    import ultralytics
+
+    model = ultralytics.YOLO(f"{name}.yaml").model
+    for head in model.modules():
+        if hasattr(head, "reg_max"):
+            head.export, head.format = True, "onnx"
+    exported(model, torch.rand(1, 3, 160, 192), tmp_path / "net", 17)
+
+
+@pytest.mark.slow
+def test_open_axes_follow_the_inputs(tmp_path):
+    yolo = nets.import_yolov5().models.yolo
+    model = yolo.Model(str(Path(sys.modules["yolov5"].__file__).parent / "models/yolov5n.yaml"))
+    axes = {"images": {0: "batch", 2: "height", 3: "width"}}
+    exported(model, torch.rand(2, 3, 96, 160), tmp_path / "net", 12, input_names=["images"], dynamic_axes=axes)
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def graph_of(nodes, inputs, outputs, initializers=(), opset=17, **options):
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(initializers))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, **options)
+
+
+def info(name, shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def test_run_names_outputs_as_the_file(tmp_path):
+    model = graph_of(
+        [helper.make_node("Mul", ["a", "b"], ["product"]), helper.make_node("Sub", ["a", "b"], ["difference"])],
+        [info("a", ["n", 3]), info("b", ["n", 3])],
+        [info("product", ["n", 3]), info("difference", ["n", 3])],
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    a, b = torch.rand(4, 3), torch.rand(4, 3)
+    save_file({"b": b, "a": a}, tmp_path / "x.safetensors")
+    result = report("run", tmp_path / "m.onnx", "--input", tmp_path / "x.safetensors", "-o", tmp_path / "y.safetensors")
+    assert [line["name"] for line in result["outputs"]] == ["product", "difference"]
+    ours = load_file(tmp_path / "y.safetensors")
+    assert torch.allclose(ours["product"], a * b) and torch.allclose(ours["difference"], a - b)
+    result = report("run", tmp_path / "m.onnx", "--random", "--shape", "a=5x3")
+    assert result["outputs"][0]["shape"] == [5, 3]
+    fails("run", tmp_path / "m.onnx", "--random", "--shape", "c=5x3", naming="inputs are a, b")
+    fails("run", tmp_path / "m.onnx", "--random", "--shape", "a=5x4", naming="axis 1 has 3 elements, not 4")
+
+
+def test_values_choose_branches(tmp_path):
+    yes = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "yes", [], [info("y", None)])
+    no = helper.make_graph([helper.make_node("ReduceSum", ["x"], ["z"], keepdims=0)], "no", [], [info("z", None)])
+    sixteen = helper.make_tensor("sixteen", TensorProto.INT64, [], [16000])
+    model = graph_of(
+        [
+            helper.make_node("Equal", ["sr", "sixteen"], ["c"]),
+            helper.make_node("If", ["c"], ["out"], then_branch=yes, else_branch=no),
+        ],
+        [info("x", [2, 3]), info("sr", [], TensorProto.INT64)],
+        [info("out", None)],
+        [sixteen],
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    assert report("run", tmp_path / "m.onnx", "--value", "sr=16000")["outputs"][0]["shape"] == [2, 3]
+    assert report("run", tmp_path / "m.onnx", "--value", "sr=8000")["outputs"][0]["shape"] == []
+    fails("run", tmp_path / "m.onnx", naming="which of them is taken is computed")
+
+
+def test_unknown_operators_are_refused_by_name(tmp_path):
+    nodes = [
+        helper.make_node("Fancy", ["x"], ["f"], domain="my.own", name="first"),
+        helper.make_node("Relu", ["f"], ["y"]),
+    ]
+    model = graph_of(nodes, [info("x", [1, 4])], [info("y", None)])
+    onnx.save(model, tmp_path / "m.onnx")
+    fails("run", tmp_path / "m.onnx", naming="first: my.own.Fancy: the operator is not known")
+
+
+def test_profile_measures_a_model(tmp_path):
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [8, 3, 3, 3], np.ones(216))
+    model = graph_of(
+        [helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["y"])],
+        [info("x", ["n", 3, "h", "w"])],
+        [info("y", None)],
+        [weight],
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    result = report("profile", tmp_path / "m.onnx", "--image-size", "32x48", "--runs", "2")["models"][0]
+    assert result["output"] == [[1, 8, 32, 48]] and result["parameters"] == 216
+    assert result["gflops"] == pytest.approx(2e-9 * 216 * 32 * 48)
