@@ -83,7 +83,8 @@ extension ONNXLowering {
     let attribute = ONNXAttribute("axis", place)
     guard opset >= 13 else {
       guard lengths.allSatisfy({ isFixed($0) }) else {
-        throw ModelError(.unsupported, "opset \(opset) splits only into parts of fixed lengths", advice: "use --opset 13")
+        throw ModelError(
+          .unsupported, "opset \(opset) splits only into parts of fixed lengths", advice: "use --opset 13")
       }
       return node("Split", [x], [attribute, ONNXAttribute("split", lengths.map { $0[0] })], results)
     }

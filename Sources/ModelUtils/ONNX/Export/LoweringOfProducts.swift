@@ -8,7 +8,8 @@ extension ONNXLowering {
     _ geometry: ConvolutionGeometry, _ operands: [ONNXValue], _ shapes: [[Int]]
   ) throws -> ONNXValue {
     var (input, margins) = (operands[0], geometry.padding)
-    if !geometry.isTransposed, let source = padded[input.name], source.margins.prefix(2).allSatisfy({ $0 == Margin(0) }),
+    if !geometry.isTransposed, let source = padded[input.name],
+      source.margins.prefix(2).allSatisfy({ $0 == Margin(0) }),
       source.margins.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
     {
       input = source.source
