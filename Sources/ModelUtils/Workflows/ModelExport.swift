@@ -103,6 +103,8 @@ extension Module {
       throw ModelError(
         .unsupported, "\(omission.className) is not exported: \(omission.reason)", subject: omission.path)
     }
+    // Beside its boxes it gives what a loss would take.
+    if (try? DetectionHead(of: self))?.family == .yolov6 { graph.outputs = Array(graph.outputs.prefix(1)) }
     if givesRawHead { graph.outputs = try rawHeadOutputs(&graph) }
     return graph
   }

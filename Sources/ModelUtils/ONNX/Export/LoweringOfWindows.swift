@@ -86,8 +86,8 @@ extension ONNXLowering {
     var x = input
     for axis in 0..<rank where sizes[0][axis] != targets[0][axis] {
       let windows = (0..<targets[0][axis]).map { place in
-        place * sizes[0][axis] / targets[0][axis]
-          ..< ((place + 1) * sizes[0][axis] + targets[0][axis] - 1) / targets[0][axis]
+        place * sizes[0][axis] / targets[0][axis]..<((place + 1) * sizes[0][axis] + targets[0][axis] - 1)
+          / targets[0][axis]
       }
       x = try pool.kind == .max ? largest(x, axis: axis + 2, windows) : mean(x, axis: axis + 2, windows)
     }
