@@ -150,6 +150,7 @@ def test_node(name, node_cases):
 def exported(model, x, folder, opset, dynamo=False, **options):
     folder.mkdir(exist_ok=True)
     model = nets.lively(model).eval()
+    torch.backends.mha.set_fastpath_enabled(False)
     torch.onnx.export(
         model, (x,), str(folder / "model.onnx"), opset_version=opset, dynamo=dynamo, verbose=False, **options
     )
