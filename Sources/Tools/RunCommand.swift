@@ -117,9 +117,8 @@ struct Run: ParsableCommand {
     try chooseOutputs(&named)
     named += try saved(graph)
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
-    let plan = try Plan(graph, for: trace.inputs.map(\.type), giving: Array(unique.values), precision: dtype)
-    let inputs = trace.inputs.compactMap { tensors[$0.name] ?? random[$0.name] }
-    return Array(zip(unique.keys, try Session(plan).run(inputs)))
+    let inputs = tensors.merging(random) { given, _ in given }
+    return try trace.run(inputs, giving: unique.map { ($0.key, $0.value) }, precision: dtype)
   }
 
   private func chooseOutputs(_ named: inout [(String, Graph.Value)]) throws {

@@ -188,6 +188,7 @@ import Testing
     Unary.celu(alpha: 0.7), .cos, .elu(alpha: 1.5), .erf, .hardshrink(lambda: 0.5), .hardsigmoid, .logSigmoid, .negate,
     .not, .round, .selu, .sign, .sin, .softplus(beta: 1, threshold: 20), .softplus(beta: 2, threshold: 3),
     .softshrink(lambda: 0.5), .softsign, .tan, .tanhshrink, .threshold(0.25, value: -3), .floor, .ceil,
+    .acos, .acosh, .asin, .asinh, .atan, .atanh, .cosh, .sinh,
   ])
   func function(_ function: Unary) throws {
     let numbers: [Float] =
@@ -207,10 +208,57 @@ import Testing
     Case(
       name: "pool of whole numbers", operation: .pool(Pool(.max, kernelSize: [2, 2])), shapes: [[1, 2, 5, 4]],
       types: [0: .int64]),
+    Case(
+      name: "scatter", operation: .scatter(.none), shapes: [[4, 3], [2], [2, 3]], types: [1: .int64]),
+    Case(
+      name: "scatter and add", operation: .scatter(.add), shapes: [[4, 3], [3], [3, 3]], types: [1: .int32]),
     Case(name: "sum of nothing", operation: .reduce(.sum, axes: [1], keepsAxes: false), shapes: [[3, 0]]),
     Case(name: "product of nothing", operation: .matrixProduct, shapes: [[3, 0], [0, 2]]),
   ])
   func withoutKernel(_ test: Case) throws { try test.check(hasKernels: false) }
+
+  @Test(arguments: [
+    Binary.quotient, .truncatedRemainder, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight,
+  ])
+  func wholeNumbers(_ function: Binary) throws {
+    var graph = Graph()
+    graph.outputs = [try graph.emit(.binary(function), graph.addInput("x"), graph.addInput("y"))]
+    for dtype in [DType.int64, .int32, .int8] {
+      let x = try Tensor(integers: [7, -7, 100, -128, 0, 127], dtype, [6])
+      let y = try Tensor(integers: [2, 3, 5, 1, 7, 4], dtype, [6])
+      try expectSame(graph, [x, y], "\(function) of \(dtype)")
+    }
+  }
+
+  @Test func quotientsGoTowardZero() throws {
+    #expect(Binary.quotient(-7, 2) == -3 && Binary.truncatedRemainder(-7, 2) == -1 && Binary.remainder(-7, 2) == 1)
+    #expect(Binary.quotient.whole(-7, 2) == -3 && Binary.truncatedRemainder.whole(-7, 2) == -1)
+    #expect(Binary.quotient.whole(1, 0) == nil && Binary.quotient.whole(.min, -1) == .min)
+    #expect(
+      Binary.shiftRight.whole(-8, 1) == -4 && Binary.shiftLeft.whole(1, 70) == 0 && Binary.shiftLeft.whole(1, -1) == nil
+    )
+    #expect(Unary.bitwiseNot(5) == -6)
+  }
+
+  @Test func aSumWithKnownNumbersIsALayersBias() throws {
+    for (operation, shapes, bias) in [
+      (PlanTests.convolution([1, 1], [Margin(1), Margin(1)]), [[1, 3, 6, 5], [4, 3, 3, 3]], [4, 1, 1]),
+      (Operation.linear, [[2, 3, 5], [7, 5]], [7]),
+    ] {
+      for isKnown in [true, false] {
+        var graph = Graph()
+        let weight = graph.addWeight("w", Graph.Weight(tensor: try tensor(shapes[1], 1)))
+        let layer = try graph.emit(operation, graph.addInput("x"), weight)
+        let added = try tensor(isKnown ? bias : [1], 2)
+        graph.outputs = [
+          try graph.emit(.unary(.relu), graph.emit(.binary(.add), graph.addConstant(added), layer))
+        ]
+        try expectSame(graph, [tensor(shapes[0], 3)])
+        let plan = try Plan(graph, for: [TensorType(.float32, shapes[0])])
+        #expect((plan.steps.count == 1) == isKnown)
+      }
+    }
+  }
 
   @Test func refusalsInARun() throws {
     var graph = Graph()

@@ -79,14 +79,15 @@ extension ONNXTrace {
   ///   - runs: how often it is timed.
   /// - Throws: `ModelError` for operators that are not known, and where oneDNN is missing.
   public func profile(parameters: Int, precision: Precision = .float32, runs: Int = 10) throws -> ModelProfile {
-    let graph = try runnableGraph()
-    let types = inputs.map(\.type)
+    _ = try runnableGraph()
+    let wide = try widened()
+    let (graph, types) = (wide.graph, wide.inputs.map(\.type))
     return try ModelProfile(
       graph, macs: graph.products(of: types), parameters: parameters,
       gflops: GFlops(multiplications: macs), for: types, precision: precision, runs: runs
     ) {
-      let given = try randomInputs()
-      return inputs.compactMap { given[$0.name] }
+      let given = try wide.randomInputs()
+      return wide.inputs.compactMap { given[$0.name] }
     }
   }
 }

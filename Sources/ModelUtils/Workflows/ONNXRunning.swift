@@ -44,13 +44,33 @@ extension ONNXTrace {
   public func run(
     _ tensors: [String: Tensor], precision: Precision = .float32, on backend: some Backend = .cpu
   ) throws -> OrderedDictionary<String, Tensor> {
-    let plan = try Plan(runnableGraph(), for: inputs.map(\.type), precision: precision, on: backend)
-    let given = try inputs.map { input in
+    let results = try run(
+      tensors, giving: outputs.compactMap { output in output.value.map { (output.name, $0) } }, precision: precision,
+      on: backend)
+    return OrderedDictionary(results, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Computes any values of the graph, given with names for them.
+  ///
+  /// It computes in float32 where the model says float16; the model's outputs have the type that it says.
+  public func run(
+    _ tensors: [String: Tensor], giving chosen: [(String, Graph.Value)], precision: Precision = .float32,
+    on backend: some Backend = .cpu
+  ) throws -> [(String, Tensor)] {
+    _ = try runnableGraph()
+    let wide = try widened()
+    let given = try wide.inputs.map { input in
       guard let tensor = tensors[input.name] else { throw ModelError(.missing, "is not given", subject: input.name) }
-      return tensor
+      return try tensor.dtype == input.type.dtype ? tensor : tensor.cast(to: input.type.dtype)
     }
-    let results = try Session(plan).run(given)
-    return OrderedDictionary(zip(outputs.map(\.name), results), uniquingKeysWith: { first, _ in first })
+    let plan = try Plan(
+      wide.graph, for: wide.inputs.map(\.type), giving: chosen.map(\.1), precision: precision, on: backend)
+    let types = Dictionary(
+      outputs.compactMap { output in output.value.flatMap { value in output.type.map { (value, $0.dtype) } } },
+      uniquingKeysWith: { first, _ in first })
+    return try zip(chosen, Session(plan).run(given)).map { named, tensor in
+      (named.0, try types[named.1].map { try tensor.cast(to: $0) } ?? tensor)
+    }
   }
 
   /// Uniform random numbers from 0 to 1 for every input; zeros for one of whole numbers.

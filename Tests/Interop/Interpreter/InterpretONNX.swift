@@ -30,12 +30,8 @@ enum InterpretONNX {
       trace = try model.trace(inputs)
       isByValue = " by value"
     }
-    let graph = try trace.runnableGraph()
-    let given = trace.inputs.compactMap { tensors[$0.name] }
-    let plan = try Plan(graph, for: trace.inputs.map(\.type))
-    let results = try Session(plan).run(given)
     var outputs = StateDict()
-    for (output, tensor) in zip(trace.outputs, results) { outputs[output.name] = tensor }
+    for (name, tensor) in try trace.run(tensors) { outputs[name] = tensor }
     try SafeTensors.write(outputs, to: folder.appending("outputs.safetensors"))
     return "ok\(isByValue)\t\(trace.macs)\t\(trace.unsized.count)"
   }

@@ -11,11 +11,15 @@ struct Epilogue {
     case add(Graph.Value)
   }
 
+  /// What is added to each channel before all else, where the layer itself has no bias.
+  var bias: Graph.Value?
   /// A batch norm that goes into the weights.
   var norm: Graph.Node?
   var posts: [Post] = []
   /// Whether it follows a convolution, whose channels are the second axis.
   let isOfConvolution: Bool
+  /// Whether the layer has no bias of its own.
+  let takesBias: Bool
   /// What the last of them gives.
   var result: Graph.Value
 }
@@ -30,7 +34,8 @@ extension Compiler {
     where isNeeded[index] && node.operation.isLinear && absorbed[index] == nil && isFloatWithElements(node) {
       var isOfConvolution = false
       if case .convolution = node.operation { isOfConvolution = true }
-      var epilogue = Epilogue(isOfConvolution: isOfConvolution, result: node.results[0])
+      var epilogue = Epilogue(
+        isOfConvolution: isOfConvolution, takesBias: node.operands.count == 2, result: node.results[0])
       var last = index
       while epilogue.posts.count < Int(CE_MAX_POSTS), !kept.contains(epilogue.result) {
         let next = users[epilogue.result.index].filter { isNeeded[$0] }
@@ -128,6 +133,7 @@ extension Epilogue {
     case .unary(let unary):
       guard let function = EltwiseFunction(unary) else { return false }
       posts.append(.function(function))
+    case .binary(.add) where isBias(node, in: compiler): bias = node.operands.first { $0 != result }
     case .binary(.add):
       guard let other = node.operands.first(where: { $0 != result }), !compiler.isConstant(other),
         types[other] == types[result]
@@ -137,6 +143,21 @@ extension Epilogue {
     }
     result = node.results[0]
     return true
+  }
+}
+
+extension Epilogue {
+  /// Whether a sum adds a known number to each channel of a layer that has no bias.
+  private func isBias(_ node: Graph.Node, in compiler: Compiler) -> Bool {
+    guard takesBias, bias == nil, norm == nil, posts.isEmpty, let other = node.operands.first(where: { $0 != result }),
+      compiler.isConstant(other), compiler.types[other].dtype == .float32
+    else { return false }
+    let (shape, added) = (compiler.types[result].shape, compiler.types[other].shape)
+    guard let axis = isOfConvolution ? 1 : shape.indices.last, added.count <= shape.count,
+      compiler.types[node.results[0]].shape == shape
+    else { return false }
+    let lengths = [Int](repeating: 1, count: shape.count - added.count) + added
+    return lengths.indices.allSatisfy { lengths[$0] == ($0 == axis ? shape[axis] : 1) }
   }
 }
 

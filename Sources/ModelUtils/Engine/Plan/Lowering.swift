@@ -65,7 +65,7 @@ extension Compiler {
   /// What computes on float32.
   private mutating func computed(_ node: Graph.Node) throws -> Bool {
     guard haveElements(node.operands) else { return false }
-    let alone = Epilogue(isOfConvolution: false, result: node.results[0])
+    let alone = Epilogue(isOfConvolution: false, takesBias: false, result: node.results[0])
     switch node.operation {
     case .convolution(let geometry): return try convolution(geometry, node, alone)
     case .linear: return try linear(node, alone)

@@ -8,7 +8,7 @@ extension Compiler {
   /// - Returns: false for what oneDNN does not do: margins that cut, and a batch norm in weights that are computed.
   mutating func convolution(_ geometry: ConvolutionGeometry, _ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
-    let bias = node.operands.count > 2 ? node.operands[2] : nil
+    let bias = node.operands.count > 2 ? node.operands[2] : epilogue.bias
     guard epilogue.norm == nil || isStored(node), types[input].shape.count <= 5,
       geometry.padding.allSatisfy({ $0.before >= 0 && $0.after >= 0 })
     else { return false }
@@ -45,7 +45,7 @@ extension Compiler {
   /// […, in] by a stored weight [out, in].
   mutating func linear(_ node: Graph.Node, _ epilogue: Epilogue) throws -> Bool {
     let (input, weight) = (node.operands[0], node.operands[1])
-    let bias = node.operands.count > 2 ? node.operands[2] : nil
+    let bias = node.operands.count > 2 ? node.operands[2] : epilogue.bias
     guard epilogue.norm == nil || isStored(node) else { return false }
     let (shape, weightShape) = (types[node.results[0]].shape, types[weight].shape)
     let rows = shape.dropLast().reduce(1, *)

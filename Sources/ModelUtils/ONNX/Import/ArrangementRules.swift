@@ -58,6 +58,21 @@ extension NodeRules {
     "Split": { call in try call.split() },
     "Slice": { call in [try call.sliced()] },
     "Pad": { call in [try call.padded()] },
+    "CenterCropPad": { call in
+      let x = try call.operand(0)
+      let axes = try call.ints("axes")?.map { try call.axis($0, x.rank) } ?? Array(x.shape.indices)
+      guard let lengths = try call.integers(1), lengths.count == axes.count else {
+        throw ModelError(.malformed, "says no lengths")
+      }
+      var margins = x.shape.map { _ in Margin(0) }
+      for (axis, length) in zip(axes, lengths) {
+        guard (0...1 << 31).contains(length) else { throw ModelError(.malformed, "makes \(length) elements") }
+        let added = length - x.shape[axis]
+        let before = added < 0 ? -(-added / 2) : added / 2
+        margins[axis] = Margin(before, added - before)
+      }
+      return [try call.emit(.pad(margins, .constant(0)), x)]
+    },
     "DepthToSpace": { call in
       let (x, block) = (try call.operand(0), try call.int("blocksize", 0))
       guard x.rank == 4, (1...1024).contains(block), x.shape[1] % (block * block) == 0 else {
@@ -166,7 +181,8 @@ extension NodeCall {
         // An end far below 0 stays below.
         let (start, given) = (bound(starts[index], 0, length - 1), ends[index])
         let end = given < -length ? -1 : bound(given, -1, length - 1)
-        x = try emit(.gather(axis: axis, batchAxes: 0), x, constant(Array(stride(from: start, to: end, by: step))))
+        let count = max((start - end - step - 1) / -step, 0)
+        x = try emit(.gather(axis: axis, batchAxes: 0), x, constant(counted(count) { start + $0 * step }))
       }
     }
     return x

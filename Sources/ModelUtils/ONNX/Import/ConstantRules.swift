@@ -11,7 +11,7 @@ extension NodeRules {
       guard case .tensor(let value)? = call.node.attribute("value") else {
         return [try call.filled(call.scalar(0, .float32), shape)]
       }
-      return [try call.filled(Operand(value.tensor()), shape)]
+      return [try call.filled(Operand(value.tensor()).checked(), shape)]
     },
     "Identity": { call in [try call.operand(0)] },
     "Cast": { call in [try call.cast(to: call.int("to", 0))] },
@@ -78,7 +78,7 @@ extension NodeCall {
       switch (attribute.name, attribute.value) {
       case ("value", .tensor(let tensor)):
         // A name under which it is found again: its output's.
-        return Operand(try tensor.lazyTensor(), name: tensor.count > 1 ? node.outputs.first : nil)
+        return try Operand(tensor.lazyTensor(), name: tensor.count > 1 ? node.outputs.first : nil).checked()
       case ("value_float", .float(let value)): return try scalar(Double(value), .float32)
       case ("value_floats", .floats(let values)):
         return try constant(values.map(Double.init), .float32, [values.count])

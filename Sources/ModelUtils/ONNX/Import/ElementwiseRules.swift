@@ -13,7 +13,7 @@ extension NodeRules {
     "Sin": function(.sin), "Sinh": function(.sinh), "Sqrt": function(.sqrt), "Tan": function(.tan),
     "Tanh": function(.tanh),
     "Add": pair { _ in .add }, "Sub": pair { _ in .subtract },
-    "Mul": { call in [try call.product()] },
+    "Mul": { call in [try call.multiplied()] },
     "Div": pair { $0 ? .quotient : .divide },
     "And": pair { _ in .and }, "Or": pair { _ in .or }, "Xor": pair { _ in .xor },
     "BitwiseAnd": pair { _ in .bitwiseAnd }, "BitwiseOr": pair { _ in .bitwiseOr },
@@ -138,19 +138,6 @@ extension NodeCall {
     let missing = first.rank - start - second.rank
     guard missing >= 0 else { throw ModelError(.mismatch, "cannot broadcast \(second.shape) to \(first.shape)") }
     return try reshape(second, second.shape + [Int](repeating: 1, count: missing))
-  }
-
-  /// A product; of a tensor with its sigmoid it is SiLU, and with its hard sigmoid the hard swish.
-  func product() throws -> Operand {
-    let (a, b) = (try operand(0), try legacyOperand())
-    for (x, gate) in [(a, b), (b, a)] {
-      guard case .value(let gateValue) = gate.source, case .value(let value) = x.source,
-        let producer = tracer.graph.producer(of: gateValue), tracer.graph.nodes[producer].operands == [value]
-      else { continue }
-      if tracer.graph.nodes[producer].operation == .unary(.sigmoid) { return try unary(.silu, x) }
-      if tracer.graph.nodes[producer].operation == .unary(.hardsigmoid) { return try unary(.hardswish, x) }
-    }
-    return try binary(.multiply, a, b)
   }
 
   /// In the base's type.

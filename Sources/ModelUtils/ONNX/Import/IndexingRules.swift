@@ -106,7 +106,7 @@ extension NodeCall {
       }
       var lengths = [Int](repeating: 1, count: shape.count)
       lengths[other] = places.shape[other]
-      let steps = (0..<places.shape[other]).map { $0 * strides[other] }
+      let steps = try counted(places.shape[other]) { $0 * strides[other] }
       flat = try binary(.add, flat, constant(steps, lengths))
     }
     return flat
@@ -129,7 +129,7 @@ extension NodeCall {
     guard var flat else { throw ModelError(.mismatch, "has places \(places.shape) for \(shape)") }
     let (entries, size) = (try product(shape[..<batch]), try product(lengths))
     if entries > 1 {
-      let firsts = try constant((0..<entries).map { $0 * size }, [entries, 1])
+      let firsts = try constant(counted(entries) { $0 * size }, [entries, 1])
       flat = try reshape(binary(.add, reshape(flat, [entries, flat.count / entries]), firsts), flat.shape)
     }
     return ([try product([entries, size]), try product(shape[(batch + depth)...])], try reshape(flat, [flat.count]))

@@ -91,6 +91,7 @@ extension NodeRules {
       let alpha = try call.float("alpha", 1)
       return [alpha == 1 ? product : try call.binary(.multiply, product, call.scalar(alpha, product.dtype))]
     },
+    "MatMulNBits": { call in [try call.packedProduct()] },
     "Gelu": { call in [try call.unary(.gelu(isApproximate: false), call.operand(0))] },
     "BiasGelu": { call in [try call.unary(.gelu(isApproximate: false), call.biased(call.operand(0), 1))] },
     "FastGelu": { call in [try call.unary(.gelu(isApproximate: true), call.biased(call.operand(0), 1))] },
@@ -128,6 +129,39 @@ extension NodeCall {
   /// With an input added, where it is there.
   fileprivate func biased(_ x: Operand, _ index: Int) throws -> Operand {
     try optional(index).map { try binary(.add, x, $0) } ?? x
+  }
+
+  /// A product by a weight of 4-bit numbers [out, blocks, bytes], two a byte, with a scale for each block and a zero point
+  /// of 8 unless one is said.
+  fileprivate func packedProduct() throws -> Operand {
+    let (packed, rows, columns) = (try operand(1), try int("N", 0), try int("K", 0))
+    let block = try int("block_size", 32)
+    guard try int("bits", 4) == 4, (16...1 << 16).contains(block), block % 2 == 0, rows > 0, columns > 0,
+      optional(4) == nil, packed.dtype == .uint8
+    else { throw Unsizable("takes a weight of some other packing") }
+    let blocks = (columns - 1) / block + 1
+    guard try packed.count == product([rows, blocks, block / 2]) else {
+      throw ModelError(.mismatch, "has a weight \(packed.shape) for \(rows) by \(columns)")
+    }
+    func unpacked(_ bytes: Operand) throws -> Operand {
+      let low = try binary(.bitwiseAnd, bytes, scalar(15, .uint8))
+      let high = try binary(.shiftRight, bytes, scalar(4, .uint8))
+      return try convert(all(.stack(axis: bytes.rank), [low, high])[0], .float32)
+    }
+    var weight = try reshape(unpacked(reshape(packed, [rows, blocks, block / 2])), [rows, blocks, block])
+    let scales = try reshape(operand(2), [rows, blocks, 1])
+    if let zeros = optional(3) {
+      guard zeros.dtype == .uint8 else { throw Unsizable("has zero points of some other packing") }
+      let width = (blocks + 1) / 2
+      let each = try reshape(unpacked(reshape(zeros, [rows, width])), [rows, 2 * width])
+      weight = try binary(.subtract, weight, reshape(slice(each, 1, 0, blocks), [rows, blocks, 1]))
+    } else {
+      weight = try binary(.subtract, weight, scalar(8, .float32))
+    }
+    let whole = try reshape(binary(.multiply, weight, convert(scales, .float32)), [rows, blocks * block])
+    let x = try operand(0)
+    let product = try emit(.linear, convert(x, .float32), slice(whole, 1, 0, columns))
+    return try convert(biased(product, 5), x.dtype)
   }
 
   fileprivate func channelsFirst(_ x: Operand, _ body: (Operand) throws -> Operand) throws -> Operand {

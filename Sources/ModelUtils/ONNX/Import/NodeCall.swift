@@ -162,6 +162,8 @@ struct NodeCall {
 
   /// An operation of which only what it gives is known.
   func unknown(_ reason: String, _ type: TensorType) throws -> Operand {
+    // A shape that no tensor has is an error first.
+    _ = try Operation.unary(.abs).resultTypes(of: [type])
     tracer.note(name, node.qualifiedOperation, reason, isCause: true)
     return try tracer.emitUnknown(node.qualifiedOperation, operands.compactMap { $0 }, type)
   }
@@ -169,11 +171,13 @@ struct NodeCall {
   // MARK: Constants
 
   func constant(_ values: [Double], _ dtype: DType, _ shape: [Int]) throws -> Operand {
-    Operand(try ReferenceArray(TensorType(dtype, shape), values).tensor())
+    try tracer.reserve(values.count)
+    return Operand(try ReferenceArray(TensorType(dtype, shape), values).tensor())
   }
 
   func constant(_ values: [Int], _ shape: [Int]? = nil) throws -> Operand {
-    Operand(try Tensor(integers: values, .int64, shape ?? [values.count]))
+    try tracer.reserve(values.count)
+    return Operand(try Tensor(integers: values, .int64, shape ?? [values.count]))
   }
 
   func scalar(_ value: Double, _ dtype: DType) throws -> Operand { try constant([value], dtype, []) }
@@ -182,11 +186,20 @@ struct NodeCall {
   func filled(_ value: Operand, _ shape: [Int]) throws -> Operand { try expand(reshape(value, []), shape) }
 
   /// 0, 1, 2, …
-  func range(_ count: Int) throws -> Operand {
+  func range(_ count: Int) throws -> Operand { try constant(counted(count) { $0 }) }
+
+  /// A number for each place, of which there may not be more than are computed beforehand.
+  func counted(_ count: Int, _ body: (Int) throws -> Int) throws -> [Int] {
     guard (0...ONNXTracer.foldingLimit).contains(count) else {
-      throw ModelError(.limit, "counts to \(count)")
+      throw ModelError(.limit, "counts to \(count), more than is computed beforehand")
     }
-    return try constant(Array(0..<count))
+    return try (0..<count).map(body)
+  }
+
+  /// With an axis turned round.
+  func reversed(_ x: Operand, _ axis: Int) throws -> Operand {
+    let length = x.shape[axis]
+    return try emit(.gather(axis: axis, batchAxes: 0), x, constant(counted(length) { length - 1 - $0 }))
   }
 
   /// The product of lengths.

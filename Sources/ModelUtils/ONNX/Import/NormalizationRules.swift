@@ -27,13 +27,9 @@ extension NodeRules {
       return [try call.emit(norm, x, byChannel(1), byChannel(2))]
     },
     "LayerNormalization": { call in try call.layerNorm() },
-    "RMSNormalization": { call in
-      let (x, scale) = (try call.operand(0), try call.operand(1))
-      let axes = x.rank - (try call.axis(call.int("axis", -1), x.rank))
-      let norm = Operation.rmsNorm(axes: axes, eps: try call.float("epsilon", 1e-5))
-      if scale.shape[...] == x.shape.suffix(axes) { return [try call.emit(norm, x, scale)] }
-      return [try call.binary(.multiply, call.emit(norm, x), scale)]
-    },
+    "RMSNormalization": { call in [try call.rmsNorm()] },
+    // ONNX Runtime's older name.
+    "SimplifiedLayerNormalization": { call in [try call.rmsNorm()] },
     "LpNormalization": { call in
       let (x, p) = (try call.operand(0), try call.int("p", 2))
       let axis = try call.axis(call.int("axis", -1), x.rank)
@@ -55,6 +51,14 @@ extension NodeRules {
 }
 
 extension NodeCall {
+  func rmsNorm() throws -> Operand {
+    let (x, scale) = (try operand(0), try operand(1))
+    let axes = x.rank - (try axis(int("axis", -1), x.rank))
+    let norm = Operation.rmsNorm(axes: axes, eps: try float("epsilon", 1e-5))
+    if scale.shape[...] == x.shape.suffix(axes) { return try emit(norm, x, scale) }
+    return try binary(.multiply, emit(norm, x), scale)
+  }
+
   func batchNorm() throws -> [Operand?] {
     let x = try operand(0)
     let eps = try float("epsilon", 1e-5)

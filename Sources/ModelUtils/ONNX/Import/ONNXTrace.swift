@@ -54,7 +54,7 @@ public struct ONNXTrace: Sendable {
   /// The operations; those that follow from what is not known are left out.
   public internal(set) var graph: Graph
   /// What the graph is given, in its order; inputs whose elements were said are not among them.
-  public let inputs: [Input]
+  public internal(set) var inputs: [Input]
   /// What the model gives, in the file's order.
   public let outputs: [Output]
   /// The types of the values of the main graph, by their names, in the order in which they are computed.
@@ -84,6 +84,17 @@ public struct ONNXTrace: Sendable {
       throw ModelError(.unsupported, "\(name): \(cause?.reason ?? "follows from what is not known")", subject: path)
     }
     return graph
+  }
+}
+
+extension ONNXTrace {
+  /// The same computing in float32 where the model says float16 or bfloat16, as processors do that have no such
+  /// arithmetic; inputs and outputs become float32 too.
+  public func widened() throws -> ONNXTrace {
+    var trace = self
+    trace.graph = try graph.widened()
+    trace.inputs = inputs.map { Input(name: $0.name, type: TensorType($0.type.dtype.widened, $0.type.shape)) }
+    return trace
   }
 }
 

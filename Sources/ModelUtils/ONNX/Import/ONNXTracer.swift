@@ -20,6 +20,12 @@ struct Operand {
     source = .constant(tensor, name: name)
   }
 
+  /// - Throws: `ModelError` for a shape beyond any tensor's.
+  func checked() throws -> Operand {
+    _ = try Operation.unary(.abs).resultTypes(of: [type])
+    return self
+  }
+
   var shape: [Int] { type.shape }
   var rank: Int { type.shape.count }
   var dtype: DType { type.dtype }
@@ -58,6 +64,8 @@ final class ONNXTracer {
   /// The functions that are being inlined, which must not call themselves.
   private var calls: [String] = []
   private var inlined = 0
+  /// The elements that were computed beforehand, all together.
+  private var computed = 0
   /// Multiplications since they were last taken.
   private var macs = 0.0
   /// The weights that are no parameters, such as running means.
@@ -65,6 +73,10 @@ final class ONNXTracer {
 
   /// The most elements of a tensor that is computed while the model is traced.
   static let foldingLimit = 1 << 20
+  /// The most elements of all that are.
+  private static let computedLimit = 1 << 26
+  /// The most multiplications, or elements of windows, of an operation that is.
+  private static let effortLimit = 0x1p26
   /// The most nodes of branches, bodies and functions together.
   private static let nodeLimit = 1 << 18
 
@@ -100,6 +112,15 @@ final class ONNXTracer {
     Operand(type, try graph.append(.other(name), operands.map(value), scope: scope)[0])
   }
 
+  /// Counts elements of constants that are made beside the file's.
+  /// - Throws: `ModelError` when they are more than any model's.
+  func reserve(_ count: Int) throws {
+    computed += count
+    guard computed <= 2 * Self.computedLimit else {
+      throw ModelError(.limit, "has more than \(2 * Self.computedLimit) elements that are computed beforehand")
+    }
+  }
+
   /// Multiplications since the last call.
   func takenMACs() -> Double {
     defer { macs = 0 }
@@ -114,9 +135,12 @@ final class ONNXTracer {
     case .reshape, .flatten: if first.isContiguous { return [Operand(try first.reshaped(types[0].shape))] }
     default: break
     }
-    guard operands.allSatisfy({ $0.count <= Self.foldingLimit }),
-      types.allSatisfy({ $0.shape.reduce(1, *) <= Self.foldingLimit })
+    let count = types.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    guard operands.allSatisfy({ $0.count <= Self.foldingLimit }), count <= Self.foldingLimit,
+      computed + count <= Self.computedLimit,
+      operation.effort(operands.map(\.shape), types[0].shape) <= Self.effortLimit
     else { return nil }
+    computed += count
     // Elements that are only moved may be of any size: as words.
     let areWords = operation.movesElements && types[0].dtype == .int64
     func word(_ type: TensorType) -> TensorType { TensorType(type.dtype == .int64 ? .float64 : type.dtype, type.shape) }
@@ -148,7 +172,7 @@ final class ONNXTracer {
   /// The weights of a graph; one that cannot be looked into is unsized.
   func bindInitializers(of graph: ONNXGraph) {
     for tensor in graph.initializers {
-      do { bind(tensor.name, .operand(Operand(try tensor.lazyTensor(), name: tensor.name))) } catch {
+      do { bind(tensor.name, .operand(try Operand(tensor.lazyTensor(), name: tensor.name).checked())) } catch {
         note(tensor.name, "initializer", "\((error as? ModelError)?.reason ?? "\(error)")", isCause: true)
         bind(tensor.name, .unsized(cause: tensor.name))
       }
@@ -300,6 +324,12 @@ struct Opsets {
 }
 
 extension Operation {
+  /// Multiplications, or elements of windows.
+  fileprivate func effort(_ operands: [[Int]], _ output: [Int]) -> Double {
+    if case .pool(let pool) = self { return (output + pool.kernelSize).reduce(1) { $0 * Double($1) } }
+    return products(operands, output)
+  }
+
   /// Whether it moves elements without looking at them.
   fileprivate var movesElements: Bool {
     switch self {

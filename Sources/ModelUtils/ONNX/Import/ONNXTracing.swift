@@ -39,6 +39,9 @@ extension ONNXModel {
         continue
       }
       let type = TensorType(dtype, shape)
+      do { _ = try Operation.unary(.abs).resultTypes(of: [type]) } catch let error as ModelError {
+        throw error.about(input.name)
+      }
       tracer.bind(input.name, .operand(Operand(type, tracer.graph.addInput(input.name))))
       given.append(ONNXTrace.Input(name: input.name, type: type))
     }

@@ -73,7 +73,7 @@ extension NodeCall {
     guard try product([parameter.shape[axis], block]) >= shape[axis] else {
       throw ModelError(.mismatch, "has scales \(parameter.shape) for \(shape) in blocks of \(block)")
     }
-    let places = try constant((0..<shape[axis]).map { $0 / block })
+    let places = try constant(counted(shape[axis]) { $0 / block })
     return try emit(.gather(axis: axis, batchAxes: 0), parameter, places)
   }
 

@@ -59,7 +59,7 @@ struct RecurrentLayer {
     case let name: throw ModelError(.malformed, "runs in the direction \(name)")
     }
     hidden = try call.int("hidden_size", r.shape[2])
-    guard hidden > 0, w.shape == [directions.count, gates * hidden, x.shape[2]],
+    guard (1...1 << 31).contains(hidden), w.shape == [directions.count, gates * hidden, x.shape[2]],
       r.shape == [directions.count, gates * hidden, hidden]
     else { throw ModelError(.mismatch, "has weights \(w.shape) and \(r.shape) for \(x.shape)") }
     (self.weights, self.stateWeights) = (w, r)

@@ -80,8 +80,7 @@ extension NodeCall {
     }
     guard try flag("select_last_index") else { return try emit(.argmax(axis: axis, keepsAxis: keepsAxis), x) }
     let length = x.shape[axis]
-    let reversed = try emit(.gather(axis: axis, batchAxes: 0), x, constant(Array((0..<length).reversed())))
-    let place = try emit(.argmax(axis: axis, keepsAxis: keepsAxis), reversed)
+    let place = try emit(.argmax(axis: axis, keepsAxis: keepsAxis), reversed(x, axis))
     return try binary(.subtract, constant([length - 1], []), place)
   }
 
@@ -104,22 +103,19 @@ extension NodeCall {
     let axis = try self.axis(given, x.rank)
     let length = x.shape[axis]
     let (isExclusive, isReversed) = (try flag("exclusive"), try flag("reverse"))
-    func reversed(_ x: Operand) throws -> Operand {
-      isReversed ? try emit(.gather(axis: axis, batchAxes: 0), x, constant(Array((0..<length).reversed()))) : x
-    }
     func moved(_ x: Operand, _ distance: Int) throws -> Operand {
       var margins = x.shape.map { _ in Margin(0) }
       margins[axis] = Margin(distance, 0)
       return try emit(.pad(margins, .constant(neutral)), slice(x, axis, 0, length - distance))
     }
-    x = try reversed(x)
+    if isReversed { x = try reversed(x, axis) }
     if isExclusive, length > 0 { x = try moved(x, 1) }
     var distance = 1
     while distance < length {
       x = try binary(function, x, moved(x, distance))
       distance *= 2
     }
-    return try reversed(x)
+    return isReversed ? try reversed(x, axis) : x
   }
 }
 

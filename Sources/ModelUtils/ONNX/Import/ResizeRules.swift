@@ -110,7 +110,8 @@ struct ResizeRule {
     case "ceil": rounded = x.rounded(.up)
     default: rounded = isSimple && scales[axis] < 1 ? x.rounded(.up) : x.rounded(.down)
     }
-    return Int(min(max(rounded, 0), Double(size - 1)))
+    // Also false for what is no number.
+    return rounded > 0 ? Int(min(rounded, Double(size - 1))) : 0
   }
 
   /// Whether a new element lies outside the old ones.
@@ -124,9 +125,11 @@ struct ResizeRule {
     let stretch = antialiases ? min(scales[axis], 1) : 1
     let reach = (mode == "cubic" ? 2 : 1) / stretch
     var weights = [Double](repeating: 0, count: size)
-    let first = Int(max(min((x - reach).rounded(.down), 1e9), -1e9))
     var sum = 0.0
-    for place in first...max(first, Int(min((x + reach).rounded(.up), 1e9))) {
+    // Nothing reaches further than a picture's length, whatever factors a file says.
+    func bound(_ x: Double) -> Int { x > Double(-4 * size) ? Int(min(x, Double(5 * size))) : -4 * size }
+    let first = bound((x - reach).rounded(.down))
+    for place in first...max(first, bound((x + reach).rounded(.up))) {
       var weight = filter(abs(Double(place) - x) * stretch)
       if excludesOutside, !(0..<size).contains(place) { weight = 0 }
       sum += weight
@@ -157,9 +160,11 @@ extension NodeCall {
     guard changed.allSatisfy({ x.shape[$0] > 0 }) else { throw ModelError(.mismatch, "no elements have no other size") }
     for axis in changed {
       let (size, newSize) = (x.shape[axis], rule.sizes[axis])
-      guard try product([size, newSize]) <= 1 << 24 else { throw ModelError(.limit, "is too large to resize") }
+      guard try rule.mode == "nearest" || product([size, newSize]) <= 1 << 22 else {
+        throw ModelError(.limit, "is too large to resize")
+      }
       if rule.mode == "nearest" {
-        let places = (0..<newSize).map { rule.place($0, axis, size) }
+        let places = try counted(newSize) { rule.place($0, axis, size) }
         result = try emit(.gather(axis: axis, batchAxes: 0), result, constant(places))
       } else {
         let weights = (0..<newSize).flatMap { rule.weights($0, axis, size) }
@@ -171,7 +176,8 @@ extension NodeCall {
       }
     }
     for axis in changed {
-      let outside = (0..<rule.sizes[axis]).map { rule.isOutside($0, axis, x.shape[axis]) ? 1.0 : 0 }
+      guard rule.coordinates == "tf_crop_and_resize" else { continue }
+      let outside = try counted(rule.sizes[axis]) { rule.isOutside($0, axis, x.shape[axis]) ? 1 : 0 }.map(Double.init)
       guard outside.contains(1) else { continue }
       var shape = [Int](repeating: 1, count: x.rank)
       shape[axis] = outside.count

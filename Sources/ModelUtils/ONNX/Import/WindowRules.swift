@@ -146,7 +146,7 @@ extension NodeCall {
     let chosen = try emit(.argmax(axis: 2, keepsAxis: false), spread)
     let firsts = try constant((0..<positions).map { $0 * elements }, [1, positions])
     let told1 = try emit(.gather(axis: 0, batchAxes: 0), constant(told), binary(.add, chosen, firsts))
-    let offsets = try constant((0..<planes).map { $0 * plane }, [planes, 1])
+    let offsets = try constant(counted(planes) { $0 * plane }, [planes, 1])
     return try reshape(binary(.add, told1, offsets), result.shape)
   }
 
