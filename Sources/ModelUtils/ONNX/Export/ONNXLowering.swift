@@ -28,8 +28,10 @@ struct ONNXLowering {
   private var initializers: [(tensor: ONNXTensor, value: ONNXValue)] = []
   private var made: [ONNXValue] = []
   private var values: [Graph.Value: ONNXValue] = [:]
-  /// What does not depend on the inputs' elements, one array for each probe.
+  /// What does not depend on the inputs' elements, one array for each probe, up to its last use.
   private var known: [Graph.Value: [ReferenceArray]] = [:]
+  /// For each value of the graph how many needed nodes and outputs still take it.
+  private var uses: [Int] = []
   private var takenNames: [String: Int] = [:]
   private var smallConstants: [SmallConstant: ONNXValue] = [:]
   /// The dotted path of the module whose operation is written.
@@ -190,23 +192,30 @@ struct ONNXLowering {
 
   /// Writes all that the outputs need.
   mutating func lowerAll() throws {
-    var isNeeded = graph.definitions.map { _ in false }
-    for output in graph.outputs { isNeeded[output.index] = true }
-    for node in graph.nodes.reversed() where node.results.contains(where: { isNeeded[$0.index] }) {
-      for operand in node.operands { isNeeded[operand.index] = true }
+    uses = graph.definitions.map { _ in 0 }
+    for output in graph.outputs { uses[output.index] += 1 }
+    for node in graph.nodes.reversed() where isNeeded(node) {
+      for operand in node.operands { uses[operand.index] += 1 }
     }
-    for node in graph.nodes where node.results.contains(where: { isNeeded[$0.index] }) {
+    for node in graph.nodes where isNeeded(node) {
       path = graph.scopes[node.scope].path
       do {
-        if try compute(node) { continue }
-        let results = try lower(node)
-        for (value, written) in zip(node.results, results) { values[value] = written }
+        if try !compute(node) {
+          for (value, written) in zip(node.results, try lower(node)) { values[value] = written }
+        }
       } catch let error as ModelError {
         throw error.about(path)
+      }
+      for operand in node.operands {
+        uses[operand.index] -= 1
+        if uses[operand.index] == 0 { known[operand] = nil }
       }
     }
     path = ""
   }
+
+  /// In a walk from the last node to the first, and afterwards.
+  private func isNeeded(_ node: Graph.Node) -> Bool { node.results.contains { uses[$0.index] > 0 } }
 
   /// Computes a node beforehand, where nothing that it takes depends on the inputs' elements.
   /// - Returns: whether it did, and the results are the same for all probes or may stay unwritten.
