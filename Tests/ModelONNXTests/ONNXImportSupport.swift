@@ -28,11 +28,12 @@ func outputs(
     operation, names, (0..<count).map { "out\($0)" }, name: "node", domain: domain, attributes: attributes)
   let given = zip(names, tensors).compactMap { name, tensor in tensor.map { (name, $0) } }
   // The first is what is computed with; others say how.
-  let open = given.prefix(1).map { name, tensor in (name, tensor.dtype, tensor.shape.map { .fixed($0) }) }
-  let trace = try model(
-    [node], opset: opset, inputs: open as [(String, DType, [ONNXValueInfo.Dimension])],
-    weights: Array(given.dropFirst())
-  ).trace()
+  let open = given.prefix(1).map { name, tensor in
+    (name, tensor.dtype, tensor.shape.map { ONNXValueInfo.Dimension.fixed($0) })
+  }
+  var inputs = ONNXInputs()
+  for (name, tensor) in given.prefix(1) { inputs.shapes[name] = tensor.shape }
+  let trace = try model([node], opset: opset, inputs: open, weights: Array(given.dropFirst())).trace(inputs)
   if let first = trace.unsized.first { throw ModelError(.unsupported, first.reason, subject: first.name) }
   return try trace.runnableGraph().reference(given.prefix(1).map(\.1))
 }

@@ -204,7 +204,8 @@ import Testing
     let trace = try model(nodes, weights: [("s", try whole([1_000_000, 1_000_000]))]).trace()
     #expect(trace.types["y"]?.shape == [1_000_000, 1_000_000])
     let range = [ONNXNode("Range", ["a", "b", "c"], ["y"])]
-    for (start, limit, step) in [(0, 1e30, 1), (0, 1, 0), (0, 1e9, 1), (Double.nan, 1, 1), (0, .infinity, 1)] {
+    let bounds: [(Double, Double, Double)] = [(0, 1e30, 1), (0, 1, 0), (0, 1e9, 1), (.nan, 1, 1), (0, .infinity, 1)]
+    for (start, limit, step) in bounds {
       let weights = try [("a", start), ("b", limit), ("c", step)].map {
         ($0.0, try ReferenceArray(TensorType(.float64, []), [$0.1]).tensor())
       }

@@ -70,8 +70,16 @@ extension NodeCall {
     guard dtype.isInteger || DType.computed.contains(dtype) else {
       return try unknown("makes elements of \(dtype.rawValue)", TensorType(dtype, x.shape))
     }
+    // Beyond the largest number of 8 bits stands that, unless it is said otherwise.
+    if let largest = Self.largestOfEightBits[dtype], try flag("saturate", true), !x.dtype.isInteger {
+      return try convert(unary(.clip(minimum: -largest, maximum: largest), x), dtype)
+    }
     return try convert(x, dtype)
   }
+
+  private static let largestOfEightBits: [DType: Double] = [
+    .float8E4M3FN: 448, .float8E4M3FNUZ: 240, .float8E5M2: 57344, .float8E5M2FNUZ: 57344,
+  ]
 
   func constantValue() throws -> Operand {
     for attribute in node.attributes {
