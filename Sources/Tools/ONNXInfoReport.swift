@@ -24,7 +24,11 @@ struct ONNXInfoReport {
     for (key, value) in info.metadata.sorted(by: { $0.key < $1.key }) {
       Terminal.print("  \(key.printable()): \(value.printable(limit: 120))")
     }
-    if let reason = info.gflopsReason { report.note(reason.printable()) }
+    if let reason = info.gflopsReason {
+      let unsized = info.unsized.filter { $0.type == "input" }.map(\.name)
+      let advice = unsized.isEmpty ? "" : "; give --shape \(unsized[0])=1x512 or the like for \(Text.list(unsized))"
+      report.note((reason + advice).printable(limit: 600))
+    }
     let open = info.inputs.filter { $0.shape?.contains { if case .fixed(let n) = $0 { n <= 0 } else { true } } ?? true }
     if !open.isEmpty {
       let sizes = info.sizedFor.filter { size in open.contains { $0.name == size.name } }
