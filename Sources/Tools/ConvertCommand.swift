@@ -83,6 +83,20 @@ struct Convert: ParsableCommand {
     }
   }
 
+  /// Weights that float16 cannot hold would make another model; what stands for infinity may become it.
+  private func refuseOverflow(_ state: StateDict) throws {
+    let overflows = try state.overflows(in: .float16)
+    report.note(overflows, in: .float16)
+    for name in overflows.map(\.name) {
+      let numbers = try state[name]?.doubles().filter { abs($0) > 65504 && abs($0) < 1e30 } ?? []
+      guard numbers.isEmpty else {
+        throw ModelError(
+          .limit, "holds numbers up to \(numbers.map(abs).max() ?? 0), which float16 does not", subject: name,
+          advice: "fuse the model first, where this is a batch norm's, or keep float32")
+      }
+    }
+  }
+
   private func export() throws {
     let path = FilePath(output)
     try WritingOptions.checkFree(path, force: writing.force)
@@ -93,8 +107,10 @@ struct Convert: ParsableCommand {
         throw ModelError(.invalid, "is an ONNX model already, so it is not exported", file: input)
       }
       if dtype?.dtype == .float16 {
-        report.note(try checkpoint.preferred.stateDict().overflows(in: .float16), in: .float16)
-        try checkpoint.named { try model.narrow(tracedFor: given.onnxInputs(for: model)) }
+        try checkpoint.named {
+          try refuseOverflow(checkpoint.preferred.stateDict())
+          try model.narrow(tracedFor: given.onnxInputs(for: model))
+        }
       }
       return try rewriting.write(model, to: path, report)
     }
