@@ -92,9 +92,12 @@ extension Module {
     return !fits(guess) && fits(shape(3)) ? shape(3) : guess
   }
 
-  /// The sides of pictures are multiples of this, where the model says nothing else.
+  /// How far apart the sizes lie that are tried for dynamic axes. The sides of a detector's pictures are multiples of its
+  /// stride; other models are to take any, odd ones too.
   private var sizeStep: Int {
-    max(32, attributes["stride"]?.doublesValue?.max().flatMap { $0 < 4096 ? Int($0) : nil } ?? 32)
+    if let head = try? DetectionHead(of: self) { return max(32, head.stride) }
+    guard let stride = attributes["stride"]?.doublesValue?.max(), (1...4096).contains(stride) else { return 37 }
+    return max(32, Int(stride))
   }
 
   private func exportedGraph(_ types: [TensorType], givesRawHead: Bool) throws -> Graph {
