@@ -55,8 +55,13 @@ extension Module {
     var onnx = ONNXExportOptions(opset: options.opset)
     var reason: String?
     func model() throws -> ONNXModel {
-      try ONNXModel(exporting: [TensorType(.float32, shape)], onnx) {
-        try plain.exportedGraph($0, givesRawHead: options.givesRawHead)
+      do {
+        return try ONNXModel(exporting: [TensorType(.float32, shape)], onnx) {
+          try plain.exportedGraph($0, givesRawHead: options.givesRawHead)
+        }
+      } catch var error as ModelError where error.kind == .mismatch && error.advice == nil {
+        if let head = try? DetectionHead(of: self) { error.advice = "sides are best multiples of \(head.stride)" }
+        throw error
       }
     }
     var result: ONNXModel
