@@ -192,9 +192,19 @@ def test_dynamic_yolo(name, tmp_path):
     check_export(YOLO[name](), x, tmp_path, "--dynamic", count=2 if name == "segment" else 1, others=sizes(x))
 
 
-def test_dynamic_classifier(tmp_path):
-    x = torch.rand(1, 3, 64, 64)
-    check_export(build_torchvision("resnet18"), x, tmp_path, "--dynamic", others=sizes(x))
+def odd_sizes():
+    return [torch.rand(3, 3, 64, 64), torch.rand(1, 3, 71, 102), torch.rand(2, 3, 97, 65)]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", *slowly(["densenet121", "shufflenet_v2_x0_5", "convnext_tiny"])])
+def test_dynamic_classifiers(name, tmp_path):
+    check_export(build_torchvision(name), torch.rand(1, 3, 64, 64), tmp_path, "--dynamic", others=odd_sizes())
+
+
+@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", *slowly(["fcn_resnet50"])])
+def test_dynamic_segmentation(name, tmp_path):
+    model = nets.lively(getattr(torchvision.models.segmentation, name)(**BARE), 3)
+    check_export(model, torch.rand(1, 3, 64, 64), tmp_path, "--dynamic", others=odd_sizes())
 
 
 def test_only_the_batch_is_dynamic(tmp_path):

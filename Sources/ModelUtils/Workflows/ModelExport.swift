@@ -55,8 +55,13 @@ extension Module {
     var onnx = ONNXExportOptions(opset: options.opset)
     var reason: String?
     func model() throws -> ONNXModel {
-      try ONNXModel(exporting: [TensorType(.float32, shape)], onnx) {
-        try plain.exportedGraph($0, givesRawHead: options.givesRawHead)
+      do {
+        return try ONNXModel(exporting: [TensorType(.float32, shape)], onnx) {
+          try plain.exportedGraph($0, givesRawHead: options.givesRawHead)
+        }
+      } catch var error as ModelError where error.kind == .mismatch && error.advice == nil {
+        if let head = try? DetectionHead(of: self) { error.advice = "sides are best multiples of \(head.stride)" }
+        throw error
       }
     }
     var result: ONNXModel
@@ -92,9 +97,12 @@ extension Module {
     return !fits(guess) && fits(shape(3)) ? shape(3) : guess
   }
 
-  /// The sides of pictures are multiples of this, where the model says nothing else.
+  /// How far apart the sizes lie that are tried for dynamic axes. The sides of a detector's pictures are multiples of its
+  /// stride; other models are to take any, odd ones too.
   private var sizeStep: Int {
-    max(32, attributes["stride"]?.doublesValue?.max().flatMap { $0 < 4096 ? Int($0) : nil } ?? 32)
+    if let head = try? DetectionHead(of: self) { return max(32, head.stride) }
+    guard let stride = attributes["stride"]?.doublesValue?.max(), (1...4096).contains(stride) else { return 37 }
+    return max(32, Int(stride))
   }
 
   private func exportedGraph(_ types: [TensorType], givesRawHead: Bool) throws -> Graph {

@@ -94,7 +94,7 @@ extension ONNXLowering {
   mutating func slice(
     _ x: ONNXValue, axis: Int, start: Int, end: Int?, step: Int, _ shapes: [[Int]]
   ) throws -> ONNXValue {
-    if shapes == x.shapes { return x }
+    if shapes == x.shapes, isFixed(shapes) || (start == 0 && end == nil) { return x }
     let steps = step == 1 ? nil : try integers([step])
     let inputs = [x, try integers([start]), try integers([end ?? Int.max]), try integers([axis]), steps]
     return node("Slice", inputs, [], x.dtype, shapes)

@@ -69,6 +69,11 @@ extension ONNXLowering {
   mutating func length1(_ length: [Int], beside operands: [ONNXValue]) throws -> ONNXValue {
     let sources = try operands + graph.inputs.map { try operand($0) }
     for source in sources {
+      if let axis = (0..<source.rank).first(where: { source.lengths($0) == length }) {
+        return try shape(of: source, axis: axis)
+      }
+    }
+    for source in sources {
       for axis in 0..<source.rank {
         if let found = try scaled(source.lengths(axis), to: length, { try $0.shape(of: source, axis: axis) }) {
           return found

@@ -12,7 +12,8 @@ extension ONNXLowering {
       return try squeezed(batched, axes: [0])
     }
     let ends = zip(input.shapes, shapes).map { endPadding(pool, Array($0.suffix(rank)), Array($1.suffix(rank))) }
-    guard isFixed(ends), zip(ends[0], pool.kernelSize).allSatisfy({ $0 < $1 }) else {
+    // What last windows lack depends on the size.
+    guard isFixed(ends), !pool.ceilMode || isFixed(shapes), zip(ends[0], pool.kernelSize).allSatisfy({ $0 < $1 }) else {
       guard pool.kind == .max || (pool.divisor == nil && pool.padding.allSatisfy { $0 == 0 }) else {
         throw ModelError(.unsupported, "an average pool whose last windows differ from size to size is not exported")
       }
@@ -160,15 +161,16 @@ extension ONNXLowering {
     return node("Resize", [input, region, opset >= 13 ? nil : region, sizes], attributes, input.dtype, shapes)
   }
 
-  /// The factors of all axes, where they were given or are whole for all sizes.
+  /// The factors of all axes, where they were given or are whole.
   private func scales(_ resize: Resize, _ input: ONNXValue, _ shapes: [[Int]]) -> [Double]? {
     if case .scale(let factors) = resize.target {
       let factors = factors.count == 1 ? [Double](repeating: factors[0], count: input.rank - 2) : factors
       return [1, 1] + factors
     }
+    // A size that is taken from another tensor is a multiple of this one's by chance.
+    guard isFixed(shapes) else { return nil }
     let factors = zip(input.shapes, shapes).map { zip($0, $1).map { $0 > 0 && $1 % $0 == 0 ? $1 / $0 : 0 } }
-    guard isFixed(factors), !factors[0].contains(0) else { return nil }
-    return factors[0].map(Double.init)
+    return factors[0].contains(0) ? nil : factors[0].map(Double.init)
   }
 
   mutating func pad(_ input: ONNXValue, _ margins: [Margin], _ mode: PadMode) throws -> ONNXValue {
@@ -221,7 +223,8 @@ extension ONNXLowering {
 
   mutating func samePad(_ padding: SamePadding, _ input: ONNXValue) throws -> ONNXValue {
     let margins = try input.shapes.map { try padding.margins(of: $0) }
-    guard margins.allSatisfy({ $0 == margins[0] }) else {
+    let spatial = input.shapes.map { Array($0.suffix(padding.stride.count)) }
+    guard margins.allSatisfy({ $0 == margins[0] }), isFixed(spatial) || padding.stride.allSatisfy({ $0 == 1 }) else {
       throw ModelError(
         .unsupported, "the padding depends on the size of its input", advice: "export it without --dynamic")
     }
