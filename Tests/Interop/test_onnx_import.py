@@ -272,6 +272,84 @@ def test_packaged_file(name, tmp_path):
     check(tmp_path, feed)
 
 
+# --- what ONNX Runtime adds -------------------------------------------------------------------------------------
+
+
+def random(*shape):
+    return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def eight(kind, *shape):
+    low, high = (0, 256) if kind == np.uint8 else (-127, 128)
+    return np.random.default_rng(7).integers(low, high, shape).astype(kind)
+
+
+def number(value, kind=np.float32):
+    return np.array(value, kind)
+
+
+Q = [eight(np.uint8, 1, 4, 6, 5), number(0.05), number(120, np.uint8)]
+OUT = [number(0.07), number(100, np.uint8)]
+MICROSOFT = {
+    "QLinearAdd": ([*Q, eight(np.uint8, 1, 4, 1, 5), number(0.02), number(3, np.uint8), *OUT], {}),
+    "QLinearMul": ([*Q, eight(np.uint8, 1, 4, 1, 5), number(0.02), number(3, np.uint8), *OUT], {}),
+    "QLinearSigmoid": ([*Q, number(1 / 256), number(0, np.uint8)], {}),
+    "QLinearLeakyRelu": ([*Q, *OUT], {"alpha": 0.1}),
+    "QLinearAveragePool": ([*Q, *OUT], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    "QLinearGlobalAveragePool": ([*Q, *OUT], {"channels_last": 0}),
+    "QLinearConcat": ([*OUT, *Q, *Q], {"axis": 1}),
+    "QGemm": (
+        [eight(np.uint8, 3, 5), number(0.02), number(9, np.uint8), eight(np.int8, 5, 4), number(0.01), number(0, np.int8), np.arange(4, dtype=np.int32), number(0.03), number(7, np.uint8)],
+        {"alpha": 1.0},
+    ),
+    "MatMulIntegerToFloat": ([eight(np.uint8, 3, 5), eight(np.uint8, 5, 4), number(0.02), number(0.03), number(9, np.uint8), number(4, np.uint8), random(4)], {}),
+    "DynamicQuantizeMatMul": ([random(3, 5), eight(np.uint8, 5, 4), number(0.02), number(9, np.uint8)], {}),
+    "FusedConv": ([random(1, 3, 6, 5), random(4, 3, 3, 3), random(4)], {"activation": "LeakyRelu", "activation_params": [0.1], "kernel_shape": [3, 3]}),
+    "FusedMatMul": ([random(2, 5, 3), random(2, 5, 4)], {"transA": 1, "alpha": 0.5}),
+    "Gelu": ([random(3, 5)], {}),
+    "BiasGelu": ([random(3, 5), random(5)], {}),
+    "FastGelu": ([random(3, 5), random(5)], {}),
+    "QuickGelu": ([random(3, 5)], {"alpha": 1.5}),
+    "SkipLayerNormalization": ([random(2, 3, 5), random(2, 3, 5), random(5), random(5), random(5)], {"epsilon": 1e-4}),
+    "SkipSimplifiedLayerNormalization": ([random(2, 3, 5), random(2, 3, 5), random(5)], {"epsilon": 1e-4}),
+    "MultiHeadAttention": ([random(2, 4, 6), random(2, 7, 6), random(2, 7, 8), random(20)], {"num_heads": 2}),
+    "RotaryEmbedding": ([random(1, 2, 4, 8), np.array([[0, 1, 2, 3]]), random(6, 4), random(6, 4)], {}),
+    "MatMulNBits": (
+        [random(2, 40), eight(np.uint8, 3, 2, 16), np.abs(random(6)) + 0.1, eight(np.uint8, 3)],
+        {"K": 40, "N": 3, "bits": 4, "block_size": 32},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MICROSOFT)
+def test_operator_of_onnx_runtime(name, tmp_path):
+    values, attributes = MICROSOFT[name]
+    names = [f"in{index}" for index in range(len(values))]
+    # Quantised ones want their parameters known.
+    known = [v.size == 1 or (index > 0 and v.dtype != np.float32) or name in ("FusedConv", "MatMulNBits") and index > 0 for index, v in enumerate(values)]  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node(name, names, ["y"], domain="com.microsoft", **attributes)],
+        "g",
+        [info(n, v.shape, helper.np_dtype_to_tensor_dtype(v.dtype)) for n, v, k in zip(names, values, known) if not k],
+        [onnx.ValueInfoProto(name="y")],
+        [onnx.numpy_helper.from_array(v, n) for n, v, k in zip(names, values, known) if k],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    folder = tmp_path / "net"
+    case(folder, model, {n: v for n, v, k in zip(names, values, known) if not k})
+    feed = {n: v for n, v, k in zip(names, values, known) if not k}
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feed)[0]
+    line = interpreted([folder])[str(folder)]
+    assert line.startswith("ok"), line
+    actual = load_file(folder / "outputs.safetensors")["y"]
+    if expected.dtype in (np.uint8, np.int8):
+        # Half a step may go either way.
+        assert actual.shape == expected.shape and np.abs(actual.numpy().astype(int) - expected.astype(int)).max() <= 1
+    else:
+        assert_close(expected, actual)
+
+
 # --- functions --------------------------------------------------------------------------------------------------
 
 
