@@ -438,7 +438,22 @@ def test_values_choose_branches(tmp_path):
     onnx.save(model, tmp_path / "m.onnx")
     assert report("run", tmp_path / "m.onnx", "--value", "sr=16000")["outputs"][0]["shape"] == [2, 3]
     assert report("run", tmp_path / "m.onnx", "--value", "sr=8000")["outputs"][0]["shape"] == []
-    fails("run", tmp_path / "m.onnx", naming="which of them is taken is computed")
+    fails("run", tmp_path / "m.onnx", naming="depends on c, which is computed")
+
+
+def test_open_axes_are_named(tmp_path):
+    model = graph_of([helper.make_node("Relu", ["x"], ["y"])], [info("x", [1, "length", 4])], [info("y", None)])
+    onnx.save(model, tmp_path / "m.onnx")
+    line = fails("run", tmp_path / "m.onnx", naming="the length of axis 1 is open").err
+    assert "--shape x=" in line
+    assert report("run", tmp_path / "m.onnx", "--shape", "x=1x7x4")["outputs"][0]["shape"] == [1, 7, 4]
+
+
+def test_what_is_vast_takes_no_memory(tmp_path):
+    shape = helper.make_tensor("s", TensorProto.INT64, [3], [1 << 20, 1 << 20, 1000])
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["v"]), helper.make_node("Add", ["v", "x"], ["y"])]
+    onnx.save(graph_of(nodes, [info("x", [1])], [info("y", None)], [shape]), tmp_path / "m.onnx")
+    fails("run", tmp_path / "m.onnx", naming="memory", address_space=4 << 30)
 
 
 def test_unknown_operators_are_refused_by_name(tmp_path):
