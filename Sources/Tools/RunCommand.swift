@@ -111,7 +111,7 @@ struct Run: ParsableCommand {
     let options = try given.onnxInputs(for: model, batchSize: batchSize)
     let tensors = try given.onnxTensors(for: model, options)
     let trace = try model.trace(for: tensors, options)
-    let graph = try trace.runnableGraph()
+    let graph = try advisingOnInputs(trace) { try trace.runnableGraph() }
     let random = try trace.inputs.contains { tensors[$0.name] == nil } ? trace.randomInputs(seed: seed?.bits ?? 0) : [:]
     var named = trace.outputs.compactMap { output in output.value.map { (output.name, $0) } }
     try chooseOutputs(&named)
@@ -119,6 +119,19 @@ struct Run: ParsableCommand {
     let unique = OrderedDictionary(named, uniquingKeysWith: { first, _ in first })
     let inputs = tensors.merging(random) { given, _ in given }
     return try trace.run(inputs, giving: unique.map { ($0.key, $0.value) }, precision: dtype)
+  }
+
+  /// Where an input's size or value is what is missing, the error says how to give it.
+  private func advisingOnInputs<R>(_ trace: ONNXTrace, _ body: () throws -> R) throws -> R {
+    do { return try body() } catch var error as ModelError {
+      let cause = trace.unsized.first(where: \.isCause)
+      if cause?.operation == "input" {
+        error.advice = "say its shape, as --shape \(cause?.name ?? "")=1x16"
+      } else if cause?.operation == "If" {
+        error.advice = "give the input that decides by --value, as sr=16000"
+      }
+      throw error
+    }
   }
 
   private func chooseOutputs(_ named: inout [(String, Graph.Value)]) throws {

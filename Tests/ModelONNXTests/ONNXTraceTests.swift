@@ -130,6 +130,34 @@ import Testing
         == [0, 2])
   }
 
+  @Test func aBranchThatDoesNotFitIsNoCause() throws {
+    func branch(_ node: ONNXNode) -> ONNXGraph {
+      ONNXGraph(name: "b", nodes: [node], outputs: [ONNXValueInfo(node.outputs[0], .float32, shape: nil)])
+    }
+    let choice = ONNXNode(
+      "If", ["c"], ["y"], name: "choice",
+      attributes: [
+        ONNXAttribute("then_branch", .graph(branch(ONNXNode("Relu", ["x"], ["a"])))),
+        ONNXAttribute("else_branch", .graph(branch(ONNXNode("Fancy", ["x"], ["b"], domain: "my.own")))),
+      ])
+    let trace = try model([choice], inputs: [("x", .float32, [.fixed(2)]), ("c", .bool, [])]).trace()
+    #expect(trace.unsized.map(\.name) == ["choice"])
+    #expect(trace.unsized[0].reason.hasPrefix("which of its branches is taken depends on c, which is computed; "))
+  }
+
+  @Test func oneConstantServesAll() throws {
+    let nodes = [
+      ONNXNode("Add", ["x", "one"], ["a"]), ONNXNode("Mul", ["a", "one"], ["b"]), ONNXNode("Sub", ["b", "two"], ["y"]),
+      ONNXNode("Identity", ["one"], ["two"]),
+    ]
+    let trace = try model(
+      nodes, inputs: [("x", .float32, [.fixed(2)])], weights: [("one", floats([1, 2]))], outputs: ["y"]
+    )
+    .trace()
+    #expect(trace.graph.definitions.count == 5)
+    #expect(try trace.runnableGraph().reference([floats([3, 4])])[0].floats() == [3, 10])
+  }
+
   @Test func hostileNodesAreUnsizedAndNothingElse() throws {
     let x = [1, 2, 8, 8]
     let weight = try counted([2, 2, 3, 3])

@@ -6,7 +6,8 @@ import SystemPackage
 ///
 /// Inputs on which sizes depend are given by value where the model cannot be sized otherwise.
 enum InterpretONNX {
-  /// The folder, a tab, and `ok` or why not.
+  /// The folder, a tab, and `ok` or why not; behind `ok` the multiplications, how much is unsized, and every value's
+  /// shape.
   static func line(_ folder: FilePath) -> String {
     do {
       return "\(folder)\t\(try run(folder))"
@@ -33,6 +34,7 @@ enum InterpretONNX {
     var outputs = StateDict()
     for (name, tensor) in try trace.run(tensors) { outputs[name] = tensor }
     try SafeTensors.write(outputs, to: folder.appending("outputs.safetensors"))
-    return "ok\(isByValue)\t\(trace.macs)\t\(trace.unsized.count)"
+    let types = trace.types.map { name, type in "\(name)=\(type.shape)" }.joined(separator: ";")
+    return "ok\(isByValue)\t\(trace.macs)\t\(trace.unsized.count)\t\(types)"
   }
 }

@@ -58,12 +58,20 @@ extension NodeCall {
       return try tracer.inlineBranch(try tensor.doubles()[0] != 0 ? yes : no, opsets, path: name)
     }
     guard condition.count == 1 else { throw ModelError(.mismatch, "has a condition of shape \(condition.shape)") }
-    let first = try tracer.inlineBranch(yes, opsets, path: name)
-    let second = try tracer.inlineBranch(no, opsets, path: name)
-    guard first.map(\.type) == second.map(\.type) else {
-      throw Unsizable("its branches give different shapes, and which of them is taken is computed")
+    let computed = "which of its branches is taken depends on \(node.inputs[0]), which is computed"
+    let noted = tracer.unsized.count
+    let branches: [[Operand]]
+    do {
+      branches = try [yes, no].map { try tracer.inlineBranch($0, opsets, path: name) }
+    } catch let error as Unsizable {
+      // What does not fit in a branch that may not be taken is no cause.
+      tracer.unsized.removeSubrange(noted...)
+      throw Unsizable("\(computed); \(error.reason)")
+    }
+    guard branches[0].map(\.type) == branches[1].map(\.type) else {
+      throw Unsizable("\(computed), and they give different shapes")
     }
     let chosen = try reshape(condition, [])
-    return try zip(first, second).map { try emit(.select, chosen, $0, $1) }
+    return try zip(branches[0], branches[1]).map { try emit(.select, chosen, $0, $1) }
   }
 }

@@ -49,14 +49,20 @@ extension ONNXSparseTensor {
 }
 
 extension ONNXNode {
-  /// In a function: with what the call sets in place of the names of its attributes.
+  /// In a function: with what the call sets in place of the names of its attributes, in branches and bodies too.
   func resolved(in call: ONNXNode, _ function: ONNXModel.Function) -> ONNXNode {
-    guard attributes.contains(where: { if case .reference = $0.value { true } else { false } }) else { return self }
+    if attributes.isEmpty { return self }
     var node = self
     node.attributes = attributes.compactMap { attribute in
-      guard case .reference(let name) = attribute.value else { return attribute }
-      let given = call.attributes.first { $0.name == name } ?? function.defaults.first { $0.name == name }
-      return given.map { ONNXAttribute(attribute.name, $0.value) }
+      switch attribute.value {
+      case .reference(let name):
+        let given = call.attributes.first { $0.name == name } ?? function.defaults.first { $0.name == name }
+        return given.map { ONNXAttribute(attribute.name, $0.value) }
+      case .graph(var graph):
+        graph.nodes = graph.nodes.map { $0.resolved(in: call, function) }
+        return ONNXAttribute(attribute.name, .graph(graph))
+      default: return attribute
+      }
     }
     return node
   }

@@ -64,6 +64,8 @@ final class ONNXTracer {
   /// The functions that are being inlined, which must not call themselves.
   private var calls: [String] = []
   private var inlined = 0
+  private var depth = 0
+  private var constants: [Tensor.Identity: Graph.Value] = [:]
   /// The elements that were computed beforehand, all together.
   private var computed = 0
   /// Multiplications since they were last taken.
@@ -77,6 +79,8 @@ final class ONNXTracer {
   private static let computedLimit = 1 << 26
   /// The most multiplications, or elements of windows, of an operation that is.
   private static let effortLimit = 0x1p26
+  /// How deep functions and branches may stand in each other.
+  private static let depthLimit = 64
   /// The most nodes of branches, bodies and functions together.
   private static let nodeLimit = 1 << 18
 
@@ -89,13 +93,19 @@ final class ONNXTracer {
     switch operand.source {
     case .value(let value): return value
     case .constant(let tensor, let name?):
-      if let held = graph.weights[name], held.tensor.identity != tensor.identity || held.tensor.shape != tensor.shape {
-        return graph.addConstant(tensor)
-      }
+      if let held = graph.weights[name], held.tensor.identity != tensor.identity { return constant(tensor) }
       let isBuffer = buffers.contains(name) || !tensor.dtype.isFloatingPoint
       return graph.addWeight(name, Graph.Weight(tensor: tensor, requiresGrad: !isBuffer, isBuffer: isBuffer))
-    case .constant(let tensor, nil): return graph.addConstant(tensor)
+    case .constant(let tensor, nil): return constant(tensor)
     }
+  }
+
+  /// One value for all that take the same tensor.
+  private func constant(_ tensor: Tensor) -> Graph.Value {
+    if let value = constants[tensor.identity] { return value }
+    let value = graph.addConstant(tensor)
+    constants[tensor.identity] = value
+    return value
   }
 
   /// Appends an operation, or computes it where all that it takes is known and small.
@@ -202,6 +212,11 @@ final class ONNXTracer {
     guard inlined <= Self.nodeLimit else {
       throw ModelError(.limit, "has more than \(Self.nodeLimit) nodes when its functions and branches are written out")
     }
+    guard depth < Self.depthLimit else {
+      throw ModelError(.limit, "its functions and branches stand in each other more than \(Self.depthLimit) deep")
+    }
+    depth += 1
+    defer { depth -= 1 }
     let parent = scope
     for index in try ONNXOrder.sorted(nodes, isKnown: { self.lookUp($0) != nil }) {
       let node = nodes[index]

@@ -28,11 +28,10 @@ extension ONNXModel {
         continue
       }
       guard case .tensor(let element, _) = input.kind, let dtype = element.dtype, let shape = shapes[input.name] else {
-        let reason: String
-        if case .tensor(let element, _) = input.kind, element.dtype != nil {
-          reason = "its shape is open"
-        } else {
-          reason = "it is no tensor of numbers"
+        var reason = "it is no tensor of numbers"
+        if case .tensor(let element, let shape) = input.kind, element.dtype != nil {
+          let open = tracer.symbols.filled(shape ?? []).enumerated().filter { $0.element == nil }.map { "\($0.offset)" }
+          reason = shape == nil ? "its shape is not said" : "the length of axis \(open.joined(separator: ", ")) is open"
         }
         tracer.note(input.name, "input", reason, isCause: true)
         tracer.bind(input.name, .unsized(cause: input.name))
