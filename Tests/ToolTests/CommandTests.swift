@@ -54,7 +54,7 @@ import Testing
         "lfs.pt", "version https://git-lfs.github.com/spec/v1\n",
         "is a Git LFS pointer: the real file was not downloaded"
       ),
-      ("text.pt", "hello", "is neither a PyTorch checkpoint nor a safetensors file"),
+      ("text.pt", "hello", "is neither a PyTorch checkpoint nor a safetensors file nor an ONNX model"),
     ] {
       try Data(text.utf8).write(to: folder.url(name))
       let result = try Tool.run("info", folder.path(name))

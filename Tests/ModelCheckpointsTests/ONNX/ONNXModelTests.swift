@@ -1,4 +1,5 @@
 import ModelCore
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -16,6 +17,11 @@ import Testing
     var model = ONNXModel(graph: graph, opset: 17, irVersion: 8, producerName: "p", producerVersion: "1")
     model.metadata = ["stride": "32"]
     return model
+  }
+
+  private func bytes(of path: FilePath) throws -> [UInt8] {
+    let file = try FileBytes(mapping: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
   }
 
   @Test func whatIsWrittenIsRead() throws {
@@ -39,11 +45,11 @@ import Testing
     let folder = try TemporaryFolder()
     let path = folder.path.appending("m.onnx")
     try network().write(to: path)
-    let before = Array(try FileBytes(mapping: path).bytes)
+    let before = try bytes(of: path)
     var model = try ONNXModel(contentsOf: path)
     model.graph.nodes[0].name = "/MUL"
     try model.write(to: path)
-    let after = Array(try FileBytes(mapping: path).bytes)
+    let after = try bytes(of: path)
     #expect(after.count == before.count && zip(before, after).count { $0 != $1 } == 3)
     try model.setConstants(["w": try Tensor([Float](repeating: 1, count: 512), [512])])
     try model.write(to: path)

@@ -151,11 +151,11 @@ import Testing
     for (name, format) in [
       ("a.pt", Checkpoint.OutputFormat.torch), ("a.pth", .torch), ("a.bin", .torch), ("a.ckpt", .torch),
       ("a.PT", .torch), ("a.pth.tar", .torch), ("a.tar", .torch), ("a.pkl", .torch), ("a.th", .torch),
-      ("a.safetensors", .safetensors), ("b/a.x.pt", .torch),
+      ("a.safetensors", .safetensors), ("b/a.x.pt", .torch), ("a.onnx", .onnx),
     ] {
       #expect(try Checkpoint.OutputFormat(of: FilePath(name)) == format, "\(name)")
     }
-    for name in ["a", "a.onnx", ".pt", "a.pt.gz", ""] {
+    for name in ["a", "a.h5", ".pt", "a.pt.gz", ""] {
       #expect(
         refusal { _ = try Checkpoint.OutputFormat(of: FilePath(name)) }?.contains("names no format") == true, "\(name)")
     }
