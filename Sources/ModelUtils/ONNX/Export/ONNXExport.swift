@@ -26,7 +26,7 @@ public struct ONNXExportOptions: Sendable {
 
   /// Which edition of each operator is written.
   public var opset: Int
-  /// What the inputs are called; the last name counts on where there are more.
+  /// What the input is called, with its number behind where there are several.
   public var inputName = "images"
   /// What the outputs are called, with their numbers behind: `output0`, `output1`, …
   public var outputName = "output"
@@ -89,7 +89,7 @@ struct GraphProbes {
       longer[axis.input].shape[axis.axis] += axis.step
       do {
         let other = graph.inputShapes == nil ? graph : try trace(longer)
-        guard other.computesAlike(graph) else {
+        guard try other.computesAlike(graph) else {
           throw ModelError(.unsupported, "the model's forward takes other ways for other sizes")
         }
         types.append(try other.types(of: longer))
@@ -104,11 +104,15 @@ struct GraphProbes {
 }
 
 extension Graph {
-  /// Whether another graph has the same operations between the same values; constants may differ.
-  fileprivate func computesAlike(_ other: Graph) -> Bool {
-    nodes.count == other.nodes.count && definitions.count == other.definitions.count && outputs == other.outputs
+  /// Whether another graph has the same operations between the same values, with the same constants.
+  fileprivate func computesAlike(_ other: Graph) throws -> Bool {
+    try nodes.count == other.nodes.count && definitions.count == other.definitions.count && outputs == other.outputs
       && zip(nodes, other.nodes).allSatisfy {
         $0.operation == $1.operation && $0.operands == $1.operands && $0.results == $1.results
+      }
+      && zip(definitions, other.definitions).allSatisfy {
+        guard case .constant(let first) = $0, case .constant(let second) = $1 else { return true }
+        return try first.isEqual(to: second)
       }
   }
 }
