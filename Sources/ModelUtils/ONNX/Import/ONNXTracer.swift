@@ -2,55 +2,6 @@ import ModelCheckpoints
 import ModelCore
 import ModelGraph
 
-/// A tensor while a model is traced: a value of the graph that grows, or known elements that are not yet in it.
-struct Operand {
-  enum Source {
-    case value(Graph.Value)
-    /// A weight has a name.
-    case constant(Tensor, name: String?)
-  }
-
-  let type: TensorType
-  let source: Source
-
-  init(_ type: TensorType, _ value: Graph.Value) { (self.type, source) = (type, .value(value)) }
-
-  init(_ tensor: Tensor, name: String? = nil) {
-    type = TensorType(tensor.dtype, tensor.shape)
-    source = .constant(tensor, name: name)
-  }
-
-  /// - Throws: `ModelError` for a shape beyond any tensor's.
-  func checked() throws -> Operand {
-    _ = try Operation.unary(.abs).resultTypes(of: [type])
-    return self
-  }
-
-  var shape: [Int] { type.shape }
-  var rank: Int { type.shape.count }
-  var dtype: DType { type.dtype }
-  var count: Int { type.shape.reduce(1, *) }
-
-  /// The weight's name, where it is one.
-  var name: String? { if case .constant(_, let name) = source { name } else { nil } }
-
-  /// Its elements, where they are known.
-  var tensor: Tensor? { if case .constant(let tensor, _) = source { tensor } else { nil } }
-}
-
-/// What a name of a graph stands for.
-enum Binding {
-  case operand(Operand)
-  /// Nothing is known of it, or only what the file says: by the name of the node that is the cause.
-  case unsized(cause: String)
-}
-
-/// Why a node could not be sized: no error, for the rest of the model goes on.
-struct Unsizable: Error {
-  let reason: String
-  init(_ reason: String) { self.reason = reason }
-}
-
 /// Makes a graph of a model's nodes, one after the other.
 final class ONNXTracer {
   let model: ONNXModel
@@ -58,11 +9,11 @@ final class ONNXTracer {
   var unsized: [ONNXTrace.Unsized] = []
   var symbols = ONNXSymbols()
   /// What names stand for, in the main graph and in each branch within it, the innermost last.
-  private var scopes: [[String: Binding]] = [[:]]
+  var scopes: [[String: Binding]] = [[:]]
   /// The scope of the node that is lowered.
   private(set) var scope = 0
   /// The functions that are being inlined, which must not call themselves.
-  private var calls: [String] = []
+  var calls: [String] = []
   private var inlined = 0
   private var depth = 0
   private var constants: [Tensor.Identity: Graph.Value] = [:]
@@ -282,49 +233,6 @@ final class ONNXTracer {
     let lengths = symbols.filled(shape).compactMap { $0 }
     guard lengths.count == shape.count, let count = Tensor.elementCount(lengths), count < 1 << 40 else { return nil }
     return TensorType(dtype, lengths)
-  }
-
-  // MARK: Graphs within
-
-  /// What a branch gives, its nodes being part of the graph now.
-  func inlineBranch(_ branch: ONNXGraph, _ opset: Opsets, path: String) throws -> [Operand] {
-    scopes.append([:])
-    defer { scopes.removeLast() }
-    bindInitializers(of: branch)
-    try lower(branch.nodes, opset: opset, valueInfo: branch.declared, path: path)
-    return try branch.outputs.map { try result($0.name) }
-  }
-
-  /// What a call of a function gives.
-  func inline(
-    _ function: ONNXModel.Function, _ node: ONNXNode, _ operands: [Operand?], path: String
-  ) throws -> [Operand?] {
-    let key = "\(function.domain)\0\(function.name)\0\(function.overload)"
-    guard !calls.contains(key), calls.count < 64 else { throw Unsizable("the function calls itself") }
-    calls.append(key)
-    // A function sees its inputs alone.
-    let outer = scopes
-    scopes = [[:]]
-    defer {
-      calls.removeLast()
-      scopes = outer
-    }
-    for (index, input) in function.inputs.enumerated() where index < operands.count {
-      if let operand = operands[index] { bind(input, .operand(operand)) }
-    }
-    let nodes = function.nodes.map { $0.resolved(in: node, function) }
-    var opsets = Opsets(function.opsets)
-    if opsets.standard == 1 { opsets.standard = Opsets(model.opsets).standard }
-    try lower(nodes, opset: opsets, valueInfo: [:], path: path)
-    return try function.outputs.map { try result($0) }
-  }
-
-  private func result(_ name: String) throws -> Operand {
-    switch lookUp(name) {
-    case .operand(let operand): return operand
-    case .unsized(let cause): throw Unsizable("\(name) follows from \(cause)")
-    case nil: throw ModelError(.malformed, "gives \(name), which nothing makes")
-    }
   }
 }
 
