@@ -12,7 +12,7 @@ import Testing
   private func bytes(_ message: ProtobufMessage) throws -> [UInt8] {
     var all: [UInt8] = []
     let pieces = ProtobufPieces(message)
-    try pieces.forEach { all += Array($0) }
+    try pieces.read { all += Array($0) }
     #expect(all.count == pieces.count)
     return all
   }

@@ -70,7 +70,7 @@ extension ONNXModel {
         advice: "put the weights beside it, with --external-data")
     }
     let file = try AtomicFile(replacing: path, expectedSize: pieces.count)
-    try pieces.forEach { try file.write($0) }
+    try pieces.read { try file.write($0) }
     try file.commit()
     return (file.position, [])
   }
@@ -101,7 +101,7 @@ extension ONNXModel {
       try data.write([UInt8](repeating: 0, count: item.offset - data.position))
       try data.write(held.bytes)
     }
-    try pieces.forEach { try file.write($0) }
+    try pieces.read { try file.write($0) }
     try file.synchronize()
     try data.synchronize()
     try record.add([(name, try data.number())])

@@ -89,7 +89,7 @@ struct ProtobufPieces {
 
   /// Hands out the bytes in order.
   /// - Throws: what `body` throws, and `ModelError` for a tensor that cannot be read.
-  func forEach(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+  func read(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
     for piece in pieces {
       switch piece {
       case .stretch(let stretch): try withExtendedLifetime(stretch) { try body(stretch.bytes) }
