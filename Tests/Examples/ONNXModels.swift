@@ -1,7 +1,7 @@
 import ModelUtils
 import Testing
 
-@Suite struct ONNX {
+@Suite struct ONNXModels {
   @Test func exportFuseAndRun() throws {
     try withFolder { folder in
       let (file, output) = ("\(folder)/best.onnx", "\(folder)/fused.onnx")
