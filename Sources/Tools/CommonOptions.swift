@@ -6,7 +6,7 @@ import SystemPackage
 struct ModelArguments: ParsableArguments {
   @Argument(
     help: """
-      The model's file, a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …). Default: yolov5n.
+      The model's file (PyTorch, safetensors, ONNX), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …). Default: yolov5n.
       """, completion: .file())
   var model: String?
 
@@ -23,7 +23,13 @@ struct ModelArguments: ParsableArguments {
   }
 
   /// The file as an ONNX model, where it is one.
-  func onnx() throws -> ONNXModel? { try model.flatMap { try ModelSource.onnx($0) } }
+  func onnx() throws -> ONNXModel? {
+    guard let onnx = try model.flatMap({ try ModelSource.onnx($0) }) else { return nil }
+    guard key == nil else {
+      throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: model)
+    }
+    return onnx
+  }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
   func open(_ report: ReportOptions) throws -> Checkpoint {
@@ -132,6 +138,13 @@ struct WritingOptions: ParsableArguments {
     }
   }
 
+  /// Names the data files of an ONNX model that was written.
+  static func noteData(of path: FilePath, _ report: ReportOptions) throws {
+    guard try Checkpoint.OutputFormat(of: path) == .onnx else { return }
+    let files = try ONNXModel(contentsOf: path).dataFiles
+    if !files.isEmpty { report.note("the weights are beside it, in \(Text.list(files))") }
+  }
+
   /// Whether the tensors alone are written, not the other objects of a PyTorch file.
   func writesTensorsAlone(_ checkpoint: Checkpoint, to path: FilePath) throws -> Bool {
     try stateDict || Checkpoint.OutputFormat(of: path) == .safetensors || checkpoint.format == .torchScript
@@ -141,6 +154,14 @@ struct WritingOptions: ParsableArguments {
   /// - Returns: how many bytes were written.
   @discardableResult
   func write(_ checkpoint: Checkpoint, to path: FilePath, _ report: ReportOptions) throws -> Int {
+    if checkpoint.onnx != nil, try Checkpoint.OutputFormat(of: path) != .onnx {
+      guard path.string != checkpoint.name else {
+        throw ModelError(
+          .unsupported, "is an ONNX model, which its weights alone would replace", file: path.string,
+          advice: "give an output that ends in .onnx, or .safetensors for the weights")
+      }
+      report.note("the graph is left out: only .onnx holds it")
+    }
     if try writesTensorsAlone(checkpoint, to: path) {
       report.noteLeftOut(checkpoint)
     } else if checkpoint.isUnwrapped {
@@ -150,7 +171,9 @@ struct WritingOptions: ParsableArguments {
       report.note(
         "members of the archive that are none of PyTorch's are left out: \(Text.list(checkpoint.addedMembers))")
     }
-    return try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
+    let count = try checkpoint.write(to: path, stateDictOnly: stateDict, maxShardSize: maxShardSize?.bytes)
+    if checkpoint.onnx != nil { try Self.noteData(of: path, report) }
+    return count
   }
 }
 

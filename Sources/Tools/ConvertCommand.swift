@@ -71,8 +71,11 @@ struct Convert: ParsableCommand {
       }
       return try verification.requireVerify()
     }
-    guard !verification.verify, verification.tolerance == nil, verification.input.input.isEmpty else {
-      throw ValidationError("--verify, --tolerance and --input do not go with an output .onnx")
+    guard verification.verify || (verification.tolerance == nil && verification.input.input.isEmpty) else {
+      throw ValidationError("--tolerance and --input go with --verify")
+    }
+    guard !verification.verify || !exporting.rawHead else {
+      throw ValidationError("--verify compares decoded boxes; leave out --raw-head")
     }
     guard verification.input.shape.count < 2 else { throw ValidationError("a model is exported for one input") }
     guard dtype == nil || dtype?.dtype == .float32 || dtype?.dtype == .float16 else {
@@ -106,17 +109,28 @@ struct Convert: ParsableCommand {
       guard !exporting.isGiven else {
         throw ModelError(.invalid, "is an ONNX model already, so it is not exported", file: input)
       }
+      if dtype?.dtype == .float32,
+        model.constants.contains(where: { $0.isWeight && $0.tensor.elementType.dtype == .float16 })
+      {
+        throw ModelError(.unsupported, "holds float16 weights, which stay as narrow as they are", file: input)
+      }
       if dtype?.dtype == .float16 {
         try checkpoint.named {
           try refuseOverflow(checkpoint.preferred.stateDict())
           try model.narrow(tracedFor: given.onnxInputs(for: model))
         }
       }
+      if verification.verify, let original = checkpoint.onnx {
+        let tolerance = verification.tolerance ?? (dtype?.dtype == .float16 ? 2e-2 : 1e-4)
+        try checkpoint.named {
+          try original.compareOutputs(with: model, inputs: given.tensors(for: original), tolerance: tolerance)
+        }.judge(report)
+      }
       return try rewriting.write(model, to: path, report)
     }
     let result = try exporting.export(
       checkpoint, to: path, data: rewriting.dataPlace, size: given.imageSize, shape: given.shape.first?.lengths,
-      dtype: dtype?.dtype, report)
+      dtype: dtype?.dtype, verification, report)
     try result.show(report)
   }
 

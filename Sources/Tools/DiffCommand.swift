@@ -88,7 +88,10 @@ struct Diff: ParsableCommand {
       case (nil, let after?):
         let before = try a.computableModule(report.talk)
         return try before.compareOutputs(with: after, inputs: input.tensors(for: before), tolerance: tolerance)
-      default: break
+      case (let before?, nil):
+        let after = try b.computableModule(report.talk)
+        return try after.compareOutputs(with: before, inputs: input.tensors(for: after), tolerance: tolerance)
+      case (nil, nil): break
       }
       let (before, after) = (try a.computableModule(report.talk), try b.computableModule(report.talk))
       return try before.compareOutputs(

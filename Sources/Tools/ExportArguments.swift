@@ -34,8 +34,7 @@ struct ExportArguments: ParsableArguments {
   /// Exports a file's model.
   func export(
     _ checkpoint: Checkpoint, to path: FilePath, data: ONNXModel.DataPlace, size: ImageSize?, shape: [Int]?,
-    dtype: DType?,
-    _ report: ReportOptions
+    dtype: DType?, _ verification: VerifyOptions, _ report: ReportOptions
   ) throws -> ExportResult {
     let module = try checkpoint.computableModule(report.talk)
     var options = ExportOptions()
@@ -46,11 +45,33 @@ struct ExportArguments: ParsableArguments {
       try module.exported(options, file: FilePath(checkpoint.name).lastComponent?.string)
     }
     if let reason = exported.fixedSizeReason { report.note("only the batch is dynamic: \(reason)") }
+    let verified = try checkpoint.named {
+      try verify(exported.model, against: module, options, verification)
+    }
+    try verified?.judge(report)
     try exported.model.write(to: path, data: data)
+    try WritingOptions.noteData(of: path, report)
     let graph = exported.model.graph
     return ExportResult(
       nodes: graph.nodes.count, tensors: graph.initializers.count, opset: exported.model.opset,
-      inputs: graph.inputs.map(\.name), outputs: graph.outputs.map(\.name), output: path.string)
+      inputs: graph.inputs.map(\.name), outputs: graph.outputs.map(\.name), verified: verified, output: path.string)
+  }
+
+  /// Runs the module and its export on the same input; nil unless it is asked for.
+  private func verify(
+    _ model: ONNXModel, against module: Module, _ options: ExportOptions, _ verification: VerifyOptions
+  ) throws -> OutputComparison? {
+    guard verification.verify else { return nil }
+    var inputs = ONNXInputs()
+    let size = options.imageSize ?? module.pictureSize
+    (inputs.imageSize, inputs.batchSize) = ([size.height, size.width], options.batchSize)
+    let trace = try model.trace(inputs)
+    let random = try trace.randomInputs()
+    let tensors =
+      verification.input.input.isEmpty
+      ? trace.inputs.compactMap { random[$0.name] } : try verification.input.tensors(for: module)
+    return try module.compareOutputs(
+      with: model, inputs: tensors, tolerance: verification.tolerance ?? (options.dtype == .float16 ? 2e-2 : 1e-4))
   }
 }
 
@@ -61,10 +82,12 @@ struct ExportResult: Encodable {
   let opset: Int
   let inputs: [String]
   let outputs: [String]
+  let verified: OutputComparison?
   let output: String
 
   func show(_ report: ReportOptions) throws {
     if report.json { return try Terminal.print(json: self) }
+    if let verified { Terminal.print("Verified: \(verified)") }
     Terminal.print("Saved \(output): \(nodes) nodes, \(tensors) tensors, opset \(opset)")
   }
 }

@@ -61,7 +61,7 @@ struct Info: ParsableCommand {
       if let model = try arguments.onnx() {
         return try ONNXInfoReport(
           model, ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: 1)
-        ).show(report, detailed: detailed, modules: modules)
+        ).show(report, asked: imageSize, detailed: detailed, modules: modules)
       }
       let checkpoint = try arguments.open(report)
       let size = imageSize ?? ImageSize(height: 640, width: 640)

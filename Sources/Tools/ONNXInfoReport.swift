@@ -10,7 +10,10 @@ struct ONNXInfoReport {
     do { info = try ONNXInfo(model, inputs) } catch let error as ModelError { throw error.inFile(model.name) }
   }
 
-  func show(_ report: ReportOptions, detailed: Bool, modules: Bool) throws {
+  func show(_ report: ReportOptions, asked size: ImageSize?, detailed: Bool, modules: Bool) throws {
+    if let size, let taken = info.imageSize, taken != [size.height, size.width] {
+      report.note("the model takes pictures of one size, \(taken[0])x\(taken[1])")
+    }
     if report.json { return try Terminal.print(json: ONNXInfoResult(info: info)) }
     Terminal.print(info.summary)
     for input in info.inputs { Terminal.print("  input   \(input.description.printable())") }

@@ -10,7 +10,7 @@ struct ONNXRewriting: ParsableArguments {
     completion: .file())
   var into: String?
 
-  @Flag(help: "Write the weights into a file beside the model, OUTPUT.data.")
+  @Flag(help: "Write the weights into a file beside the model: OUTPUT.data, or OUTPUT-2.data where that is taken.")
   var externalData = false
 
   @Flag(help: "Write the weights into the model's file.")
@@ -48,6 +48,7 @@ struct ONNXRewriting: ParsableArguments {
 
   func write(_ model: ONNXModel, to path: FilePath, _ report: ReportOptions) throws {
     let bytes = try model.write(to: path, data: dataPlace)
+    try WritingOptions.noteData(of: path, report)
     let tensors = model.constants.count
     if report.json {
       try Terminal.print(json: ONNXRewritingResult(tensors: tensors, bytes: bytes, output: path.string))

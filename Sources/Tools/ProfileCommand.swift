@@ -111,7 +111,7 @@ struct ProfileModels: ParsableCommand {
   }
 
   private func measurements(of model: ONNXModel) throws -> [(Precision) throws -> ModelProfile] {
-    let parameters = model.graph.initializers.reduce(0) { $0 + $1.count }
+    let parameters = model.weightCounts.parameters
     let sizes: [ImageSize?] = imageSize.isEmpty ? [nil] : imageSize
     return sizes.flatMap { size in
       (batchSize.isEmpty ? [1] : batchSize).map { batch in

@@ -11,6 +11,8 @@ struct Strip: ParsableCommand {
       the model becomes float16, requires no gradients and loads on any device. Finite numbers that float16 cannot hold are an error that \
       names them.
 
+      Of an ONNX model it takes out what no runtime needs: doc strings, exporters' entries such as stack traces, initializers that nothing uses.
+
       Example: mutils strip runs/train/exp/weights/last.pt -o model.pt
       """)
 
@@ -41,15 +43,21 @@ struct Strip: ParsableCommand {
 
   /// An ONNX model loses what no runtime needs; its numbers stay as they are.
   private func stripONNX(_ file: inout Checkpoint, to destination: FilePath) throws {
+    let original = file
     guard let result = try file.updateONNX({ $0.strip() }) else { return }
+    report.note("an ONNX model's numbers stay as they are; mutils convert --dtype float16 narrows them")
+    let verified = try verification.compare(original, with: file, report.talk)
+    try verified?.judge(report)
     let before = try FileBytes(mapping: FilePath(checkpoint)).count
     try output.writing.write(file, to: destination, report)
     let after = try FileBytes(mapping: destination).count
     if report.json {
       try Terminal.print(
-        json: ONNXStripResult(bytesBefore: before, bytesAfter: after, removed: result, output: destination.string))
+        json: ONNXStripResult(
+          bytesBefore: before, bytesAfter: after, removed: result, verified: verified, output: destination.string))
     } else {
       Terminal.print("\(result): \(before) -> \(after) bytes")
+      if let verified { Terminal.print("Verified: \(verified)") }
       Terminal.print("Saved \(destination.string)")
     }
   }
@@ -103,5 +111,6 @@ private struct ONNXStripResult: Encodable {
   let bytesBefore: Int
   let bytesAfter: Int
   let removed: ONNXStripReport
+  let verified: OutputComparison?
   let output: String
 }

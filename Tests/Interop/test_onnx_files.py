@@ -441,3 +441,63 @@ def test_strange_nodes(name, tmp_path):
     assert len(result.err.splitlines()) <= 1, result.err
     result = mutils("run", tmp_path / "in.onnx", "--random", timeout=20, address_space=4 << 30)
     assert result.code in (0, 1) and not result.timed_out and "Fatal" not in result.err, result.err
+
+
+# --- what a user would not expect -----------------------------------------------------------------------------------
+
+
+def test_float16_twice(file, tmp_path):
+    succeeds("convert", file, "-o", tmp_path / "half.onnx", "--dtype", "float16")
+    fails("convert", tmp_path / "half.onnx", "-o", tmp_path / "twice.onnx", "--dtype", "float16", naming="no float32")
+    fails("convert", tmp_path / "half.onnx", "-o", tmp_path / "wide.onnx", "--dtype", "float32", naming="float16")
+    assert not (tmp_path / "twice.onnx").exists()
+
+
+def test_through_a_link(pair, tmp_path):
+    """What a link leads to is replaced, with its data beside it."""
+    (tmp_path / "links").mkdir()
+    for name in ("pair.onnx", "pair.data"):
+        (tmp_path / "links" / name).symlink_to(tmp_path / name)
+    expected = judges.outputs(pair, feeds(pair))["y"]
+    succeeds("convert", tmp_path / "links/pair.onnx", "-o", tmp_path / "links/pair.onnx", "--force")
+    np.testing.assert_array_equal(judges.outputs(pair, feeds(pair))["y"], expected)
+    assert sorted(path.name for path in (tmp_path / "links").iterdir()) == ["pair.data", "pair.onnx"]
+
+
+def test_data_that_another_model_names(pair, tmp_path):
+    succeeds("convert", pair, "-o", tmp_path / "own.onnx")
+    shutil.copy(tmp_path / "own.onnx", tmp_path / "copy.onnx")
+    expected = judges.outputs(tmp_path / "copy.onnx", feeds(pair))["y"]
+    for amount in ("0.2", "0.5", "0.7"):
+        succeeds("prune", tmp_path / "own.onnx", "-o", tmp_path / "own.onnx", "--force", "--amount", amount)
+        np.testing.assert_array_equal(judges.outputs(tmp_path / "copy.onnx", feeds(pair))["y"], expected)
+    assert len(list(tmp_path.glob("own*.data"))) == 2
+
+
+def test_names_that_mislead(file, tmp_path):
+    shutil.copy(file, tmp_path / "model.pt")
+    fails("prune", tmp_path / "model.pt", "-o", tmp_path / "model.pt", "--force", naming="weights alone")
+    assert "graph is left out" in succeeds("prune", tmp_path / "model.pt", "-o", tmp_path / "weights.pt").err
+    succeeds("init", "resnet18", "-o", tmp_path / "state.pt")
+    (tmp_path / "state.pt").rename(tmp_path / "state.onnx")
+    assert report("info", tmp_path / "state.onnx")["architecture"] == "resnet18"
+
+
+def test_verified(file, tmp_path):
+    shape = ("--shape", "x=2x3x9x7")
+    for command in (("strip",), ("convert", "--dtype", "float16"), ("fuse",)):
+        result = mutils(command[0], file, *command[1:], "-o", tmp_path / f"{command[0]}.onnx", "--verify", *shape)
+        assert result.code == 0 and (command[0] == "convert" or "Verified: the same" in result.out), result.err
+
+
+def test_outputs_in_either_order(tmp_path):
+    succeeds("init", "resnet18", "-o", tmp_path / "a.pt")
+    succeeds("convert", tmp_path / "a.pt", "-o", tmp_path / "a.onnx", "--image-size", "64", "--verify")
+    for pair in (("a.pt", "a.onnx"), ("a.onnx", "a.pt")):
+        assert report("diff", "--outputs", *(tmp_path / name for name in pair), "--image-size", "64")["equal"]
+
+
+def test_a_circle(tmp_path):
+    nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
+    onnx.save(judges.model(nodes, [], {"x": [1]}, {"b": [1]}), tmp_path / "in.onnx")
+    assert [f for f in report_of_check(tmp_path / "in.onnx")["findings"] if f["severity"] == "broken"]

@@ -16,6 +16,8 @@ public struct OutputComparison: Sendable, Hashable {
     public let maxAbs: Double
     /// The same in units of the first model's largest magnitude.
     public let maxRelative: Double
+    /// Elements that are finite in both: what was compared.
+    public let compared: Int
     /// Elements that are NaN or infinite in one of them and not the same in the other.
     public let nonFinite: Int
   }
@@ -93,9 +95,10 @@ extension OutputComparison {
 
 extension OutputComparison.Output {
   fileprivate init(name: String, _ first: Tensor, _ second: Tensor) throws {
-    var (largest, difference, nonFinite) = (0.0, 0.0, 0)
+    var (largest, difference, compared, nonFinite) = (0.0, 0.0, 0, 0)
     for (a, b) in zip(try first.doubles(), try second.doubles()) {
       if a.isFinite && b.isFinite {
+        compared += 1
         largest = max(largest, abs(a))
         difference = max(difference, abs(a - b))
       } else if a != b && !(a.isNaN && b.isNaN) {
@@ -103,7 +106,9 @@ extension OutputComparison.Output {
       }
     }
     let relative = largest > 0 ? difference / largest : difference
-    self.init(name: name, shape: first.shape, maxAbs: difference, maxRelative: relative, nonFinite: nonFinite)
+    self.init(
+      name: name, shape: first.shape, maxAbs: difference, maxRelative: relative, compared: compared,
+      nonFinite: nonFinite)
   }
 }
 
@@ -114,6 +119,7 @@ extension OutputComparison: CustomStringConvertible {
     let strange = outputs.reduce(0) { $0 + $1.nonFinite }
     return CFormat.string("%s %.3g: at most %.3g apart, relative %.3g", verdict, tolerance, maxAbs, maxRelative)
       + (strange == 0 ? "" : ", and \(strange) elements are not finite on one side")
+      + (outputs.contains { $0.compared == 0 && !$0.shape.contains(0) } ? "; an output has no finite element" : "")
   }
 }
 

@@ -66,7 +66,7 @@ final class ExternalFolder: Sendable {
     realFolder = Self.real(model)?.removingLastComponent() ?? self.folder
   }
 
-  private static func real(_ path: FilePath) -> FilePath? {
+  static func real(_ path: FilePath) -> FilePath? {
     guard let resolved = realpath(path.string, nil) else { return nil }
     defer { free(resolved) }
     return FilePath(String(cString: resolved))

@@ -112,7 +112,12 @@ public struct ONNXModel: Sendable {
   init(_ file: FileBytes, folder: ExternalFolder?) throws {
     do {
       guard file.count > 0 else { throw ModelError(.malformed, "is empty") }
-      try self.init(message: ProtobufMessage(ProtobufStretch(file)), folder: folder)
+      let message: ProtobufMessage
+      do { message = try ProtobufMessage(ProtobufStretch(file)) } catch var error as ModelError {
+        error.reason = "is no ONNX model, or damaged: \(error.reason)"
+        throw error
+      }
+      try self.init(message: message, folder: folder)
       name = file.name
     } catch let error as ModelError {
       throw error.inFile(file.name)

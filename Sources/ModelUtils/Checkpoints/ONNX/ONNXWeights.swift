@@ -46,7 +46,11 @@ extension ONNXModel {
   }
 
   static func isONNX(_ file: FileBytes, _ path: FilePath?) -> Bool {
-    recognizes(file) || (path?.extension?.lowercased() == "onnx" && OtherFormat.refusal(of: file) == nil)
+    if recognizes(file) { return true }
+    let isOther =
+      OtherFormat.refusal(of: file) != nil || ZipArchive.recognizes(file) || SafeTensors.recognizes(file)
+      || PickleAudit.beginsWithPickle(file)
+    return path?.extension?.lowercased() == "onnx" && !isOther
   }
 
   /// Whether a file is an ONNX model, by its content: a message of a model's fields, a graph among them.

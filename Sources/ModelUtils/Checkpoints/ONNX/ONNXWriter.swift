@@ -29,29 +29,43 @@ extension ONNXModel {
   ///
   /// Whatever ends the process, the file at `location` is the earlier model or the new one, with all the data that it
   /// names: new data replaces no file but is called `best-2.onnx.data` where the name is taken, the model is renamed over
-  /// the old one when both are whole, and the old one's data file is removed then. The output may be the input.
+  /// the old one when both are whole, and the old one's data file is removed then, unless another model of the folder
+  /// names it. The output may be the input.
   /// - Returns: how many bytes were written.
   /// - Throws: `ModelError` when it cannot be written, or weights in other files cannot be read; and for what is to
   ///   stand in one file and exceeds 2 GB.
   @discardableResult
   public func write(to location: some FileLocation, data: DataPlace = .asRead) throws -> Int {
     let path = try location.filePath
-    do { return try write(path, data) } catch let error as ModelError { throw error.inFile(path.string) }
+    // Beside the file that a link leads to, not beside the link.
+    do { return try write(ExternalFolder.real(path) ?? path, data) } catch let error as ModelError {
+      throw error.inFile(path.string)
+    }
   }
 
   private func write(_ path: FilePath, _ place: DataPlace) throws -> Int {
     let names = DataNames(of: path)
     let record = try OutputRecord(of: names, for: path)
-    let earlier = try names.standing()
-    try record.sweep(keeping: Set(earlier))
+    let earlier = names.standing()
+    let shared = names.namedByOthers()
+    try record.sweep(keeping: shared.union(earlier))
     AtomicFile.removeAbandoned(path)
     try record.add(standing: earlier)
     let written =
       try place == .inside || (place == .asRead && !isLarge && !constants.contains { $0.tensor.isExternal })
       ? writeAlone(to: path) : writePair(to: path, names, earlier, record)
     record.keep()
-    try record.sweep(keeping: Set(written.data))
+    try record.sweep(keeping: shared.union(written.data))
     return written.bytes
+  }
+
+  /// The files in which its constants lie, by the names that it gives them.
+  public var dataFiles: [String] {
+    var found: OrderedSet<String> = []
+    for constant in constants {
+      if case .outside(let data) = constant.tensor.location { found.append(data.path) }
+    }
+    return Array(found)
   }
 
   private var isLarge: Bool {
@@ -165,13 +179,26 @@ private struct DataNames: OutputNames {
       || (middle.first == "-" && middle.count > 1 && middle.dropFirst().utf8.allSatisfy { 48...57 ~= $0 })
   }
 
-  /// The data files that the model which stands at the path names, as far as they are named as here.
-  func standing() throws -> [String] {
-    guard let model = try? ONNXModel(contentsOf: path) else { return [] }
-    var found: OrderedSet<String> = []
-    for constant in model.constants {
-      if case .outside(let data) = constant.tensor.location, contains(data.path) { found.append(data.path) }
+  /// The files of these names that other models in the folder name, as copies of a model do.
+  func namedByOthers() -> Set<String> {
+    guard let directory = opendir(folder.isEmpty ? "." : folder.string) else { return [] }
+    defer { closedir(directory) }
+    var found: Set<String> = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      guard name.hasSuffix(".onnx"), name != path.lastComponent?.string else { continue }
+      found.formUnion(data(of: folder.appending(name)))
     }
-    return Array(found)
+    return found
+  }
+
+  /// The data files that the model which stands at the path names, as far as they are named as here.
+  func standing() -> [String] { data(of: path) }
+
+  private func data(of path: FilePath) -> [String] {
+    guard let model = try? ONNXModel(contentsOf: path) else { return [] }
+    return model.dataFiles.filter(contains)
   }
 }

@@ -7,6 +7,9 @@ extension ONNXModel {
   /// - Parameter inputs: what the model's open sizes are to be while types are found; they stay open.
   /// - Throws: `ModelError` for operators whose types are not known, branches and bodies, and weights that cannot be read.
   public mutating func narrow(tracedFor inputs: ONNXInputs) throws {
+    guard constants.contains(where: { $0.isWeight && $0.tensor.elementType == .float32 }) else {
+      throw ModelError(.unsupported, "holds no float32 weights, so there is nothing to make float16")
+    }
     func refuse(_ node: ONNXNode, _ reason: String) -> ModelError {
       ModelError(
         .unsupported, "\(node.qualifiedOperation) \(reason)",
@@ -29,6 +32,10 @@ extension ONNXModel {
       graph.valueInfo.append(ONNXValueInfo(name, element, shape: nil))
     }
     try narrow()
+    var made: Set<String> = []
+    for name in graph.nodes.flatMap(\.outputs) where !name.isEmpty && !made.insert(name).inserted {
+      throw ModelError(.unsupported, "has a value of the name \(name) already, which float16 needs for another")
+    }
     graph.valueInfo.removeAll { added[$0.name] != nil }
   }
 }

@@ -93,7 +93,7 @@ public struct ONNXCheck: Sendable, Codable {
         used.insert(input)
         if known.contains(input) { continue }
         if all.contains(input) {
-          add(.warning, label, "takes '\(input)' before it is made: the nodes are not sorted, or go round in a circle")
+          add(.warning, label, "takes '\(input)' before it is made: the nodes are not sorted")
         } else {
           add(.broken, label, "takes '\(input)', which nothing makes")
         }
@@ -104,6 +104,9 @@ public struct ONNXCheck: Sendable, Codable {
         check(inner, of: model, outer: known, isMain: false)
       }
       known.formUnion(node.outputs)
+    }
+    if let error = (graph.cycle { outer.contains($0) || given.contains($0) || initializers.contains($0) }) {
+      add(.broken, error.subject ?? "", error.reason)
     }
     for output in graph.outputs where !all.contains(output.name) {
       add(.broken, output.name, "is an output that nothing makes")
@@ -128,5 +131,20 @@ public struct ONNXCheck: Sendable, Codable {
         add(.broken, output, "is made twice")
       }
     }
+  }
+}
+
+extension ONNXGraph {
+  /// What keeps the nodes from any order; nil where there is one, or where a value is missing or made twice.
+  fileprivate func cycle(isKnown: (String) -> Bool) -> ModelError? {
+    let made = Set(nodes.flatMap(\.outputs))
+    let sources = nodes.flatMap(\.inputs).filter { !$0.isEmpty }
+    guard sources.allSatisfy({ made.contains($0) || isKnown($0) }) else { return nil }
+    let outputs = nodes.flatMap(\.outputs).filter { !$0.isEmpty }
+    guard Set(outputs).count == outputs.count, !outputs.contains(where: isKnown) else { return nil }
+    do {
+      _ = try ONNXOrder.sorted(nodes, isKnown: isKnown)
+      return nil
+    } catch { return error as? ModelError }
   }
 }

@@ -131,12 +131,13 @@ public struct ONNXInfo: Sendable, Encodable {
     gflopsReason = cause.map {
       "\(trace.unsized.count) nodes could not be sized, the first for \($0.operation) \($0.name): \($0.reason)"
     }
-    gflops = trace.types.count > trace.inputs.count || cause == nil ? Figures(macs: trace.macs / 1e9) : nil
+    gflops = trace.macs > 0 || cause == nil ? Figures(macs: trace.macs / 1e9) : nil
   }
 
   /// One line in the form of YOLOv5's summary, with multiplications in place of GFLOPs.
   public var summary: String {
-    let cost = gflops.map { CFormat.string(", %.1f GMACs", $0.macs) } ?? ""
+    let least = gflopsReason == nil ? "" : "at least "
+    let cost = gflops.map { ", \(least)" + CFormat.string("%.1f GMACs", $0.macs) } ?? ""
     return "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients\(cost)"
   }
 }
