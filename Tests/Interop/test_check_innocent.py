@@ -108,7 +108,7 @@ def test_files_without_a_model(tmp_path, kind):
 
 # No pickles: by their content, as `info` tells, and whether torch.load gives up as well is asked of it.
 OTHERS = {
-    "onnx": (b"\x08\x07\x12\x07pytorch" + bytes(40), "is an ONNX model"),
+    "onnx": (b"\x08\x07\x12\x07pytorch" + bytes(40), "is neither"),
     "gzip": (b"\x1f\x8b\x08" + bytes(40), "is compressed with gzip"),
     "page": (b"<!DOCTYPE html><html></html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer"),

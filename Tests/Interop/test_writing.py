@@ -64,7 +64,7 @@ def test_extensions_of_pytorch_files(ending, tmp_path):
     assert_same_tensors(torch.load(written)["state_dict"], torch.load(tmp_path / f"again.{ending}")["state_dict"])
 
 
-@pytest.mark.parametrize("ending", ["onnx", "pt2", "weights", "tar.gz", "zip", "npz"])
+@pytest.mark.parametrize("ending", ["pt2", "weights", "tar.gz", "zip", "npz"])
 def test_extensions_of_other_formats(ending, tmp_path):
     torch.save(nets.small_state(74), tmp_path / "in.pt")
     fails("convert", tmp_path / "in.pt", "-o", tmp_path / f"out.{ending}", naming=f"out.{ending}")
