@@ -380,7 +380,7 @@ def test_existing_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [("--opset", 11), ("--opset", 23), ("--batch-size", 0), ("--verify",), ("--dtype", "bfloat16"), ("--state-dict",)]
+    "options", [("--opset", 11), ("--opset", 23), ("--batch-size", 0), ("--verify", "--raw-head"), ("--dtype", "bfloat16"), ("--state-dict",)]
 )
 def test_options(options, tmp_path):
     assert mutils("convert", "resnet18", "-o", tmp_path / "out.onnx", *options).code == 64
