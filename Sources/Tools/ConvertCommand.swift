@@ -77,7 +77,7 @@ struct Convert: ParsableCommand {
     guard !verification.verify || !exporting.rawHead else {
       throw ValidationError("--verify compares decoded boxes; leave out --raw-head")
     }
-    guard verification.input.shape.count < 2 else { throw ValidationError("a model is exported for one input") }
+    guard verification.input.sizes.shape.count < 2 else { throw ValidationError("a model is exported for one input") }
     guard dtype == nil || dtype?.dtype == .float32 || dtype?.dtype == .float16 else {
       throw ValidationError("a model is exported in float32 or float16")
     }
@@ -129,7 +129,7 @@ struct Convert: ParsableCommand {
       return try rewriting.write(model, to: path, report)
     }
     let result = try exporting.export(
-      checkpoint, to: path, data: rewriting.dataPlace, size: given.imageSize, shape: given.shape.first?.lengths,
+      checkpoint, to: path, data: rewriting.dataPlace, size: given.imageSize, shape: given.sizes.shape.first?.lengths,
       dtype: dtype?.dtype, verification, report)
     try result.show(report)
   }

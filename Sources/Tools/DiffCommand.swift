@@ -41,8 +41,7 @@ struct Diff: ParsableCommand {
   @OptionGroup(title: "Input of --outputs") var input: InputOptions
 
   func validate() throws {
-    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty || !input.value.isEmpty
-    guard outputs || !isGiven else {
+    guard outputs || !input.isGiven else {
       throw ValidationError("--input, --image-size, --shape and --value go with --outputs")
     }
     if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance takes a number from 0") }

@@ -18,19 +18,7 @@ struct Info: ParsableCommand {
     help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640. Default: 640.", valueName: "size"))
   var imageSize: ImageSize?
 
-  @Option(
-    name: [.long, .customLong("input-shape")], parsing: .singleValue,
-    help: ArgumentHelp(
-      "The shape of an input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
-      valueName: "shape"))
-  var shape: [NamedShape] = []
-
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
-  var value: [NamedValue] = []
+  @OptionGroup var sizes: ShapeOptions
 
   @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
   var convention = FlopsConvention.thop
@@ -48,7 +36,7 @@ struct Info: ParsableCommand {
   var modules = false
 
   func validate() throws {
-    guard shape.isEmpty || !extrapolate else {
+    guard sizes.shape.isEmpty || !extrapolate else {
       throw ValidationError("--extrapolate needs pictures; leave --shape out.")
     }
     guard !extrapolate || convention == .thop else {
@@ -60,24 +48,24 @@ struct Info: ParsableCommand {
     try report.withThreads {
       if let model = try arguments.onnx() {
         return try ONNXInfoReport(
-          model, ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: 1)
+          model, ONNXInputs(model, sizes, imageSize: imageSize, batchSize: 1)
         ).show(report, asked: imageSize, detailed: detailed, modules: modules)
       }
       let checkpoint = try arguments.open(report)
       let size = imageSize ?? ImageSize(height: 640, width: 640)
       let info =
-        shape.isEmpty
+        sizes.shape.isEmpty
         ? checkpoint.preferred.modelInfo(
           imageSize: (size.height, size.width),
           extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
-        : checkpoint.preferred.modelInfo(inputShapes: shape.map(\.lengths))
+        : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
       if report.json {
         try Terminal.print(json: InfoResult(info: info, imageSize: size, file: checkpoint))
         return
       }
       Terminal.print(info.summary(convention))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
-      if info.gflops != nil, imageSize == nil, shape.isEmpty, !isMeasuredAtDefault(checkpoint, info) {
+      if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty, !isMeasuredAtDefault(checkpoint, info) {
         report.note("GFLOPs are for a picture of \(size) x \(size); give --image-size for another")
       }
       for part in info.notCounted {
@@ -106,7 +94,7 @@ struct Info: ParsableCommand {
 
   /// What may help a network that takes another size than the default.
   private func sizeAdvice(_ checkpoint: Checkpoint) -> String {
-    guard imageSize == nil, shape.isEmpty, checkpoint.preferred.module != nil else { return "" }
+    guard imageSize == nil, sizes.shape.isEmpty, checkpoint.preferred.module != nil else { return "" }
     return "; if it takes pictures of another size than 640, give --image-size, and --shape for other inputs"
   }
 }

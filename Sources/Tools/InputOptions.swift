@@ -17,22 +17,13 @@ struct InputOptions: ParsableArguments {
       valueName: "size"))
   var imageSize: ImageSize?
 
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The shape of a random input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
-      valueName: "shape"))
-  var shape: [NamedShape] = []
+  @OptionGroup var sizes: ShapeOptions
 
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
-  var value: [NamedValue] = []
+  /// Whether any of them was given.
+  var isGiven: Bool { !input.isEmpty || imageSize != nil || !sizes.shape.isEmpty || !sizes.value.isEmpty }
 
   func validate() throws {
-    guard input.isEmpty || shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }
+    guard input.isEmpty || sizes.shape.isEmpty else { throw ValidationError("--input and --shape exclude each other") }
   }
 
   /// Computes with a model; where a size that was asked for does not go with it, the error says which does.
@@ -57,7 +48,8 @@ struct InputOptions: ParsableArguments {
   /// The shapes of random inputs.
   func shapes(for module: Module, batchSize: Int = 1) -> [[Int]] {
     let size = imageSize ?? ImageSize(module.pictureSize)
-    return shape.isEmpty ? [[batchSize, module.inputChannels, size.height, size.width]] : shape.map(\.lengths)
+    return sizes.shape.isEmpty
+      ? [[batchSize, module.inputChannels, size.height, size.width]] : sizes.shape.map(\.lengths)
   }
 
   func random(_ shapes: [[Int]], seed: UInt64 = 0) throws -> [Tensor] {

@@ -30,22 +30,39 @@ struct NamedValue: ExpressibleByArgument {
   }
 }
 
+/// What a model's inputs are, where they are no pictures.
+struct ShapeOptions: ParsableArguments {
+  @Option(
+    name: [.long, .customLong("input-shape")], parsing: .singleValue,
+    help: ArgumentHelp(
+      "The shape of an input that is no picture, as 1x3x16x112x112.",
+      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
+      valueName: "shape"))
+  var shape: [NamedShape] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
+  var value: [NamedValue] = []
+}
+
 extension ONNXInputs {
   /// What the options say of an ONNX model's inputs.
   /// - Throws: `ModelError` for a name that no input has, and more shapes without names than inputs.
-  init(_ model: ONNXModel, shapes: [NamedShape], values: [NamedValue], imageSize: ImageSize?, batchSize: Int) throws {
+  init(_ model: ONNXModel, _ sizes: ShapeOptions, imageSize: ImageSize?, batchSize: Int) throws {
     self.init()
     self.batchSize = batchSize
     if let imageSize { self.imageSize = [imageSize.height, imageSize.width] }
     let inputs = model.openInputs
-    var unnamed = inputs.map(\.name).filter { name in !shapes.contains { $0.name == name } }[...]
-    for shape in shapes {
+    var unnamed = inputs.map(\.name).filter { name in !sizes.shape.contains { $0.name == name } }[...]
+    for shape in sizes.shape {
       guard let name = shape.name ?? unnamed.popFirst() else {
-        throw ModelError(.invalid, "takes \(inputs.count) inputs, not \(shapes.count)")
+        throw ModelError(.invalid, "takes \(inputs.count) inputs, not \(sizes.shape.count)")
       }
       self.shapes[name] = shape.lengths
     }
-    for value in values {
+    for value in sizes.value {
       guard let input = inputs.first(where: { $0.name == value.name }) else {
         throw ModelError(
           .missing, "the model has no such input", subject: value.name,
@@ -58,7 +75,7 @@ extension ONNXInputs {
 
 extension InputOptions {
   func onnxInputs(for model: ONNXModel, batchSize: Int = 1) throws -> ONNXInputs {
-    try ONNXInputs(model, shapes: shape, values: value, imageSize: imageSize, batchSize: batchSize)
+    try ONNXInputs(model, sizes, imageSize: imageSize, batchSize: batchSize)
   }
 
   /// What an ONNX model is given: what the files hold and the values said, and random numbers of seed 0 for the rest.

@@ -30,19 +30,7 @@ struct ProfileModels: ParsableCommand {
   @Option(parsing: .upToNextOption, help: ArgumentHelp("How many pictures at once. Default: 1.", valueName: "n"))
   var batchSize: [Int] = []
 
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The shape of an input that is no picture, as 1x3x16x112x112.",
-      discussion: "Once for each tensor that the model takes; an ONNX model's by name, as audio=1x512.",
-      valueName: "shape"))
-  var shape: [NamedShape] = []
-
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "The value of an ONNX model's input on which sizes or branches depend, as sr=16000.", valueName: "name=value"))
-  var value: [NamedValue] = []
+  @OptionGroup var sizes: ShapeOptions
 
   @Option(
     parsing: .upToNextOption,
@@ -68,7 +56,7 @@ struct ProfileModels: ParsableCommand {
     guard threads.allSatisfy({ (1...1024).contains($0) }) else {
       throw ValidationError("--threads takes numbers from 1 to 1024")
     }
-    guard shape.isEmpty || (imageSize.isEmpty && batchSize.isEmpty) else {
+    guard sizes.shape.isEmpty || (imageSize.isEmpty && batchSize.isEmpty) else {
       throw ValidationError("--shape says the whole shape; leave --image-size and --batch-size out")
     }
   }
@@ -117,7 +105,7 @@ struct ProfileModels: ParsableCommand {
       (batchSize.isEmpty ? [1] : batchSize).map { batch in
         { precision in
           do {
-            let inputs = try ONNXInputs(model, shapes: shape, values: value, imageSize: size, batchSize: batch)
+            let inputs = try ONNXInputs(model, self.sizes, imageSize: size, batchSize: batch)
             return try model.trace(inputs).profile(parameters: parameters, precision: precision, runs: runs)
           } catch let error as ModelError {
             throw error.inFile(model.name)
@@ -128,7 +116,7 @@ struct ProfileModels: ParsableCommand {
   }
 
   private func shapes(for module: Module) -> [[[Int]]] {
-    guard shape.isEmpty else { return [shape.map(\.lengths)] }
+    guard sizes.shape.isEmpty else { return [sizes.shape.map(\.lengths)] }
     let sizes = imageSize.isEmpty ? [ImageSize(module.pictureSize)] : imageSize
     return sizes.flatMap { size in
       (batchSize.isEmpty ? [1] : batchSize).map { [[$0, module.inputChannels, size.height, size.width]] }

@@ -52,7 +52,7 @@ struct Run: ParsableCommand {
   var force = false
 
   func validate() throws {
-    guard given.shape.isEmpty || batchSize == 1 else {
+    guard given.sizes.shape.isEmpty || batchSize == 1 else {
       throw ValidationError("--shape says the whole shape; leave --batch-size out")
     }
     guard given.input.isEmpty || (!random && seed == nil) else {
@@ -83,7 +83,7 @@ struct Run: ParsableCommand {
     if let model = try arguments.onnx() {
       do { return try compute(model) } catch let error as ModelError { throw error.inFile(model.name) }
     }
-    guard given.value.isEmpty, given.shape.allSatisfy({ $0.name == nil }) else {
+    guard given.sizes.value.isEmpty, given.sizes.shape.allSatisfy({ $0.name == nil }) else {
       throw ModelError(.invalid, "only the inputs of ONNX models have names", file: arguments.model)
     }
     let checkpoint = try arguments.open(report)

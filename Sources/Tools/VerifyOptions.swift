@@ -23,8 +23,7 @@ struct VerifyOptions: ParsableArguments {
 
   /// Refuses what has no meaning without `--verify`.
   func requireVerify() throws {
-    let isGiven = !input.input.isEmpty || input.imageSize != nil || !input.shape.isEmpty || !input.value.isEmpty
-    guard verify || (tolerance == nil && !isGiven) else {
+    guard verify || (tolerance == nil && !input.isGiven) else {
       throw ValidationError("--tolerance, --input, --image-size, --shape and --value go with --verify")
     }
   }

@@ -1,8 +1,11 @@
 """ONNX models that are built by hand, and what the original tools say of files."""
 
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
+from helpers import mutils
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT = TensorProto.FLOAT
@@ -71,3 +74,51 @@ def assert_same_outputs(before, after, feeds=None, tolerance=1e-5):
 
 def check(path):
     onnx.checker.check_model(str(path), full_check=True)
+
+
+# --- a small network, as the suites of files take it ----------------------------------------------------------------
+
+_generator = np.random.default_rng(1)
+SHAPES = {"x": [2, 3, 9, 7]}
+
+
+def normal(*shape):
+    return _generator.standard_normal(shape).astype(np.float32)
+
+
+def network():
+    nodes = [
+        helper.make_node("Conv", ["x", "conv.weight", "conv.bias"], ["c"], name="/conv/Conv"),
+        helper.make_node("Relu", ["c"], ["r"], name="/act/Relu"),
+        helper.make_node("ReduceMean", ["r"], ["m"], axes=[2, 3], keepdims=0, name="/mean"),
+        helper.make_node("Gemm", ["m", "fc.weight", "fc.bias"], ["y"], transB=1, name="/fc/Gemm"),
+    ]
+    weights = [
+        tensor("conv.weight", normal(8, 3, 3, 3)), tensor("conv.bias", normal(8)),
+        tensor("fc.weight", normal(40, 8)), tensor("fc.bias", normal(40)),
+    ]
+    return model(nodes, weights, {"x": ["batch", 3, "height", "width"]}, {"y": ["batch", 40]})
+
+
+def feeds(path):
+    """Random inputs of the network."""
+    return random_inputs(session(path), **SHAPES)
+
+
+def report_of_check(path):
+    result = mutils("check", path, "--json")
+    assert result.code == 1, result.err
+    return json.loads(result.out)
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def protobuf(number, content):
+    """A field of bytes, as it stands in a file."""
+    return varint(number << 3 | 2) + varint(len(content)) + content

@@ -3,24 +3,8 @@ import ModelCore
 
 /// What is wrong, or will be, with a model's numbers.
 public struct WeightCheck: Sendable, Codable {
-  /// How bad a finding is.
-  public enum Severity: String, Sendable, Codable {
-    /// The model computes nothing of use.
-    case info, warning, broken
-  }
-
-  /// One thing that was found.
-  public struct Finding: Sendable, Codable, Hashable {
-    /// How bad it is.
-    public let severity: Severity
-    /// The tensor's or module's name.
-    public let name: String
-    /// What is wrong, in words.
-    public let what: String
-  }
-
   /// All that was found: by tensor, in the state dict's order, then the eps of batch norms.
-  public let findings: [Finding]
+  public let findings: [ModelFinding]
 
   /// Looks at every floating or complex tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make
   /// infinite (warning) or zero (info), output channels of a weight that are zero throughout (warning), running
@@ -35,7 +19,7 @@ public struct WeightCheck: Sendable, Codable {
     var findings = jobs.flatMap(\.findings)
     for (path, eps) in model.batchNormEps() where eps != 1e-5 {
       findings.append(
-        Finding(
+        ModelFinding(
           severity: .info, name: path, what: "its eps of \(eps) is lost in a bare state dict, whose reader takes 1e-05")
       )
     }
@@ -45,10 +29,10 @@ public struct WeightCheck: Sendable, Codable {
   private struct Job: Sendable {
     let name: String
     let tensor: Tensor
-    var findings: [Finding] = []
+    var findings: [ModelFinding] = []
 
-    private mutating func add(_ severity: Severity, _ what: String) {
-      findings.append(Finding(severity: severity, name: name, what: what))
+    private mutating func add(_ severity: ModelFinding.Severity, _ what: String) {
+      findings.append(ModelFinding(severity: severity, name: name, what: what))
     }
 
     /// The types that are carried, not computed with: NaN and infinities alone.

@@ -49,9 +49,8 @@ extension ONNXModel {
   ///   - name: a pattern that the node's name must match, or what it makes where it has none. Nil for all.
   public func findNodes(type: Glob? = nil, name: Glob? = nil) -> [FoundModule] {
     graph.allNodes.enumerated().compactMap { index, node in
-      let label = node.name.isEmpty ? node.outputs.first ?? "" : node.name
-      guard type?.matches(node.qualifiedOperation) ?? true, name?.matches(label) ?? true else { return nil }
-      return FoundModule(index: index, name: label, type: node.qualifiedOperation)
+      guard type?.matches(node.qualifiedOperation) ?? true, name?.matches(node.label) ?? true else { return nil }
+      return FoundModule(index: index, name: node.label, type: node.qualifiedOperation)
     }
   }
 }

@@ -49,7 +49,7 @@ private struct ConstantWalk {
   }
 
   private func prefix(_ node: ONNXNode, _ attribute: ONNXAttribute, _ prefix: String) -> String {
-    "\(prefix)\(node.name.isEmpty ? node.outputs.first ?? node.operation : node.name)/\(attribute.name)/"
+    "\(prefix)\(node.label)/\(attribute.name)/"
   }
 
   mutating func visit(_ graph: ONNXGraph, prefix: String) {
@@ -104,12 +104,7 @@ private struct ConstantWalk {
       let inner = self.prefix(node, attribute, prefix)
       let changed = try graphs.map { try update($0, prefix: inner, change) }
       guard changed.contains(where: { $0 != nil }) else { continue }
-      let all = zip(graphs, changed).map { $1 ?? $0 }
-      if case .graph = attribute.value {
-        changes.append((place, .graph(all[0])))
-      } else {
-        changes.append((place, .graphs(all)))
-      }
+      changes.append((place, attribute.value.replacingGraphs(zip(graphs, changed).map { $1 ?? $0 })))
     }
     if changes.isEmpty { return nil }
     var node = node
@@ -136,6 +131,13 @@ extension ONNXAttribute.Value {
     case .graphs(let graphs): graphs
     default: []
     }
+  }
+}
+
+extension ONNXAttribute.Value {
+  /// The same with as many other graphs in their places.
+  package func replacingGraphs(_ graphs: [ONNXGraph]) -> Self {
+    if case .graph = self, let graph = graphs.first { .graph(graph) } else { .graphs(graphs) }
   }
 }
 

@@ -139,6 +139,9 @@ public struct ONNXNode: Sendable {
   /// The operator with its domain, unless that is ONNX's own: `com.microsoft.Gelu`.
   public var qualifiedOperation: String { isStandard ? operation : "\(domain).\(operation)" }
 
+  /// What people know it by: its name, or what it makes where it has none.
+  public var label: String { name.isEmpty ? outputs.first { !$0.isEmpty } ?? operation : name }
+
   /// Whether its operator is one of ONNX's own.
   public var isStandard: Bool { domain.isEmpty || domain == "ai.onnx" }
 

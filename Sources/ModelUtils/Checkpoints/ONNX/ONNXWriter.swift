@@ -1,14 +1,6 @@
 import ModelCore
 import SystemPackage
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 extension ONNXModel {
   /// Where the weights of a model are written.
   public enum DataPlace: String, Sendable {
@@ -181,17 +173,9 @@ private struct DataNames: OutputNames {
 
   /// The files of these names that other models in the folder name, as copies of a model do.
   func namedByOthers() -> Set<String> {
-    guard let directory = opendir(folder.isEmpty ? "." : folder.string) else { return [] }
-    defer { closedir(directory) }
-    var found: Set<String> = []
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      guard name.hasSuffix(".onnx"), name != path.lastComponent?.string else { continue }
-      found.formUnion(data(of: folder.appending(name)))
-    }
-    return found
+    let models = FileFolder.names(in: folder.isEmpty ? "." : folder)
+      .filter { $0.hasSuffix(".onnx") && $0 != path.lastComponent?.string }
+    return Set(models.flatMap { data(of: folder.appending($0)) })
   }
 
   /// The data files that the model which stands at the path names, as far as they are named as here.

@@ -136,44 +136,44 @@ struct ProtobufMessage: Sendable {
     return joined
   }
 
-  /// Numbers of a repeated field, packed or one by one.
+  /// Whole numbers of a repeated field.
   func integers(_ number: Int) throws -> [Int] {
-    var all: [Int] = []
-    for field in fields where field.number == number {
-      switch field.value {
-      case .varint(let value): all.append(Int(truncatingIfNeeded: value))
-      case .stretch(let stretch):
-        var reader = ProtobufReader(stretch)
-        while !reader.isAtEnd { all.append(Int(truncatingIfNeeded: try reader.varint())) }
-      default: throw error(field, "list of whole numbers")
-      }
-    }
-    return all
+    try numbers(number, "list of whole numbers") {
+      if case .varint(let value) = $0 { value } else { nil }
+    } read: {
+      try $0.varint()
+    }.map { Int(truncatingIfNeeded: $0) }
   }
 
   func floats(_ number: Int) throws -> [Float] {
-    var all: [Float] = []
-    for field in fields where field.number == number {
-      switch field.value {
-      case .fixed32(let bits): all.append(Float(bitPattern: bits))
-      case .stretch(let stretch):
-        var reader = ProtobufReader(stretch)
-        while !reader.isAtEnd { all.append(Float(bitPattern: try reader.number32())) }
-      default: throw error(field, "list of floats")
-      }
-    }
-    return all
+    try numbers(number, "list of floats") {
+      if case .fixed32(let bits) = $0 { bits } else { nil }
+    } read: {
+      try $0.number32()
+    }.map { Float(bitPattern: $0) }
   }
 
   func doubles(_ number: Int) throws -> [Double] {
-    var all: [Double] = []
+    try numbers(number, "list of doubles") {
+      if case .fixed64(let bits) = $0 { bits } else { nil }
+    } read: {
+      try $0.number64()
+    }.map { Double(bitPattern: $0) }
+  }
+
+  /// Numbers of a repeated field, packed or one by one.
+  private func numbers<Number>(
+    _ number: Int, _ what: String, single: (Value) -> Number?, read: (inout ProtobufReader) throws -> Number
+  ) throws -> [Number] {
+    var all: [Number] = []
     for field in fields where field.number == number {
-      switch field.value {
-      case .fixed64(let bits): all.append(Double(bitPattern: bits))
-      case .stretch(let stretch):
+      if let value = single(field.value) {
+        all.append(value)
+      } else if case .stretch(let stretch) = field.value {
         var reader = ProtobufReader(stretch)
-        while !reader.isAtEnd { all.append(Double(bitPattern: try reader.number64())) }
-      default: throw error(field, "list of doubles")
+        while !reader.isAtEnd { all.append(try read(&reader)) }
+      } else {
+        throw error(field, what)
       }
     }
     return all

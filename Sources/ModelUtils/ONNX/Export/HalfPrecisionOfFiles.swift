@@ -13,7 +13,7 @@ extension ONNXModel {
     func refuse(_ node: ONNXNode, _ reason: String) -> ModelError {
       ModelError(
         .unsupported, "\(node.qualifiedOperation) \(reason)",
-        subject: node.name.isEmpty ? node.outputs.first : node.name)
+        subject: node.label)
     }
     for node in graph.nodes {
       if !node.subgraphs.isEmpty { throw refuse(node, "has branches or bodies, which are not made float16") }

@@ -265,11 +265,6 @@ extension Operation {
   fileprivate var takesPlaces: Bool { if case .gather = self { true } else { false } }
 }
 
-extension ONNXNode {
-  /// Its name, or its first output's where it has none.
-  var label: String { name.isEmpty ? outputs.first { !$0.isEmpty } ?? operation : name }
-}
-
 extension ONNXGraph {
   /// What is said of its values, by their names.
   var declared: [String: ONNXValueInfo] {

@@ -3,24 +3,8 @@ import ModelCore
 
 /// What is wrong with an ONNX model's form: names, order, data in other files.
 public struct ONNXCheck: Sendable, Codable {
-  /// How bad a finding is.
-  public enum Severity: String, Sendable, Codable {
-    /// Good to know; something that readers stumble over; no reader takes it, or what it computes is of no use.
-    case info, warning, broken
-  }
-
-  /// One thing that was found.
-  public struct Finding: Sendable, Codable, Hashable {
-    /// How bad it is.
-    public let severity: Severity
-    /// The node, value or constant.
-    public let name: String
-    /// What is wrong, in words.
-    public let what: String
-  }
-
   /// All that was found.
-  public private(set) var findings: [Finding] = []
+  public private(set) var findings: [ModelFinding] = []
 
   /// Looks at a model: values that are made twice or not at all, nodes before what they take, initializers that callers
   /// may set or nothing uses, types of values that are not there, constants whose elements are more, fewer or not to be
@@ -32,8 +16,8 @@ public struct ONNXCheck: Sendable, Codable {
     checkVariances(model)
   }
 
-  private mutating func add(_ severity: Severity, _ name: String, _ what: String) {
-    findings.append(Finding(severity: severity, name: name, what: what))
+  private mutating func add(_ severity: ModelFinding.Severity, _ name: String, _ what: String) {
+    findings.append(ModelFinding(severity: severity, name: name, what: what))
   }
 
   private mutating func checkVersions(_ model: ONNXModel) {
@@ -88,14 +72,13 @@ public struct ONNXCheck: Sendable, Codable {
     let all = known.union(graph.nodes.flatMap(\.outputs))
     var used: Set<String> = []
     for node in graph.nodes {
-      let label = node.name.isEmpty ? node.outputs.first ?? node.operation : node.name
       for input in node.inputs where !input.isEmpty {
         used.insert(input)
         if known.contains(input) { continue }
         if all.contains(input) {
-          add(.warning, label, "takes '\(input)' before it is made: the nodes are not sorted")
+          add(.warning, node.label, "takes '\(input)' before it is made: the nodes are not sorted")
         } else {
-          add(.broken, label, "takes '\(input)', which nothing makes")
+          add(.broken, node.label, "takes '\(input)', which nothing makes")
         }
       }
       for inner in node.subgraphs {

@@ -102,11 +102,7 @@ private struct ONNXFusion {
       }
       guard isChanged else { continue }
       self.isChanged = true
-      if case .graph = attribute.value {
-        nodes[index]?.attributes[place].value = .graph(new[0])
-      } else {
-        nodes[index]?.attributes[place].value = .graphs(new)
-      }
+      nodes[index]?.attributes[place].value = attribute.value.replacingGraphs(new)
     }
   }
 
@@ -283,9 +279,6 @@ private struct ONNXFusion {
 }
 
 extension ONNXNode {
-  /// What people know it by: its name, or what it makes.
-  fileprivate var label: String { name.isEmpty ? outputs.first ?? operation : name }
-
   /// Whether it may scale channels.
   fileprivate var scales: Bool {
     isStandard && ["BatchNormalization", "Mul", "Add", "Sub", "Div"].contains(operation)

@@ -58,12 +58,8 @@ extension ONNXGraph {
         let graphs = attribute.value.allGraphs
         let stripped = graphs.map { $0.stripped(&report) }
         guard stripped.contains(where: { $0 != nil }) else { continue }
-        let all = zip(graphs, stripped).map { $1 ?? $0 }
-        if case .graph = attribute.value {
-          new.nodes[index].attributes[place].value = .graph(all[0])
-        } else {
-          new.nodes[index].attributes[place].value = .graphs(all)
-        }
+        new.nodes[index].attributes[place].value = attribute.value.replacingGraphs(
+          zip(graphs, stripped).map { $1 ?? $0 })
         isChanged = true
       }
     }

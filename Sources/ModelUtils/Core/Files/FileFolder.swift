@@ -1,4 +1,3 @@
-import ModelCore
 import SystemPackage
 
 #if canImport(Glibc)
@@ -9,14 +8,15 @@ import SystemPackage
   import Darwin
 #endif
 
-enum FileFolder {
-  static func exists(_ path: FilePath) -> Bool {
+/// What folders hold, and making them.
+package enum FileFolder {
+  package static func exists(_ path: FilePath) -> Bool {
     var status = stat()
     return stat(path.string, &status) == 0
   }
 
   /// Makes the folder and those above it that are missing.
-  static func make(_ folder: FilePath) throws {
+  package static func make(_ folder: FilePath) throws {
     if folder.isEmpty || exists(folder) { return }
     try make(folder.removingLastComponent())
     guard mkdir(folder.string, 0o777) == 0 || errno == EEXIST else {
@@ -25,7 +25,7 @@ enum FileFolder {
   }
 
   /// The names in a folder, sorted; none where it cannot be read.
-  static func names(in folder: FilePath) -> [String] {
+  package static func names(in folder: FilePath) -> [String] {
     guard let directory = opendir(folder.string) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []
