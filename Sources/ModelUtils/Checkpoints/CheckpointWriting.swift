@@ -79,7 +79,9 @@ extension Checkpoint {
   ///   that its nodes take.
   public func updatedONNX() throws -> ONNXModel {
     guard var model = onnx else {
-      throw ModelError(.unsupported, "is no ONNX model, so it cannot be written as one", file: name)
+      throw ModelError(
+        .unsupported, "is no ONNX model, so it cannot be written as one", file: name,
+        advice: "export it with mutils convert")
     }
     let state = preferred.stateDict()
     var changed: [String: Tensor] = [:]

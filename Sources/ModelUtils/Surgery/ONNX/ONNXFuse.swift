@@ -118,7 +118,7 @@ private struct ONNXFusion {
 
   private mutating func absorb(into index: Int) throws {
     guard let original = nodes[index], let first = original.outputs.first,
-      let follower = try follower(of: first, index), nodes[follower]?.scales == true
+      let follower = follower(of: first, index), nodes[follower]?.scales == true
     else { return }
     let absorber: ONNXAbsorber
     do {
@@ -129,8 +129,8 @@ private struct ONNXFusion {
     var scaling = ONNXScaling()
     var tensors: (weight: Tensor, bias: Tensor?) = (absorber.weight, absorber.bias)
     var output = first
-    var taken: [Int] = []
-    while let next = try self.follower(of: output, index), let node = nodes[next] {
+    var followers: [Int] = []
+    while let next = self.follower(of: output, index), let node = nodes[next] {
       do {
         guard
           let more = try ONNXScaling(
@@ -151,10 +151,10 @@ private struct ONNXFusion {
         refuse(next, original, refusal.reason)
         break
       }
-      taken.append(next)
+      followers.append(next)
       output = node.outputs[0]
     }
-    if !taken.isEmpty { replace(index, tensors, taking: taken) }
+    if !followers.isEmpty { try replace(index, tensors, taking: followers) }
   }
 
   private mutating func refuse(_ index: Int, _ node: ONNXNode, _ reason: String) {
@@ -162,7 +162,7 @@ private struct ONNXFusion {
   }
 
   /// The one node that takes a value which nothing else needs.
-  private mutating func follower(of value: String, _ index: Int) throws -> Int? {
+  private mutating func follower(of value: String, _ index: Int) -> Int? {
     let all = users[value] ?? []
     let reason: String
     if outputs.contains(value) {
@@ -180,9 +180,11 @@ private struct ONNXFusion {
     return nil
   }
 
-  private mutating func replace(_ index: Int, _ tensors: (weight: Tensor, bias: Tensor?), taking: [Int]) {
+  private mutating func replace(_ index: Int, _ tensors: (weight: Tensor, bias: Tensor?), taking followers: [Int])
+    throws
+  {
     guard var node = nodes[index] else { return }
-    for place in taking {
+    for place in followers {
       guard let follower = nodes[place] else { continue }
       if follower.operation == "BatchNormalization" {
         fused.append(FusionReport.Pair(conv: node.label, bn: follower.label))
@@ -196,11 +198,11 @@ private struct ONNXFusion {
     }
     isChanged = true
     let weight = node.inputs[1]
-    node.inputs[1] = put(tensors.weight, for: weight, of: index, named: "\(weight).fused")
+    node.inputs[1] = try put(tensors.weight, for: weight, of: index, named: "\(weight).fused")
     if let bias = tensors.bias {
       let old = node.inputs.count > 2 ? node.inputs[2] : ""
       let stem = weight.hasSuffix(".weight") ? String(weight.dropLast(7)) : weight
-      let name = put(bias, for: old, of: index, named: old.isEmpty ? "\(stem).bias" : "\(old).fused")
+      let name = try put(bias, for: old, of: index, named: old.isEmpty ? "\(stem).bias" : "\(old).fused")
       node.inputs = Array(node.inputs.prefix(2)) + [name]
       if node.operation == "MatMul" { node.operation = "Gemm" }
       for place in node.attributes.indices where node.operation == "Gemm" && node.attributes[place].name == "beta" {
@@ -211,11 +213,9 @@ private struct ONNXFusion {
   }
 
   /// Puts a new weight in the place of an initializer that is this node's alone, or beside it.
-  private mutating func put(_ tensor: Tensor, for name: String, of index: Int, named new: String) -> String {
-    if let old = initializers[name], users[name] == [index], !captured.contains(name), !outputs.contains(name),
-      let replaced = try? old.replaced(by: tensor)
-    {
-      initializers[name] = replaced
+  private mutating func put(_ tensor: Tensor, for name: String, of index: Int, named new: String) throws -> String {
+    if let old = initializers[name], users[name] == [index], !captured.contains(name), !outputs.contains(name) {
+      initializers[name] = try old.replaced(by: tensor)
       return name
     }
     var unique = new
@@ -224,7 +224,7 @@ private struct ONNXFusion {
       unique = "\(new).\(number)"
       number += 1
     }
-    initializers[unique] = try? ONNXTensor(unique, tensor)
+    initializers[unique] = try ONNXTensor(unique, tensor)
     users[unique] = [index]
     release(name, index)
     return unique
