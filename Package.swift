@@ -56,6 +56,10 @@ let floors: [Target] = [
     dependencies: ["ModelCore", .product(name: "OrderedCollections", package: "swift-collections")],
     path: "\(library)/Graph"),
   .target(
+    name: "ModelAutograd",
+    dependencies: ["ModelCore", "ModelGraph", .product(name: "OrderedCollections", package: "swift-collections")],
+    path: "\(library)/Autograd"),
+  .target(
     name: "ModelRuntime",
     dependencies: [
       "ModelCore", "CKernels", "CCodecs", "CRuntime", "CZlib",
@@ -120,7 +124,7 @@ let floors: [Target] = [
     name: "ModelUtils",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelONNX", "ModelDownloads",
-      "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery",
+      "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery", "ModelAutograd",
       "ModelEngine", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
@@ -150,6 +154,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelRandomTests", dependencies: ["ModelRandom", "TestSupport"]),
   .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelAutogradTests", dependencies: ["ModelAutograd", "TestSupport"]),
   .testTarget(name: "ModelEngineTests", dependencies: ["ModelEngine", "TestSupport"]),
   .testTarget(
     name: "ModelRuntimeTests",

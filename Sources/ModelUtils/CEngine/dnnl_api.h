@@ -23,12 +23,16 @@
 #define CE_FUNCTIONS(X) CE_COMMON(X) \
   X(memory_desc_create_with_strides) X(memory_desc_create_with_tag) X(memory_desc_clone) X(memory_desc_destroy) \
   X(convolution_forward_primitive_desc_create) X(deconvolution_forward_primitive_desc_create) \
+  X(convolution_backward_data_primitive_desc_create) X(convolution_backward_weights_primitive_desc_create) \
+  X(deconvolution_backward_data_primitive_desc_create) X(deconvolution_backward_weights_primitive_desc_create) \
   X(pooling_forward_primitive_desc_create) X(matmul_primitive_desc_create) X(eltwise_forward_primitive_desc_create) \
   X(softmax_forward_primitive_desc_create)
 #else
 #define CE_FUNCTIONS(X) CE_COMMON(X) \
   X(memory_desc_init_by_strides) X(memory_desc_init_by_tag) X(primitive_desc_create) \
   X(dilated_convolution_forward_desc_init) X(dilated_deconvolution_forward_desc_init) \
+  X(dilated_convolution_backward_data_desc_init) X(dilated_convolution_backward_weights_desc_init) \
+  X(dilated_deconvolution_backward_data_desc_init) X(dilated_deconvolution_backward_weights_desc_init) \
   X(pooling_v2_forward_desc_init) X(matmul_desc_init) X(eltwise_forward_desc_init) \
   X(softmax_v2_forward_desc_init)
 #endif

@@ -176,6 +176,84 @@ int ce_deconvolution(ce_op **out, const ce_layout *src, const ce_layout *weights
   return finish(out, status, made, attributes);
 }
 
+// The library asks for the forward's description when it makes a backward one.
+static int forward_hint(dnnl_primitive_desc_t *hint, bool is_transposed, const ce_layout *src, const ce_layout *weights,
+  const ce_layout *dst, dims *d) {
+  dnnl_primitive_attr_t attributes;
+  int status = make_attributes(&attributes, 0, NULL);
+  if (status) return status;
+#if CE_V3
+  status = is_transposed
+    ? ce_dnnl.deconvolution_forward_primitive_desc_create(hint, ce_engine, dnnl_forward_training,
+        dnnl_deconvolution_direct, of(src), of(weights), NULL, of(dst), d->stride, d->dilation, d->before, d->after, attributes)
+    : ce_dnnl.convolution_forward_primitive_desc_create(hint, ce_engine, dnnl_forward_training, dnnl_convolution_direct,
+        of(src), of(weights), NULL, of(dst), d->stride, d->dilation, d->before, d->after, attributes);
+#else
+  // Both are the same struct.
+  dnnl_convolution_desc_t operation;
+  status = is_transposed
+    ? ce_dnnl.dilated_deconvolution_forward_desc_init(&operation, dnnl_forward_training, dnnl_deconvolution_direct, of(src),
+        of(weights), NULL, of(dst), d->stride, d->dilation, d->before, d->after)
+    : ce_dnnl.dilated_convolution_forward_desc_init(&operation, dnnl_forward_training, dnnl_convolution_direct, of(src),
+        of(weights), NULL, of(dst), d->stride, d->dilation, d->before, d->after);
+  if (!status) status = ce_dnnl.primitive_desc_create(hint, &operation, attributes, ce_engine, NULL);
+#endif
+  ce_dnnl.primitive_attr_destroy(attributes);
+  return status;
+}
+
+int ce_convolution_data(ce_op **out, bool is_transposed, const ce_layout *src_gradient, const ce_layout *weights,
+  const ce_layout *dst_gradient, const ce_window *window) {
+  dims d = widened(window);
+  dnnl_primitive_desc_t hint = NULL;
+  int hinted = forward_hint(&hint, is_transposed, src_gradient, weights, dst_gradient, &d);
+  if (hinted) return hinted;
+  BEGIN(0, NULL);
+#if CE_V3
+  status = is_transposed
+    ? ce_dnnl.deconvolution_backward_data_primitive_desc_create(&made, ce_engine, dnnl_deconvolution_direct, of(src_gradient),
+        of(weights), of(dst_gradient), d.stride, d.dilation, d.before, d.after, hint, attributes)
+    : ce_dnnl.convolution_backward_data_primitive_desc_create(&made, ce_engine, dnnl_convolution_direct, of(src_gradient),
+        of(weights), of(dst_gradient), d.stride, d.dilation, d.before, d.after, hint, attributes);
+#else
+  dnnl_convolution_desc_t operation;
+  status = is_transposed
+    ? ce_dnnl.dilated_deconvolution_backward_data_desc_init(&operation, dnnl_deconvolution_direct, of(src_gradient),
+        of(weights), of(dst_gradient), d.stride, d.dilation, d.before, d.after)
+    : ce_dnnl.dilated_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, of(src_gradient), of(weights),
+        of(dst_gradient), d.stride, d.dilation, d.before, d.after);
+  if (!status) status = ce_dnnl.primitive_desc_create(&made, &operation, attributes, ce_engine, hint);
+#endif
+  ce_dnnl.primitive_desc_destroy(hint);
+  return finish(out, status, made, attributes);
+}
+
+int ce_convolution_weights(ce_op **out, bool is_transposed, const ce_layout *src, const ce_layout *weights_gradient,
+  const ce_layout *dst_gradient, const ce_window *window) {
+  dims d = widened(window);
+  dnnl_primitive_desc_t hint = NULL;
+  int hinted = forward_hint(&hint, is_transposed, src, weights_gradient, dst_gradient, &d);
+  if (hinted) return hinted;
+  BEGIN(0, NULL);
+#if CE_V3
+  status = is_transposed
+    ? ce_dnnl.deconvolution_backward_weights_primitive_desc_create(&made, ce_engine, dnnl_deconvolution_direct, of(src),
+        of(weights_gradient), NULL, of(dst_gradient), d.stride, d.dilation, d.before, d.after, hint, attributes)
+    : ce_dnnl.convolution_backward_weights_primitive_desc_create(&made, ce_engine, dnnl_convolution_direct, of(src),
+        of(weights_gradient), NULL, of(dst_gradient), d.stride, d.dilation, d.before, d.after, hint, attributes);
+#else
+  dnnl_convolution_desc_t operation;
+  status = is_transposed
+    ? ce_dnnl.dilated_deconvolution_backward_weights_desc_init(&operation, dnnl_deconvolution_direct, of(src),
+        of(weights_gradient), NULL, of(dst_gradient), d.stride, d.dilation, d.before, d.after)
+    : ce_dnnl.dilated_convolution_backward_weights_desc_init(&operation, dnnl_convolution_direct, of(src),
+        of(weights_gradient), NULL, of(dst_gradient), d.stride, d.dilation, d.before, d.after);
+  if (!status) status = ce_dnnl.primitive_desc_create(&made, &operation, attributes, ce_engine, hint);
+#endif
+  ce_dnnl.primitive_desc_destroy(hint);
+  return finish(out, status, made, attributes);
+}
+
 int ce_pooling(ce_op **out, ce_pool kind, const ce_layout *src, const ce_layout *dst, const ce_window *window) {
   BEGIN(0, NULL);
   dims d = widened(window);

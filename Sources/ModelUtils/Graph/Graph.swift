@@ -10,6 +10,8 @@ public struct Graph: Sendable {
   public struct Value: Hashable, Sendable {
     /// The place in `definitions`.
     public let index: Int
+
+    package init(index: Int) { self.index = index }
   }
 
   /// Where a value comes from.

@@ -28,7 +28,8 @@ public enum Operation: Sendable, Hashable {
 
   /// Input [batch, channels, …], weight, bias, mean and variance of each channel.
   ///
-  /// In training it normalises by the batch's own statistics and has three results: output, new mean, new variance.
+  /// In training it normalises by the batch's own statistics and has five results: output, new mean, new variance, and
+  /// of the batch the mean and 1/√(variance + eps).
   case batchNorm(BatchNormMode, eps: Double)
   /// Over the last axes; weight and bias may follow.
   case layerNorm(axes: Int, eps: Double)
@@ -54,7 +55,8 @@ public enum Operation: Sendable, Hashable {
   case select
   /// To another type, as PyTorch's `to(dtype)`.
   case convert(DType)
-  /// Zeroes elements at random and scales the others, in training.
+  /// Zeroes elements at random and scales the others, in training. A second operand, two whole numbers, says by what
+  /// draws: seed and step (`DropoutDraws`).
   case dropout(Dropout)
 
   // MARK: Over axes
@@ -113,13 +115,16 @@ public enum Operation: Sendable, Hashable {
   /// The operand's shape as int64.
   case shape
 
+  /// Of an operation's operands, made of the gradient of its result.
+  case gradient(Gradient)
   /// What is not known: it is carried, printed and refused by name.
   case other(String)
 
   /// How many results it has.
   public var resultCount: Int {
     switch self {
-    case .batchNorm(.training, _): 3
+    case .batchNorm(.training, _): 5
+    case .gradient(let gradient): gradient.resultCount
     case .topK: 2
     case .recurrence(let recurrence): recurrence.kind == .lstm ? 3 : 2
     case .split(_, .sizes(let sizes)): sizes.count
@@ -279,11 +284,14 @@ public struct Dropout: Sendable, Hashable {
   public var probability: Double
   /// What is dropped together.
   public var unit: Unit
+  /// Which of a graph's dropouts it is: each draws for itself.
+  public var stream: Int
 
   /// A dropout of elements unless said otherwise.
-  public init(probability: Double, unit: Unit = .element) {
+  public init(probability: Double, unit: Unit = .element, stream: Int = 0) {
     self.probability = probability
     self.unit = unit
+    self.stream = stream
   }
 }
 

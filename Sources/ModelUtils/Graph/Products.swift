@@ -25,11 +25,15 @@ extension Operation {
       return elements(operands[0].dropLast()) * Double(operands[1].dropLast().last ?? 1)
         * Double((operands[0].last ?? 0) + (operands[2].last ?? 0))
     case .recurrence(let recurrence): return recurrence.products(operands)
+    // As many as the convolution's own.
+    case .gradient(.convolutionInput(let geometry, let input)):
+      return elements(geometry.isTransposed ? input : operands[1]) * elements(operands[0].dropFirst())
+    case .gradient(.convolutionWeight(let geometry, let weight)):
+      return elements(geometry.isTransposed ? operands[0] : operands[1]) * elements(weight.dropFirst())
     case .batchNorm, .layerNorm, .rmsNorm, .groupNorm, .softmax, .unary, .prelu, .binary, .compare, .select, .convert,
       .dropout, .reduce, .argmax, .topK, .pool, .adaptivePool, .resize, .pad, .samePad, .gridSample, .pixelShuffle,
       .concatenate, .stack, .split, .slice, .gather, .scatter, .reshape, .flatten, .permute, .expand, .coordinates,
-      .shape,
-      .other:
+      .shape, .gradient, .other:
       return 0
     }
   }

@@ -1,5 +1,6 @@
 /// Everything the library offers, under one import.
 @_exported import ModelArchitectures
+@_exported import ModelAutograd
 @_exported import ModelAveraging
 @_exported import ModelCheckpoints
 @_exported import ModelCore

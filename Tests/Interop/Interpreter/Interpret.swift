@@ -12,13 +12,15 @@ import SystemPackage
 /// Runs a whole-module checkpoint by the reference interpreter, so that tests can compare it with PyTorch.
 ///
 ///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors
-///       [--engine [--steps] [--times] [--kernels]] [--training] [--scopes] [--shape-only]
+///       [--engine [--steps] [--times] [--kernels]] [--training] [--gradients] [--scopes] [--shape-only]
 ///
 /// With `--onnx` the paths are folders with an ONNX model each (`InterpretONNX`).
 ///
 /// With `--engine` the engine computes instead; `--steps` prints what it does, `--times` with the least seconds of some
 /// runs, and `--kernels` refuses what only a slow reference computes. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
 /// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
+/// With `--gradients`, in training, the tensors of the input file that are called `gradient.…` are those of the floating
+/// outputs, in order, and the output file has `gradient.<path>` of every parameter that has one.
 @main
 enum Interpret {
   static func main() {
@@ -42,7 +44,8 @@ enum Interpret {
     guard let module = try Checkpoint(contentsOf: model).preferred.module else {
       throw ModelError(.invalid, "has no whole module", file: model.string)
     }
-    let inputs = try Array(Checkpoint(contentsOf: input).preferred.stateDict().tensors.values)
+    let given = try Checkpoint(contentsOf: input).preferred.stateDict().tensors
+    var inputs = given.filter { !$0.key.hasPrefix("gradient.") }.map(\.value)
     let mode: Graph.Mode = options.contains("--training") ? .training : .inference
     var graph = try Graph(module, inputs: inputs.map { TensorType($0.dtype, $0.shape) }, mode: mode)
     for (path, weight) in graph.weights where weight.tensor.dtype.isFloatingPoint {
@@ -54,8 +57,19 @@ enum Interpret {
       for value in graph.outputs { print(types[value]) }
       return
     }
-    var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
+    let outputs = graph.outputs
+    var gradients: OrderedDictionary<String, Graph.Value> = [:]
+    if options.contains("--gradients") {
+      let types = inputs.map { TensorType($0.dtype, $0.shape) }
+      let known = try graph.types(of: types)
+      graph.outputs = outputs.filter { known[$0].dtype.isFloatingPoint }
+      let training = try graph.gradientsOfOutputs(for: types)
+      (graph, gradients) = (training.graph, training.gradients)
+      inputs += given.filter { $0.key.hasPrefix("gradient.") }.map(\.value)
+    }
+    var named = outputs.enumerated().map { ("output.\($0)", $1) }
     if mode == .training { named += graph.updates.map { ("update.\($0)", $1) } }
+    named += gradients.map { ("gradient.\($0)", $1) }
     if options.contains("--scopes") {
       var seen: Set<String> = []
       for scope in graph.scopes where seen.insert(scope.path).inserted {

@@ -31,7 +31,7 @@ typedef enum { CE_MAX_POOL = 1, CE_MEAN_WITHOUT_PADDING, CE_MEAN_WITH_PADDING } 
 /// What a primitive takes and gives. Operands of binary functions behind it are `ce_post_argument(place)`.
 typedef enum {
   CE_SRC = 1, CE_SRC_1 = 2, CE_DST = 17, CE_WEIGHTS = 33, CE_BIAS = 41, CE_MEAN = 49, CE_VARIANCE = 50, CE_SCALE = 51,
-  CE_SHIFT = 52, CE_SCRATCHPAD = 80,
+  CE_SHIFT = 52, CE_SCRATCHPAD = 80, CE_SRC_GRADIENT = 129, CE_DST_GRADIENT = 145, CE_WEIGHTS_GRADIENT = 161,
 } ce_argument;
 
 /// Something computed on the result before it is stored.
@@ -68,6 +68,11 @@ int ce_convolution(ce_op **, const ce_layout *src, const ce_layout *weights, con
   const ce_window *, int posts, const ce_post *);
 int ce_deconvolution(ce_op **, const ce_layout *src, const ce_layout *weights, const ce_layout *bias, const ce_layout *dst,
   const ce_window *, int posts, const ce_post *);
+/// The gradient of a convolution's input, and that of its weights.
+int ce_convolution_data(ce_op **, bool is_transposed, const ce_layout *src_gradient, const ce_layout *weights,
+  const ce_layout *dst_gradient, const ce_window *);
+int ce_convolution_weights(ce_op **, bool is_transposed, const ce_layout *src, const ce_layout *weights_gradient,
+  const ce_layout *dst_gradient, const ce_window *);
 int ce_pooling(ce_op **, ce_pool, const ce_layout *src, const ce_layout *dst, const ce_window *);
 int ce_matmul(ce_op **, const ce_layout *a, const ce_layout *b, const ce_layout *bias, const ce_layout *dst, int posts,
   const ce_post *);

@@ -287,6 +287,72 @@ typedef enum mk_cell { MK_RNN_TANH, MK_RNN_RELU, MK_LSTM, MK_GRU } mk_cell;
 void mk_gates(
   mk_cell cell, float *next, float *memory, const float *input, const float *state, const float *last, size_t hidden);
 
+// Gradients, on float32
+
+// gradient · the function's derivative at src, or for MK_D_EXP, MK_D_RECIPROCAL, MK_D_RELU, MK_D_RSQRT, MK_D_SIGMOID,
+// MK_D_SQRT and MK_D_TANH at a result. `a` and `b`: the ends of MK_D_CLIP, alpha of MK_D_ELU, the slope of
+// MK_D_LEAKY_RELU, beta and threshold of MK_D_SOFTPLUS.
+typedef enum mk_derivative {
+  MK_D_ABS, MK_D_CLIP, MK_D_ELU, MK_D_EXP, MK_D_GELU, MK_D_HARDSIGMOID, MK_D_HARDSWISH, MK_D_LEAKY_RELU, MK_D_LOG,
+  MK_D_LOG_SIGMOID, MK_D_MISH, MK_D_RECIPROCAL, MK_D_RELU, MK_D_RSQRT, MK_D_SIGMOID, MK_D_SILU, MK_D_SOFTPLUS,
+  MK_D_SQRT, MK_D_SQUARE, MK_D_TANH, MK_D_TANH_GELU,
+} mk_derivative;
+void mk_derive(
+  mk_derivative kind, float a, float b, float *dst, const float *src, const float *gradient, size_t count);
+
+// Adds the gradient of a window's result to the window's `count` places, each with `channels` side by side: with src
+// and result (a maximum's) to the first that equals it, else times the factor to all. `taken` is scratch, a byte for
+// each channel.
+void mk_window_gradient(
+  float *dst, const float *gradient, const float *src, const float *result, uint8_t *taken, size_t channels,
+  const ptrdiff_t *places, size_t count, float factor);
+
+// The gradient of what mk_normalize normalises. Where they are not null, adds those of the weight to `products` and
+// those of the bias to `sums`. dst may be the gradient.
+void mk_norm_rows_gradient(
+  float *dst, const float *gradient, const float *src, size_t rows, size_t count, double eps, bool is_centered,
+  const float *weight, double *products, double *sums);
+
+// What follows a norm. MK_SILU is off by a few units in the last place.
+typedef enum mk_activation { MK_NO_ACTIVATION, MK_RELU, MK_LEAKY_RELU, MK_SILU, MK_HARDSWISH } mk_activation;
+
+// Adds, for each of `channels` that lie side by side, the sums of x - pivot and of its square over the rows. Up to 64
+// rows are summed in float32, the rest in double.
+void mk_channel_moments(
+  double *sums, double *squares, const float *src, size_t rows, size_t channels, ptrdiff_t row, const float *pivot);
+
+typedef struct mk_normalization {
+  size_t channels;
+  const float *scale, *shift;
+  mk_activation activation;
+  float slope;
+  // Whether the addend comes before the activation.
+  bool adds_before;
+  // The steps from one row to the next.
+  ptrdiff_t dst_row, src_row, addend_row;
+} mk_normalization;
+// activation(src · scale + shift), with an addend before or behind where that is not null.
+void mk_normalize_channels(
+  const mk_normalization *n, float *dst, const float *src, const float *addend, size_t rows);
+
+typedef struct mk_norm_gradient {
+  size_t channels;
+  const float *mean, *scale, *shift;
+  // Of the input's gradient: factor · g + tilt · (x - mean) + offset.
+  const float *factor, *tilt, *offset;
+  mk_activation activation;
+  float slope;
+  ptrdiff_t dst_row, src_row, gradient_row, result_row, kept_row;
+} mk_norm_gradient;
+// g is the gradient times the activation's derivative: at the result where that is not null, else at src · scale +
+// shift. Adds the sums of g and of g · (x - mean), and puts g into `kept` where that is not null.
+void mk_norm_gradient_sums(
+  const mk_norm_gradient *n, double *sums, double *products, const float *gradient, const float *src,
+  const float *result, float *kept, size_t rows);
+// The input's gradient. dst may be the gradient.
+void mk_norm_gradient_rows(
+  const mk_norm_gradient *n, float *dst, const float *gradient, const float *src, const float *result, size_t rows);
+
 // Digests
 
 // SHA-256 of the bytes.

@@ -13,13 +13,21 @@ public struct CPUBackend: Backend {
   public func compile(
     _ graph: Graph, for inputs: [TensorType], giving outputs: [Graph.Value], precision: Precision
   ) throws -> any Executable {
+    try compile(graph, for: inputs, giving: outputs, precision: precision, training: nil) as CPUExecutable
+  }
+
+  func compile(
+    _ graph: Graph, for inputs: [TensorType], giving outputs: [Graph.Value], precision: Precision,
+    training: TrainingRequest?
+  ) throws -> CPUExecutable {
     try OneDNN.load()
     guard precision == .float32 || OneDNN.hasBFloat16 else {
       throw ModelError(
         .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
     }
     OneDNN.useThreads()
-    var compiler = try Compiler(graph, inputs, outputs, precision, foldsBatchNorms: foldsBatchNorms)
+    var compiler = try Compiler(
+      graph, inputs, outputs, precision, foldsBatchNorms: foldsBatchNorms, training: training)
     let program = try compiler.compile()
     let outputTypes = outputs.map { compiler.types[$0] }
     return CPUExecutable(program: program, inputTypes: inputs, outputTypes: outputTypes)
@@ -50,11 +58,14 @@ struct CPUExecutable: Executable {
 final class CPUExecution: Execution {
   private let executable: CPUExecutable
   private let arena: Arena
+  private let variables: Variables?
   private let memory: Memory
   private var works: [Step.Work] = []
 
-  init(_ executable: CPUExecutable) throws {
+  /// - Parameter variables: what a training plan was made for.
+  init(_ executable: CPUExecutable, _ variables: Variables? = nil) throws {
     self.executable = executable
+    self.variables = variables
     let program = executable.program
     let arena = try Arena(byteCount: executable.arenaBytes)
     self.arena = arena
@@ -63,6 +74,8 @@ final class CPUExecution: Execution {
         switch buffer.place {
         case .arena(let offset): arena.pointer + offset
         case .constant(let index): program.constants[index].pointer
+        case .variable(let offset): (variables?.values.pointer ?? arena.pointer) + offset
+        case .gradient(let offset): (variables?.gradients.pointer ?? arena.pointer) + offset
         }
       }, scratch: arena.pointer + program.arenaBytes)
     works = try program.steps.map { try $0.bind(memory) }

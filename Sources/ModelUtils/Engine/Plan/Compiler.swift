@@ -27,25 +27,34 @@ struct Compiler {
   /// The nodes that are being compiled: what steps belong to.
   var current: [Int] = []
 
+  private let training: TrainingRequest?
+  /// Where gradients go, by their values.
+  private var destinations: [Int: Placed] = [:]
+  /// What of a backward pass is computed with another node.
+  var fusedNorms = FusedNorms()
+
   /// The most elements of a value that is computed beforehand.
   private static let foldingLimit = 1 << 24
 
   init(
-    _ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value], _ precision: Precision, foldsBatchNorms: Bool
+    _ graph: Graph, _ inputs: [TensorType], _ outputs: [Graph.Value], _ precision: Precision, foldsBatchNorms: Bool,
+    training: TrainingRequest? = nil
   ) throws {
     (self.graph, self.outputs, self.foldsBatchNorms) = (graph, outputs, foldsBatchNorms)
+    self.training = training
     computed = precision == .bfloat16 ? .bfloat16 : .float32
     types = try graph.types(of: inputs)
     isNeeded = graph.nodes.map { _ in false }
     var taken = [Bool](repeating: false, count: graph.definitions.count)
-    for output in outputs { taken[output.index] = true }
+    for output in outputs + (training?.kept ?? []) { taken[output.index] = true }
     for (index, node) in graph.nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
       isNeeded[index] = true
       for operand in node.operands { taken[operand.index] = true }
     }
     for (index, definition) in graph.definitions.enumerated() {
       switch definition {
-      case .weight, .constant: constantValues.insert(index)
+      case .weight(let path): if training?.slots[path] == nil { constantValues.insert(index) }
+      case .constant: constantValues.insert(index)
       case .input, .result: break
       }
     }
@@ -62,6 +71,8 @@ struct Compiler {
       program.inputs.append(placed)
     }
     findEpilogues()
+    addDestinations()
+    fusedNorms = FusedNorms(self)
     for (index, node) in graph.nodes.enumerated() where isNeeded[index] && !node.results.allSatisfy({ isConstant($0) })
     {
       do { try compile(index, node) } catch let error as ModelError {
@@ -70,6 +81,7 @@ struct Compiler {
       }
     }
     program.outputs = try outputs.map { try place($0) }
+    try addUpdates()
     layOut()
     return program
   }
@@ -97,7 +109,47 @@ struct Compiler {
       }
       return
     }
-    if absorbed[index] == nil { try lower(node) }
+    if let norm = fusedNorms.ends[index], case .batchNorm(.training(let momentum), let eps) = graph.nodes[norm].operation {
+      return try batchNormInTraining(momentum, eps, graph.nodes[norm], norm)
+    }
+    if absorbed[index] != nil || fusedNorms.absorbed.contains(index) { return }
+    try lower(node)
+  }
+
+  // MARK: Training
+
+  /// Gradients are made where they are wanted, where they come in that order.
+  private mutating func addDestinations() {
+    guard let training else { return }
+    for (path, value) in training.gradients {
+      guard let slot = training.slots[path], destinations[value.index] == nil else { continue }
+      destinations[value.index] = addVariable(.gradient(slot.offset), slot.type)
+    }
+  }
+
+  private mutating func addVariable(_ place: Buffer.Place, _ type: TensorType) -> Placed {
+    program.buffers.append(
+      Buffer(place: place, byteCount: type.shape.reduce(1, *) * (type.dtype.byteWidth ?? 1)))
+    return Placed(buffer: program.buffers.count - 1, layout: .rowMajor(type.shape), dtype: type.dtype)
+  }
+
+  /// Where a weight's gradient is wanted.
+  func destination(of value: Graph.Value) -> Placed? { destinations[value.index] }
+
+  /// Brings gradients that were made elsewhere and new running statistics to their places.
+  private mutating func addUpdates() throws {
+    guard let training else { return }
+    current = []
+    for (path, value) in training.gradients {
+      guard let slot = training.slots[path] else { continue }
+      let made = try place(value)
+      if case .gradient(slot.offset) = program.buffers[made.buffer].place { continue }
+      copy(made, to: addVariable(.gradient(slot.offset), slot.type), path: path, name: "gradient")
+    }
+    for (path, value) in training.updates {
+      guard let slot = training.slots[path] else { continue }
+      copy(try place(value), to: addVariable(.variable(slot.offset), slot.type), path: path, name: "update")
+    }
   }
 
   // MARK: Values
@@ -167,6 +219,11 @@ struct Compiler {
   /// Where a value lies in whatever type it is stored in; a constant is put among the plan's.
   mutating func stored(_ value: Graph.Value) throws -> Placed {
     if let placed = places[value.index] { return placed }
+    if case .weight(let path) = graph.definitions[value.index], let slot = training?.slots[path] {
+      let placed = addVariable(.variable(slot.offset), slot.type)
+      places[value.index] = placed
+      return placed
+    }
     guard isConstant(value) else {
       throw ModelError(.invalid, "value \(value.index) is asked for before it is computed")
     }
@@ -212,6 +269,10 @@ struct Compiler {
   }
 
   mutating func allocate(_ layout: Layout, _ dtype: DType? = nil, for value: Graph.Value) -> Placed {
+    if let wanted = destinations[value.index], wanted.layout.isDense(as: layout), dtype ?? wanted.dtype == wanted.dtype {
+      places[value.index] = wanted
+      return wanted
+    }
     let placed = allocate(layout, dtype ?? types[value].dtype)
     places[value.index] = placed
     return placed

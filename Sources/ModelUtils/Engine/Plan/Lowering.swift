@@ -49,11 +49,8 @@ extension Compiler {
     case .prelu where types.allSatisfy({ $0 == .float32 }): try prelu(node)
     case .convert(let dtype):
       set(node.results[0], converted(try place(first), to: dtype, path: graph.scopes[node.scope].path))
-    case .dropout(let dropout):
-      guard dropout.probability == 1 else {
-        throw ModelError(.unsupported, "dropout draws random numbers", advice: "set its probability to 0")
-      }
-      try zeroed(node)
+    case .dropout(let dropout) where dropout.probability == 1: try zeroed(node)
+    case .dropout(let dropout): try self.dropout(dropout, node)
     case .reduce(let reduction, let axes, _): try reduce(reduction, axes, node)
     case .argmax(let axis, _): try argmax(axis, node)
     case .topK(let axis, _): try topK(axis, node)
@@ -73,7 +70,9 @@ extension Compiler {
     case .einsum(let equation): try einsum(equation, node)
     case .attention(let scale): return try attention(scale, node)
     case .recurrence(let recurrence): return try self.recurrence(recurrence, node)
-    case .batchNorm(let mode, let eps): try batchNorm(mode, eps, node)
+    case .batchNorm(.training(let momentum), let eps): try batchNormInTraining(momentum, eps, node, current[0])
+    case .batchNorm(.inference, let eps): try batchNorm(eps, node)
+    case .gradient(let gradient): return try self.gradient(gradient, node)
     case .layerNorm(let axes, let eps): try normalized(axes, eps, isCentered: true, node)
     case .rmsNorm(let axes, let eps): try normalized(axes, eps ?? Double(Float.ulpOfOne), isCentered: false, node)
     case .groupNorm(let groups, let eps): try groupNorm(groups, eps, node)

@@ -22,6 +22,9 @@ struct Buffer: Sendable {
     case arena(Int)
     /// In the plan's constants.
     case constant(Int)
+    /// At an offset of what training changes, and of its gradients.
+    case variable(Int)
+    case gradient(Int)
   }
 
   var place: Place

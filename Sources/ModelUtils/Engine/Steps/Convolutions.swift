@@ -128,7 +128,7 @@ extension Compiler {
   }
 
   /// Weights as oneDNN counts their axes: groups first where there are several, outputs before inputs.
-  private func packedShape(_ shape: [Int], _ geometry: ConvolutionGeometry) -> (shape: [Int], strides: [Int]) {
+  func packedShape(_ shape: [Int], _ geometry: ConvolutionGeometry) -> (shape: [Int], strides: [Int]) {
     let strides = Tensor.contiguousStrides(shape)
     let kernel = (Array(shape.dropFirst(2)), Array(strides.dropFirst(2)))
     let groups = geometry.groups

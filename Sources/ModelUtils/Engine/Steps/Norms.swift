@@ -60,57 +60,26 @@ extension Compiler {
     }
   }
 
-  /// A batch norm that stands alone: a factor and an addend for each channel. In training they are the batch's, and the
-  /// running statistics move: three results.
-  mutating func batchNorm(_ mode: BatchNormMode, _ eps: Double, _ node: Graph.Node) throws {
+  /// A batch norm by running statistics that stands alone: a factor and an addend for each channel.
+  mutating func batchNorm(_ eps: Double, _ node: Graph.Node) throws {
     let shape = types[node.operands[0]].shape
     let source = try channelwise(node.operands[0])
     let given = try node.operands.dropFirst().map { try rowMajor($0) }
     let result = allocate(Layout.ordered(shape, source.layout.order), for: node.results[0])
-    let moved = node.results.dropFirst().map { allocate(.rowMajor(types[$0].shape), for: $0) }
     let channels = shape[1]
     let factors = try scratch(.rowMajor([2, channels]))
     let pixels = Pixels(source.layout)
     let affine = Walk([result.layout, source.layout, pixels.perChannel, pixels.perChannel])
-    let count = source.layout.count / channels
-    var momentum: Double?
-    if case .training(let given) = mode { momentum = given }
-    let counter = node.operands.count > 5 ? given[4] : nil
-    if case .training(nil) = mode, counter == nil {
-      throw ModelError(
-        .missing, "a batch norm whose momentum is None needs num_batches_tracked, which the graph does not have")
-    }
-    let (fixedMomentum, isTraining) = (momentum, mode != .inference)
-    add(node, "batch norm", "own", reads: [source] + given, writes: [result, factors] + moved) { memory in
+    add(node, "batch norm", "own", reads: [source] + given, writes: [result, factors]) { memory in
       nonisolated(unsafe) let (from, to) = (memory.floats(source), memory.floats(result))
       nonisolated(unsafe) let scale = memory.floats(factors)
       nonisolated(unsafe) let shift = scale + channels
       nonisolated(unsafe) let values = given.prefix(4).map { memory.floats($0) }
-      nonisolated(unsafe) let next = moved.map { memory.floats($0) }
-      nonisolated(unsafe) let batches = counter.map { (memory.pointer($0), $0.dtype) }
       return {
-        var moments: [(mean: Double, variance: Double)] = []
-        if isTraining {
-          moments = pixels.momentsOfAll(from, channels: channels)
-          var step = fixedMomentum ?? 0
-          if fixedMomentum == nil, let (pointer, dtype) = batches {
-            Double.load(dtype, pointer, 1, &step, 1)
-            step = 1 / (step + 1)
-          }
-          for channel in 0..<channels {
-            let (mean, variance) = moments[channel]
-            let (oldMean, oldVariance) = (Double(values[2][channel]), Double(values[3][channel]))
-            next[0][channel] = Float(oldMean + step * (mean - oldMean))
-            let unbiased = variance * Double(count) / Double(count - 1)
-            next[1][channel] = Float(oldVariance + step * (unbiased - oldVariance))
-          }
-        } else {
-          moments = (0..<channels).map { (Double(values[2][$0]), Double(values[3][$0])) }
-        }
-        for (channel, (mean, variance)) in moments.enumerated() {
-          let factor = Double(values[0][channel]) / (variance + eps).squareRoot()
+        for channel in 0..<channels {
+          let factor = Double(values[0][channel]) / (Double(values[3][channel]) + eps).squareRoot()
           scale[channel] = Float(factor)
-          shift[channel] = Float(Double(values[1][channel]) - mean * factor)
+          shift[channel] = Float(Double(values[1][channel]) - Double(values[2][channel]) * factor)
         }
         affine.forEachPlane { starts, plane in
           mk_affine(to + starts[0], from + starts[1], scale + starts[2], shift + starts[3], &plane)
@@ -182,20 +151,6 @@ private struct Pixels {
     return (0..<groups).map {
       (means[$0], squares[$0 * size..<($0 + 1) * size].reduce(0, +) / Double(size * count))
     }
-  }
-
-  /// Of each channel of the whole batch.
-  func momentsOfAll(_ pictures: UnsafePointer<Float>, channels: Int) -> [(mean: Double, variance: Double)] {
-    let number = Double(batches * count)
-    func totals(_ measure: mk_measure, _ centers: [Double]?) -> [Double] {
-      var totals = [Double](repeating: 0, count: channels)
-      for entry in 0..<batches {
-        mk_accumulate(measure, &totals, pictures + entry * batch, count, channels, pixel, channel, centers)
-      }
-      return totals.map { $0 / number }
-    }
-    let means = totals(MK_SUM, nil)
-    return Array(zip(means, totals(MK_DEVIATIONS, means)))
   }
 }
 

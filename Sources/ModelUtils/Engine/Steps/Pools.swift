@@ -7,21 +7,42 @@ extension Compiler {
   mutating func pool(_ pool: Pool, _ node: Graph.Node) throws {
     let (input, shape) = (types[node.operands[0]].shape, types[node.results[0]].shape)
     guard try !libraryPool(pool, node) else { return }
-    let rank = pool.kernelSize.count
-    let axes = (0..<rank).map { axis -> [WindowJob.Reach] in
-      let (size, padding) = (input[input.count - rank + axis], pool.padding[axis])
-      let (kernel, dilation) = (pool.kernelSize[axis], pool.dilation[axis])
-      return (0..<shape[shape.count - rank + axis]).map { index in
-        let start = index * pool.stride[axis] - padding
-        let before = start < 0 ? (-start + dilation - 1) / dilation : 0
-        let inside = max(0, min(kernel, (size - start + dilation - 1) / dilation) - before)
-        let padded = min(kernel, max(0, (size + padding - start + dilation - 1) / dilation))
-        return WindowJob.Reach(first: start + before * dilation, count: inside, step: dilation, padded: padded)
-      }
-    }
     let divisor: WindowJob.Divisor =
       pool.divisor.map { .fixed($0) } ?? (pool.countsPadding ? .paddedCount : .count)
-    try windows(axes, pool.kind == .max ? nil : divisor, node)
+    try windows(pool.reaches(input, shape), pool.kind == .max ? nil : divisor, node)
+  }
+
+  /// The gradient of a pool's input.
+  mutating func poolGradient(_ pool: Pool, _ node: Graph.Node) throws {
+    let divisor: WindowJob.Divisor =
+      pool.divisor.map { .fixed($0) } ?? (pool.countsPadding ? .paddedCount : .count)
+    try windowGradients(
+      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : divisor, node)
+  }
+
+  mutating func adaptivePoolGradient(_ pool: AdaptivePool, _ node: Graph.Node) throws {
+    try windowGradients(
+      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : .count, node)
+  }
+
+  private mutating func windowGradients(
+    _ axes: [[WindowJob.Reach]], _ divisor: WindowJob.Divisor?, _ node: Graph.Node
+  ) throws {
+    let (gradient, count) = try pictures(node.operands[2], axes: axes.count)
+    let shape = types[node.operands[0]].shape
+    let layout = Layout.channelsLast([count.batches, count.channels] + shape.suffix(axes.count))
+    // A mean's input and result are not read.
+    let given = try divisor == nil ? node.operands.prefix(2).map { try pictures($0, axes: axes.count).0 } : []
+    let result = allocate(layout, .float32)
+    set(node.results[0], result.with(restoredPictures(layout, shape, axes: axes.count)))
+    let strides = Array(layout.strides.dropFirst(2))
+    add(node, "gradient of a pool", "own", reads: [gradient] + given, writes: [result]) { memory in
+      let job = WindowGradientJob(
+        axes: axes, divisor: divisor, batches: count.batches, channels: count.channels, picture: layout.strides[0],
+        strides: strides, gradient: memory.floats(gradient), source: given.first.map { memory.floats($0) },
+        result: given.last.map { memory.floats($0) }, to: memory.floats(result), count: layout.count)
+      return { job.run() }
+    }
   }
 
   /// Windows that share the input among the outputs, overlapping where it does not divide.
@@ -37,14 +58,7 @@ extension Compiler {
     {
       return
     }
-    let axes = sizes.map { size, length in
-      (0..<length).map { index -> WindowJob.Reach in
-        let first = index * size / length
-        let count = ((index + 1) * size + length - 1) / length - first
-        return WindowJob.Reach(first: first, count: count, step: 1, padded: count)
-      }
-    }
-    try windows(axes, pool.kind == .max ? nil : .count, node)
+    try windows(pool.reaches(input, shape), pool.kind == .max ? nil : .count, node)
   }
 
   /// By oneDNN, where it has a fast pool: not with a dilation or a divisor of its own, nor for the means of windows that
@@ -109,6 +123,103 @@ extension Compiler {
     var strides = Array(Layout.rowMajor(Array(front.dropLast())).strides.map { $0 * layout.strides[0] })
     if !front.isEmpty { strides.append(layout.strides[1]) }
     return Layout(shape: shape, strides: strides + layout.strides.dropFirst(2), offset: layout.offset)
+  }
+}
+
+extension Pool {
+  /// For each axis and output index what the window covers.
+  fileprivate func reaches(_ input: [Int], _ output: [Int]) -> [[WindowJob.Reach]] {
+    let rank = kernelSize.count
+    return (0..<rank).map { axis in
+      let (size, padding) = (input[input.count - rank + axis], self.padding[axis])
+      let (kernel, dilation) = (kernelSize[axis], self.dilation[axis])
+      return (0..<output[output.count - rank + axis]).map { index in
+        let start = index * stride[axis] - padding
+        let before = start < 0 ? (-start + dilation - 1) / dilation : 0
+        let inside = max(0, min(kernel, (size - start + dilation - 1) / dilation) - before)
+        let padded = min(kernel, max(0, (size + padding - start + dilation - 1) / dilation))
+        return WindowJob.Reach(first: start + before * dilation, count: inside, step: dilation, padded: padded)
+      }
+    }
+  }
+}
+
+extension AdaptivePool {
+  fileprivate func reaches(_ input: [Int], _ output: [Int]) -> [[WindowJob.Reach]] {
+    zip(input, output).suffix(outputSize.count).map { size, length in
+      (0..<length).map { index in
+        let first = index * size / length
+        let count = ((index + 1) * size + length - 1) / length - first
+        return WindowJob.Reach(first: first, count: count, step: 1, padded: count)
+      }
+    }
+  }
+}
+
+/// What windows give back to the pixels that they were made of.
+private struct WindowGradientJob: @unchecked Sendable {
+  let axes: [[WindowJob.Reach]]
+  let divisor: WindowJob.Divisor?
+  let batches: Int
+  let channels: Int
+  let picture: Int
+  let strides: [Int]
+  let gradient: UnsafeMutablePointer<Float>
+  let source: UnsafeMutablePointer<Float>?
+  let result: UnsafeMutablePointer<Float>?
+  let to: UnsafeMutablePointer<Float>
+  let count: Int
+
+  func run() {
+    // Windows overlap, so that a part of the channels of one picture is what one thread takes.
+    let parts = max(1, min(channels / 16, (4 + batches - 1) / batches))
+    Parallel.forEach(batches * parts) { index in
+      let (batch, part) = (index / parts, index % parts)
+      let first = channels * part / parts
+      run(batch, first, channels * (part + 1) / parts - first)
+    }
+  }
+
+  private func run(_ batch: Int, _ first: Int, _ length: Int) {
+    let start = batch * picture
+    for pixel in 0..<picture / max(channels, 1) {
+      (to + start + pixel * channels + first).update(repeating: 0, count: length)
+    }
+    let windows = axes.reduce(1) { $0 * $1.count }
+    var places: [Int] = []
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(length, 1)) { taken in
+      for position in 0..<windows {
+        let divisor = fill(&places, position)
+        let target = (batch * windows + position) * channels + first
+        mk_window_gradient(
+          to + start + first, gradient + target, source.map { $0 + start + first }, result.map { $0 + target },
+          taken.baseAddress, length, places, places.count, Float(1 / Double(max(divisor, 1))))
+      }
+    }
+  }
+
+  /// The places of a window, and what its sum is divided by.
+  private func fill(_ places: inout [Int], _ position: Int) -> Int {
+    places.removeAll(keepingCapacity: true)
+    places.append(0)
+    var (rest, padded) = (position, 1)
+    for axis in axes.indices.reversed() {
+      let reach = axes[axis][rest % axes[axis].count]
+      rest /= axes[axis].count
+      padded *= reach.padded
+      // Row by row, as the first of equal ones counts.
+      let inner = places
+      places.removeAll(keepingCapacity: true)
+      for element in 0..<reach.count {
+        for place in inner { places.append(place + (reach.first + element * reach.step) * strides[axis]) }
+      }
+    }
+    return switch divisor {
+    case nil: 1
+    case .fixed(let divisor): divisor
+    case .count: places.count
+    case .paddedCount: padded
+    }
   }
 }
 

@@ -14,13 +14,32 @@ extension Compiler {
         resize.taps($0, size: input[axis], newSize: shape[axis], factor: factor).filter { $0.weight != 0 }
       }
     }
+    try mix(taps, "resize", node)
+  }
+
+  /// The gradient of a resizing's input: each pixel has a part of those that were made of it.
+  mutating func resizeGradient(_ resize: Resize, _ node: Graph.Node) throws {
+    let (shape, input) = (types[node.operands[0]].shape, types[node.results[0]].shape)
+    let taps = (2..<shape.count).map { axis -> [[Tap]] in
+      var spread = [[Tap]](repeating: [], count: input[axis])
+      for (index, taps) in resize.taps(axis: axis, size: input[axis], newSize: shape[axis]).enumerated() {
+        for tap in taps where tap.weight != 0 { spread[tap.index].append(Tap(index: index, weight: tap.weight)) }
+      }
+      return spread
+    }
+    try mix(taps, "gradient of a resizing", node)
+  }
+
+  /// Every pixel as a sum of others, which are found axis by axis.
+  private mutating func mix(_ taps: [[[Tap]]], _ name: String, _ node: Graph.Node) throws {
+    let (input, shape) = (types[node.operands[0]].shape, types[node.results[0]].shape)
     let source = try dense(place(node.operands[0]), as: .channelsLast(input))
     let result = allocate(.channelsLast(shape), for: node.results[0])
     let pixels = shape.dropFirst(2).reduce(1, *)
     let (channels, layout) = (shape[1], source.layout)
     let columns = taps[taps.count - 1]
     let lines = pixels / max(columns.count, 1)
-    add(node, "resize", "own", reads: [source], writes: [result]) { memory in
+    add(node, name, "own", reads: [source], writes: [result]) { memory in
       nonisolated(unsafe) let (from, to) = (memory.floats(source), memory.floats(result))
       return {
         Parallel.forEachRange(shape[0] * lines, of: columns.count * channels) { range in

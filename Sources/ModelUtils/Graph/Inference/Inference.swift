@@ -138,6 +138,9 @@ enum Inference {
       guard (0...1).contains(dropout.probability) else {
         throw ModelError(.mismatch, "cannot drop \(dropout.probability)")
       }
+      guard operands.count == 1 || (operands.count == 2 && operands[1] == TensorType(.int64, [2])) else {
+        throw ModelError(.mismatch, "draws by two whole numbers")
+      }
       return [first]
     case .reduce(let reduction, let axes, let keepsAxes):
       if reduction == .mean || reduction == .norm { try requireFloating(first) }
@@ -173,6 +176,7 @@ enum Inference {
     case .expand(let extents): return same(try expanded(operands.map(\.shape), extents, known))
     case .coordinates(let axis): return same([first.shape[try Shape.axis(axis, first.shape.count)]])
     case .shape: return [TensorType(.int64, [first.shape.count])]
+    case .gradient(let gradient): return try self.gradient(gradient, operands)
     case .other(let name): throw ModelError(.unsupported, "what \(name) computes is not known")
     }
   }

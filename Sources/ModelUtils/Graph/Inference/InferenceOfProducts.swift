@@ -122,7 +122,7 @@ extension Inference {
     guard Shape.count(operands[0].shape) > features[0] else {
       throw ModelError(.mismatch, "a batch norm in training needs more than one value per channel")
     }
-    return [operands[0], operands[3], operands[4]]
+    return [operands[0], operands[3], operands[4], operands[3], operands[4]]
   }
 
   static func layerNorm(_ axes: Int, _ operands: [TensorType]) throws -> TensorType {

@@ -35,7 +35,7 @@ public enum Reference {
     case .compare(let comparison): results = [compare(comparison, operands, type)]
     case .select: results = [select(operands, type)]
     case .convert(let dtype): results = [try convert(first, to: dtype)]
-    case .dropout(let dropout): results = [try self.dropout(first, dropout)]
+    case .dropout(let dropout): results = [try self.dropout(operands, dropout)]
     case .reduce(let reduction, let axes, _): results = [try reduce(first, reduction, axes)]
     case .argmax(let axis, _): results = [try argmax(first, axis)]
     case .topK(let axis, let count): results = try topK(first, axis, count)
@@ -57,6 +57,7 @@ public enum Reference {
     case .expand: results = [first.broadcast(to: type.shape)]
     case .coordinates: results = [(0..<type.shape[0]).map(Double.init)]
     case .shape: results = [first.shape.map(Double.init)]
+    case .gradient(let gradient): results = try self.gradient(gradient, operands, types)
     case .other(let name): throw ModelError(.unsupported, "what \(name) computes is not known")
     }
     return try zip(types, results).map { type, values in

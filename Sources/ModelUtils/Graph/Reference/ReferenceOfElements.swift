@@ -48,11 +48,15 @@ extension Reference {
     return try ReferenceArray(TensorType(dtype, input.shape), input.values).tensor().doubles()
   }
 
-  static func dropout(_ input: ReferenceArray, _ dropout: Dropout) throws -> [Double] {
-    if dropout.probability == 0 { return input.values }
-    guard dropout.probability == 1 else {
+  static func dropout(_ operands: [ReferenceArray], _ dropout: Dropout) throws -> [Double] {
+    let values = operands[0].values
+    if dropout.probability == 0 { return values }
+    if dropout.probability == 1 { return values.map { $0 * 0 } }
+    guard operands.count > 1 else {
       throw ModelError(.unsupported, "dropout draws random numbers", advice: "set its probability to 0")
     }
-    return input.values.map { $0 * 0 }
+    let draws = DropoutDraws(dropout, state: operands[1].values.map { Int($0) })
+    let size = max(dropout.units(of: operands[0].shape).size, 1)
+    return values.enumerated().map { $1 * draws.factor(of: $0 / size) }
   }
 }

@@ -27,6 +27,8 @@ extension Reference {
       batchNorm(eps: eps, operands, mean: means, variance: variances),
       moved(operands[3].values, means),
       moved(operands[4].values, variances.map { $0 * count / (count - 1) }),
+      means,
+      variances.map { 1 / ($0 + eps).squareRoot() },
     ]
   }
 
@@ -95,5 +97,5 @@ extension Reference {
 
 extension DType {
   /// The distance from 1 to the next number; halves are computed in float32.
-  fileprivate var epsilon: Double { self == .float64 ? Double.ulpOfOne : Double(Float.ulpOfOne) }
+  var epsilon: Double { self == .float64 ? Double.ulpOfOne : Double(Float.ulpOfOne) }
 }

@@ -9,11 +9,7 @@ extension Reference {
       guard shape[axis] > 0 || type.shape[axis] == 0 else {
         throw ModelError(.mismatch, "no elements have no other size")
       }
-      var factor: Double?
-      if case .scale(let factors) = resize.target { factor = factors[factors.count == 1 ? 0 : axis - 2] }
-      let taps = (0..<type.shape[axis]).map {
-        resize.taps($0, size: shape[axis], newSize: type.shape[axis], factor: factor)
-      }
+      let taps = resize.taps(axis: axis, size: shape[axis], newSize: type.shape[axis])
       let view = AxisView(shape, axis: axis)
       var resized: [Double] = []
       for outer in 0..<view.outer {
@@ -32,24 +28,28 @@ extension Reference {
   static func pad(_ input: ReferenceArray, _ margins: [Margin], _ mode: PadMode) -> [Double] {
     var (shape, values) = (input.shape, input.values)
     for (axis, margin) in margins.enumerated() where margin != Margin(0) {
-      let size = shape[axis]
-      // What is cut off is no part of a circle.
-      let start = max(-margin.before, 0)
-      let circle = size - start - max(-margin.after, 0)
-      let sources = (-margin.before..<size + margin.after).map { index in
-        switch mode {
-        case .constant: 0..<size ~= index ? index : -1
-        case .reflect: index < 0 ? -index : index < size ? index : 2 * (size - 1) - index
-        case .replicate: min(max(index, 0), size - 1)
-        case .circular: start + (index - start + circle) % circle
-        }
-      }
+      let sources = padSources(margin, mode, size: shape[axis])
       var filler = 0.0
       if case .constant(let value) = mode { filler = value }
       values = AxisView(shape, axis: axis).picking(sources, of: values, filler: filler)
       shape[axis] = sources.count
     }
     return values
+  }
+
+  /// Where each element of a padded axis comes from; negative where a constant stands.
+  static func padSources(_ margin: Margin, _ mode: PadMode, size: Int) -> [Int] {
+    // What is cut off is no part of a circle.
+    let start = max(-margin.before, 0)
+    let circle = size - start - max(-margin.after, 0)
+    return (-margin.before..<size + margin.after).map { index in
+      switch mode {
+      case .constant: 0..<size ~= index ? index : -1
+      case .reflect: index < 0 ? -index : index < size ? index : 2 * (size - 1) - index
+      case .replicate: min(max(index, 0), size - 1)
+      case .circular: start + (index - start + circle) % circle
+      }
+    }
   }
 
   static func gridSample(_ operands: [ReferenceArray], alignsCorners: Bool) -> [Double] {
@@ -93,10 +93,19 @@ extension Reference {
 package struct Tap {
   package let index: Int
   package let weight: Double
+
+  package init(index: Int, weight: Double) { (self.index, self.weight) = (index, weight) }
 }
 
 extension Resize {
   /// What makes up an element of an axis.
+  package func taps(axis: Int, size: Int, newSize: Int) -> [[Tap]] {
+    var factor: Double?
+    if case .scale(let factors) = target { factor = factors[factors.count == 1 ? 0 : axis - 2] }
+    return (0..<newSize).map { taps($0, size: size, newSize: newSize, factor: factor) }
+  }
+
+  /// The same of one element.
   package func taps(_ index: Int, size: Int, newSize: Int, factor: Double?) -> [Tap] {
     let scale = factor.map { 1 / $0 } ?? Double(size) / Double(newSize)
     switch mode {

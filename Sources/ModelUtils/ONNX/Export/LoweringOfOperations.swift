@@ -58,6 +58,7 @@ extension ONNXLowering {
     case .expand: return [try expand(x, beside: others, shapes)]
     case .coordinates(let axis): return [try coordinates(x, axis: axis, shapes)]
     case .shape: return [shape(of: x)]
+    case .gradient: throw ModelError(.unsupported, "a gradient is no operator of ONNX")
     case .other(let name): throw ModelError(.unsupported, "what \(name) computes is not known")
     }
   }

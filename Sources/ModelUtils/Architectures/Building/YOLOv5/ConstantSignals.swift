@@ -80,7 +80,7 @@ struct ConstantSignals {
       .prelu:
       return input.isZero ? .zero : .unknown
     case .matrixProduct, .einsum, .recurrence, .layerNorm, .rmsNorm, .groupNorm, .softmax, .compare, .select, .argmax,
-      .topK, .pad, .samePad, .gridSample, .scatter, .coordinates, .shape, .other:
+      .topK, .pad, .samePad, .gridSample, .scatter, .coordinates, .shape, .gradient, .other:
       return .unknown
     }
   }

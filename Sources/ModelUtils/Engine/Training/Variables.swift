@@ -1,0 +1,134 @@
+import ModelCore
+import ModelGraph
+
+/// The weights that training changes, in memory of their own, with room for their gradients: what plans of several
+/// batch sizes read and write where it lies. One thread at a time.
+///
+/// Parameters lie one behind the other in the graph's order, and gradients in the same places of other memory; what a
+/// tensor begins with is aligned, so that between two of them up to 60 bytes are unused and 0.
+public final class Variables {
+  /// Where a tensor lies.
+  struct Slot {
+    let type: TensorType
+    /// In bytes, in the memory of the parameters and of the gradients alike.
+    let offset: Int
+    let isParameter: Bool
+  }
+
+  private(set) var slots: OrderedDictionary<String, Slot> = [:]
+  let values: Arena
+  let gradients: Arena
+  private let byteCount: Int
+  private let gradientByteCount: Int
+
+  /// - Parameters:
+  ///   - weights: with their first values.
+  ///   - parameters: the paths of those that have gradients.
+  ///   - others: the paths of those that change besides, such as running statistics.
+  /// - Throws: `ModelError` for a path without a weight, and for more memory than the machine has.
+  public init(_ weights: OrderedDictionary<String, Graph.Weight>, parameters: [String], others: [String]) throws {
+    var end = 0
+    var parameterEnd = 0
+    for (index, path) in (parameters + others).enumerated() {
+      guard let weight = weights[path] else { throw ModelError(.missing, "is no weight of the graph", subject: path) }
+      guard slots[path] == nil else { continue }
+      slots[path] = Slot(
+        type: TensorType(weight.tensor.dtype, weight.tensor.shape), offset: end, isParameter: index < parameters.count)
+      end += (weight.tensor.byteCount + Arena.alignment - 1) / Arena.alignment * Arena.alignment
+      if index < parameters.count { parameterEnd = end }
+    }
+    (byteCount, gradientByteCount) = (end, parameterEnd)
+    values = try Arena(byteCount: end)
+    gradients = try Arena(byteCount: parameterEnd)
+    values.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: end)
+    gradients.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: parameterEnd)
+    for (path, slot) in slots { try weights[path].map { try put($0.tensor, at: slot) } }
+  }
+
+  /// The paths of the parameters, in their order in memory.
+  public var parameters: [String] { slots.filter(\.value.isParameter).map(\.key) }
+  /// The paths of all, the parameters first.
+  public var paths: [String] { Array(slots.keys) }
+
+  /// A copy of a tensor as it is now.
+  public subscript(path: String) -> Tensor? {
+    guard let slot = slots[path] else { return nil }
+    return try? tensor(slot, in: values)
+  }
+
+  /// A copy of a parameter's gradient of the last run.
+  public func gradient(of path: String) throws -> Tensor {
+    guard let slot = slots[path], slot.isParameter else {
+      throw ModelError(.missing, "has no gradient", subject: path)
+    }
+    return try tensor(slot, in: gradients)
+  }
+
+  /// Puts other values into a tensor's place.
+  /// - Throws: `ModelError` for another type or shape, and a path that there is not.
+  public func set(_ path: String, _ tensor: Tensor) throws {
+    guard let slot = slots[path] else { throw ModelError(.missing, "is no weight that is trained", subject: path) }
+    try put(tensor, at: slot)
+  }
+
+  private func put(_ tensor: Tensor, at slot: Slot) throws {
+    guard tensor.shape == slot.type.shape, tensor.dtype == slot.type.dtype else {
+      throw ModelError(.mismatch, "is \(tensor.dtype.rawValue) \(tensor.shape), not \(slot.type)")
+    }
+    try tensor.copyBytes(
+      to: UnsafeMutableRawBufferPointer(start: values.pointer + slot.offset, count: tensor.byteCount))
+  }
+
+  private func tensor(_ slot: Slot, in arena: Arena) throws -> Tensor {
+    try Tensor(slot.type.dtype, slot.type.shape) { bytes in
+      if let base = bytes.baseAddress { base.copyMemory(from: arena.pointer + slot.offset, byteCount: bytes.count) }
+    }
+  }
+
+  func setGradient(of path: String, _ tensor: Tensor) throws {
+    guard let slot = slots[path], slot.isParameter else { return }
+    try tensor.copyBytes(
+      to: UnsafeMutableRawBufferPointer(start: gradients.pointer + slot.offset, count: tensor.byteCount))
+  }
+
+  // MARK: In place
+
+  /// A parameter's elements where they lie, and its gradient's: valid while the variables are.
+  /// - Throws: `ModelError` for a path without a gradient, or of another type than float32.
+  public func floats(of path: String) throws -> (
+    values: UnsafeMutableBufferPointer<Float>, gradient: UnsafeMutableBufferPointer<Float>
+  ) {
+    guard let slot = slots[path], slot.isParameter, slot.type.dtype == .float32 else {
+      throw ModelError(.mismatch, "is no parameter of float32", subject: path)
+    }
+    let count = slot.type.shape.reduce(1, *)
+    return (
+      UnsafeMutableBufferPointer(
+        start: (values.pointer + slot.offset).assumingMemoryBound(to: Float.self), count: count),
+      UnsafeMutableBufferPointer(
+        start: (gradients.pointer + slot.offset).assumingMemoryBound(to: Float.self), count: count)
+    )
+  }
+
+  /// The same of float64.
+  public func doubles(of path: String) throws -> (
+    values: UnsafeMutableBufferPointer<Double>, gradient: UnsafeMutableBufferPointer<Double>
+  ) {
+    guard let slot = slots[path], slot.isParameter, slot.type.dtype == .float64 else {
+      throw ModelError(.mismatch, "is no parameter of float64", subject: path)
+    }
+    let count = slot.type.shape.reduce(1, *)
+    return (
+      UnsafeMutableBufferPointer(
+        start: (values.pointer + slot.offset).assumingMemoryBound(to: Double.self), count: count),
+      UnsafeMutableBufferPointer(
+        start: (gradients.pointer + slot.offset).assumingMemoryBound(to: Double.self), count: count)
+    )
+  }
+
+  /// All gradients of float32 as one run of elements, the unused between them 0.
+  public var allGradients: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(
+      start: gradients.pointer.assumingMemoryBound(to: Float.self), count: gradientByteCount / 4)
+  }
+}
