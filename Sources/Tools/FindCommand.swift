@@ -26,7 +26,9 @@ struct Find: ParsableCommand {
     try report.withThreads {
       let checkpoint = try arguments.open(report)
       if let onnx = checkpoint.onnx {
-        return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) }))
+        return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
+          onnx.findNodes(type: $0.map { Glob($0) })
+        }
       }
       guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict().recognized()?.module else {
         throw ModelError(
@@ -35,11 +37,15 @@ struct Find: ParsableCommand {
           file: checkpoint.name,
           advice: "use a file that holds the whole module")
       }
-      try show(module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) }))
+      try show(module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
+        module.findModules(type: $0.map { Glob($0) })
+      }
     }
   }
 
-  private func show(_ found: [FoundModule]) throws {
+  /// - Parameter all: what there is of a type, or at all.
+  private func show(_ found: [FoundModule], among all: (String?) -> [FoundModule]) throws {
+    defer { if found.isEmpty { report.note("no such modules\(hint(all))") } }
     if report.json {
       try Terminal.print(json: FindResult(modules: found))
       return
@@ -48,7 +54,16 @@ struct Find: ParsableCommand {
       let path = module.name.isEmpty ? "." : module.name.printable()
       Terminal.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")
     }
-    if found.isEmpty { report.note("no such modules") }
+  }
+
+  /// The types that there are, where none is the one that was asked for; else the names.
+  private func hint(_ all: (String?) -> [FoundModule]) -> String {
+    let ofType = all(type)
+    let nearest =
+      if let type, ofType.isEmpty { all(nil).map(\.type).nearest(to: type) } else {
+        ofType.map(\.name).nearest(to: name ?? "")
+      }
+    return nearest.isEmpty ? "" : "; the nearest are \(nearest.printable())"
   }
 }
 

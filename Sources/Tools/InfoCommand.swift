@@ -20,8 +20,11 @@ struct Info: ParsableCommand {
 
   @OptionGroup var sizes: ShapeOptions
 
-  @Option(help: ArgumentHelp("Which FLOPs to print: thop, ultralytics, readme or macs.", valueName: "name"))
-  var convention = FlopsConvention.thop
+  @Option(
+    help: ArgumentHelp(
+      "Which FLOPs to print: thop, ultralytics, readme or macs, an ONNX model's only ones. Default: thop.",
+      valueName: "name"))
+  var convention: FlopsConvention?
 
   @Flag(
     help: ArgumentHelp(
@@ -39,7 +42,7 @@ struct Info: ParsableCommand {
     guard sizes.shape.isEmpty || !extrapolate else {
       throw ValidationError("--extrapolate needs pictures; leave --shape out.")
     }
-    guard !extrapolate || convention == .thop else {
+    guard !extrapolate || convention ?? .thop == .thop else {
       throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
     }
   }
@@ -47,9 +50,14 @@ struct Info: ParsableCommand {
   func run() throws {
     try report.withThreads {
       if let model = try arguments.onnx() {
+        guard !extrapolate else {
+          throw ModelError(
+            .invalid, "has multiplications counted for each size: --extrapolate measures PyTorch's modules",
+            file: model.name)
+        }
         return try ONNXInfoReport(
           model, ONNXInputs(model, sizes, imageSize: imageSize, batchSize: 1)
-        ).show(report, asked: imageSize, detailed: detailed, modules: modules)
+        ).show(report, asked: imageSize, convention: convention, detailed: detailed, modules: modules)
       }
       let checkpoint = try arguments.open(report)
       let size = imageSize ?? ImageSize(height: 640, width: 640)
@@ -63,7 +71,7 @@ struct Info: ParsableCommand {
         try Terminal.print(json: InfoResult(info: info, imageSize: size, file: checkpoint))
         return
       }
-      Terminal.print(info.summary(convention))
+      Terminal.print(info.summary(convention ?? .thop))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
       if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty, !isMeasuredAtDefault(checkpoint, info) {
         report.note("GFLOPs are for a picture of \(size) x \(size); give --image-size for another")

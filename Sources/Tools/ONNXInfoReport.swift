@@ -10,9 +10,14 @@ struct ONNXInfoReport {
     do { info = try ONNXInfo(model, inputs) } catch let error as ModelError { throw error.inFile(model.name) }
   }
 
-  func show(_ report: ReportOptions, asked size: ImageSize?, detailed: Bool, modules: Bool) throws {
-    if let size, let taken = info.imageSize, taken != [size.height, size.width] {
-      report.note("the model takes pictures of one size, \(taken[0])x\(taken[1])")
+  func show(
+    _ report: ReportOptions, asked size: ImageSize?, convention: FlopsConvention?, detailed: Bool, modules: Bool
+  ) throws {
+    report.talk.note(sizes: info.sizedFor.map(\.shape), imageSize: size, batchSize: nil)
+    if let convention, convention != .macs {
+      report.note(
+        "an ONNX model's figure is of multiplications, --convention macs: \(convention.rawValue) counts PyTorch's modules"
+      )
     }
     if report.json { return try Terminal.print(json: ONNXInfoResult(info: info)) }
     Terminal.print(info.summary)
@@ -22,6 +27,11 @@ struct ONNXInfoReport {
     Terminal.print("  opset \(info.opset), format \(info.ir)\(producer)")
     let operators = info.operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
     Terminal.print("  operators: " + operators.map { "\($0.value) \($0.key.printable())" }.joined(separator: ", "))
+    let costs = info.operatorMacs.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    if !costs.isEmpty {
+      let texts = costs.map { "\($0.key.printable()) " + CFormat.string("%.3g", $0.value / 1e9) }
+      Terminal.print("  GMACs by operator: " + texts.joined(separator: ", "))
+    }
     let activation = info.largestActivationBytes.map { ", the largest activation \($0)" } ?? ""
     Terminal.print("  weights take \(info.weightBytes) bytes\(activation)")
     for (key, value) in info.metadata.sorted(by: { $0.key < $1.key }) {
@@ -29,7 +39,8 @@ struct ONNXInfoReport {
     }
     if let reason = info.gflopsReason {
       let unsized = info.unsized.filter { $0.type == "input" }.map(\.name)
-      let advice = unsized.isEmpty ? "" : "; give --shape \(unsized[0])=1x512 or the like for \(Text.list(unsized))"
+      let example = model.openInputs.first { $0.name == unsized.first }?.exampleShape
+      let advice = example.map { "; give --shape \($0) or the like for \(Text.list(unsized))" } ?? ""
       report.note((reason + advice).printable(limit: 600))
     }
     let open = info.inputs.filter { $0.shape?.contains { if case .fixed(let n) = $0 { n <= 0 } else { true } } ?? true }

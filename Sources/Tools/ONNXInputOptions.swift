@@ -73,6 +73,26 @@ extension ONNXInputs {
   }
 }
 
+extension TalkOptions {
+  /// Says which sizes that were asked for an ONNX model does not take.
+  /// - Parameter shapes: what its inputs were traced for, in order.
+  func note(sizes shapes: [[Int]], imageSize: ImageSize?, batchSize: Int?) {
+    let picture = shapes.first { $0.count == 4 }
+    if let imageSize {
+      let size = [imageSize.height, imageSize.width]
+      if let picture, Array(picture[2...]) != size, Array(picture[1...2]) != size {
+        let taken = [1, 3, 4].contains(picture[3]) && ![1, 3, 4].contains(picture[1]) ? picture[1...2] : picture[2...]
+        note("the model takes pictures of one size, \(taken.map(String.init).joined(separator: "x"))")
+      } else if picture == nil {
+        note("the model takes no pictures: --image-size says nothing of it")
+      }
+    }
+    if let batchSize, let shape = picture ?? shapes.first { $0.count > 1 }, shape[0] != batchSize {
+      note("the model takes batches of one size, \(shape[0])")
+    }
+  }
+}
+
 extension InputOptions {
   func onnxInputs(for model: ONNXModel, batchSize: Int = 1) throws -> ONNXInputs {
     try ONNXInputs(model, sizes, imageSize: imageSize, batchSize: batchSize)

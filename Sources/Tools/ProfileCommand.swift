@@ -101,18 +101,24 @@ struct ProfileModels: ParsableCommand {
   private func measurements(of model: ONNXModel) throws -> [(Precision) throws -> ModelProfile] {
     let parameters = model.weightCounts.parameters
     let sizes: [ImageSize?] = imageSize.isEmpty ? [nil] : imageSize
-    return sizes.flatMap { size in
-      (batchSize.isEmpty ? [1] : batchSize).map { batch in
-        { precision in
-          do {
-            let inputs = try ONNXInputs(model, self.sizes, imageSize: size, batchSize: batch)
-            return try model.trace(inputs).profile(parameters: parameters, precision: precision, runs: runs)
-          } catch let error as ModelError {
-            throw error.inFile(model.name)
+    return try naming(model) {
+      try sizes.flatMap { size in
+        try (batchSize.isEmpty ? [1] : batchSize).map { batch in
+          let trace = try model.trace(ONNXInputs(model, self.sizes, imageSize: size, batchSize: batch))
+          if self.sizes.shape.isEmpty {
+            report.note(
+              sizes: trace.inputs.map(\.type.shape), imageSize: size, batchSize: batchSize.isEmpty ? nil : batch)
+          }
+          return { precision in
+            try naming(model) { try trace.profile(parameters: parameters, precision: precision, runs: runs) }
           }
         }
       }
     }
+  }
+
+  private func naming<R>(_ model: ONNXModel, _ body: () throws -> R) throws -> R {
+    do { return try body() } catch let error as ModelError { throw error.inFile(model.name) }
   }
 
   private func shapes(for module: Module) -> [[[Int]]] {

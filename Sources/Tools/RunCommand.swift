@@ -27,8 +27,8 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "The seed of random inputs, as torch.manual_seed takes it. Default: 0.")
   var seed: SeedNumber?
 
-  @Option(help: ArgumentHelp("How many random pictures at once.", valueName: "n"))
-  var batchSize = 1
+  @Option(help: ArgumentHelp("How many random pictures at once. Default: 1.", valueName: "n"))
+  var batchSize: Int?
 
   @Option(help: ArgumentHelp("What to multiply in: float32 or bfloat16.", valueName: "type"))
   var dtype = Precision.float32
@@ -52,13 +52,15 @@ struct Run: ParsableCommand {
   var force = false
 
   func validate() throws {
-    guard given.sizes.shape.isEmpty || batchSize == 1 else {
+    guard given.sizes.shape.isEmpty || batchSize ?? 1 == 1 else {
       throw ValidationError("--shape says the whole shape; leave --batch-size out")
     }
     guard given.input.isEmpty || (!random && seed == nil) else {
       throw ValidationError("--input and --random, --seed exclude each other")
     }
-    guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size takes a number from 1 to 4096") }
+    guard (1...4096).contains(batchSize ?? 1) else {
+      throw ValidationError("--batch-size takes a number from 1 to 4096")
+    }
     if let output, !["safetensors", "npy"].contains(FilePath(output).extension?.lowercased()) {
       throw ValidationError("--output takes the name of a .safetensors or .npy file")
     }
@@ -108,10 +110,15 @@ struct Run: ParsableCommand {
 
   /// The outputs by the names that the file gives them; with `--save` what nodes give, by theirs.
   private func compute(_ model: ONNXModel) throws -> [(String, Tensor)] {
-    let options = try given.onnxInputs(for: model, batchSize: batchSize)
+    let options = try given.onnxInputs(for: model, batchSize: batchSize ?? 1)
     let tensors = try given.onnxTensors(for: model, options)
     let trace = try model.trace(for: tensors, options)
-    let graph = try advisingOnInputs(trace) { try trace.runnableGraph() }
+    let graph = try advisingOnInputs(model, trace) { try trace.runnableGraph() }
+    if given.sizes.shape.isEmpty {
+      report.talk.note(
+        sizes: trace.inputs.map(\.type.shape), imageSize: given.imageSize,
+        batchSize: given.input.isEmpty ? batchSize : nil)
+    }
     let random = try trace.inputs.contains { tensors[$0.name] == nil } ? trace.randomInputs(seed: seed?.bits ?? 0) : [:]
     var named = trace.outputs.compactMap { output in output.value.map { (output.name, $0) } }
     try chooseOutputs(&named)
@@ -122,11 +129,12 @@ struct Run: ParsableCommand {
   }
 
   /// Where an input's size or value is what is missing, the error says how to give it.
-  private func advisingOnInputs<R>(_ trace: ONNXTrace, _ body: () throws -> R) throws -> R {
+  private func advisingOnInputs<R>(_ model: ONNXModel, _ trace: ONNXTrace, _ body: () throws -> R) throws -> R {
     do { return try body() } catch var error as ModelError {
       let cause = trace.unsized.first(where: \.isCause)
       if cause?.operation == "input" {
-        error.advice = "say its shape, as --shape \(cause?.name ?? "")=1x16"
+        let example = model.openInputs.first { $0.name == cause?.name }?.exampleShape
+        error.advice = example.map { "say its shape, as --shape \($0)" }
       } else if cause?.operation == "If" {
         error.advice = "give the input that decides by --value, as sr=16000"
       }
@@ -136,8 +144,13 @@ struct Run: ParsableCommand {
 
   private func chooseOutputs(_ named: inout [(String, Graph.Value)]) throws {
     if outputs.isEmpty { return }
+    let names = named.map(\.0)
     named = named.filter { name, _ in outputs.contains { Glob($0).matches(name) } }
-    if named.isEmpty { throw ModelError(.missing, "no output has such a name", subject: outputs[0]) }
+    if named.isEmpty {
+      throw ModelError(
+        .missing, "no output has such a name", subject: outputs[0],
+        advice: "the nearest are \(names.nearest(to: outputs[0]))")
+    }
   }
 
   /// What modules give that are asked for; one that is called several times gives what it gave first.
@@ -145,7 +158,11 @@ struct Run: ParsableCommand {
     try save.flatMap { pattern in
       let glob = Glob(pattern)
       let scopes = graph.scopes.filter { !$0.path.isEmpty && glob.matches($0.path) }
-      if scopes.isEmpty { throw ModelError(.missing, "no module of this path is called", subject: pattern) }
+      if scopes.isEmpty {
+        throw ModelError(
+          .missing, "no module or node of this path is called", subject: pattern,
+          advice: "the nearest are \(graph.scopes.map(\.path).nearest(to: pattern))")
+      }
       return scopes.flatMap { scope in
         scope.outputs.enumerated().map {
           (scope.outputs.count == 1 ? scope.path : "\(scope.path).\($0.offset)", $0.element)
@@ -159,7 +176,7 @@ struct Run: ParsableCommand {
     let inputs = try given.input.isEmpty ? nil : given.tensors(for: module)
     let types =
       inputs?.map { TensorType($0.dtype, $0.shape) }
-      ?? given.shapes(for: module, batchSize: batchSize).map { TensorType(.float32, $0) }
+      ?? given.shapes(for: module, batchSize: batchSize ?? 1).map { TensorType(.float32, $0) }
     let graph = try module.evaluationGraph(for: types)
     var named = graph.outputs.enumerated().map { ("output.\($0)", $1) }
     try chooseOutputs(&named)

@@ -18,8 +18,15 @@ struct SparsityCommand: ParsableCommand {
       let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
       if checkpoint.preferred.hasMasks { report.note("what pruning masks take out counts as zero") }
       if let note = Text.notCounted(sparsity) { report.note(note) }
+      let quantized = checkpoint.onnx?.quantizedWeights ?? []
+      if !quantized.isEmpty {
+        let count = quantized.reduce(0) { $0 + $1.tensor.count }
+        report.note(
+          "\(quantized.count) quantised weights of \(count) elements are not counted, whose zero is a number of its own: \(Text.list(quantized.map(\.name)))"
+        )
+      }
       if report.json {
-        try Terminal.print(json: SparsityResult(sparsity))
+        try Terminal.print(json: SparsityResult(sparsity, quantized: quantized.map(\.name)))
         return
       }
       Terminal.print("\(Text.threeDigits(sparsity.sparsity)) global sparsity: \(sparsity)")
@@ -37,8 +44,8 @@ private struct SparsityResult: Encodable {
   let layers: [Sparsity.Layer]
   let notCounted: [String]
 
-  init(_ result: Sparsity) {
+  init(_ result: Sparsity, quantized: [String]) {
     (sparsity, elements, zeros, layers) = (result.sparsity, result.elements, result.zeros, result.layers)
-    notCounted = result.notCounted
+    notCounted = result.notCounted + quantized
   }
 }

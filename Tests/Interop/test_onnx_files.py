@@ -1,5 +1,6 @@
 """ONNX files as checkpoints: every way to hold a tensor, what is rewritten, looked for and put back."""
 
+import json
 import shutil
 
 import numpy as np
@@ -80,6 +81,8 @@ def test_as_a_checkpoint(file, tmp_path):
     assert (weight["conv.weight"] == 0).sum() == 108 and not (weight["fc.weight"] == 0).any()
     assert mutils("diff", file, tmp_path / "pruned.onnx").code == 1
     assert report("diff", file, file)["equal"]
+    assert result["operatorMacs"] == {"Conv": 2 * 8 * 35 * 27, "Gemm": 2 * 40 * 8}
+    assert "  GMACs by operator: Conv 1.51e-05, Gemm 6.4e-07\n" in succeeds("info", file, "--shape", "x=2x3x9x7").out
 
 
 def test_into(file, tmp_path):
@@ -142,6 +145,91 @@ def test_check(tmp_path):
     values[3] = np.nan
     built.graph.initializer[1].raw_data = values.tobytes()
     assert any("NaN" in finding["what"] for finding in checked(built, tmp_path))
+
+
+def test_types_that_are_stale(tmp_path):
+    """As a tool leaves them that changes a weight, a stride or a type and not what is recorded of the values behind."""
+    built = onnx.shape_inference.infer_shapes(network())
+    path = tmp_path / "in.onnx"
+
+    def recorded(code):
+        onnx.save(built, path)
+        result = mutils("check", path, "--json")
+        assert result.code == code
+        findings = json.loads(result.out)["findings"]
+        return [(item["severity"], item["where"]) for item in findings if "recorded" in item["what"]]
+
+    assert recorded(0) == []
+    value = next(value for value in built.graph.value_info if value.name == "c").type.tensor_type
+    value.shape.dim[1].dim_value = 9
+    assert recorded(0) == [("warning", "c")]
+    value.elem_type = TensorProto.FLOAT16
+    assert recorded(1) == [("broken", "c")]
+    with pytest.raises(Exception):  # ONNX Runtime refuses it as well.
+        judges.session(path)
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "swin_t", "shufflenet_v2_x0_5"])
+def test_exported_networks_record_what_they_compute(name, dynamo, dynamic, tmp_path):
+    import torchvision
+
+    net = getattr(torchvision.models, name)().eval()
+    axes = {}
+    if dynamic:
+        axes = (
+            dict(dynamic_shapes=({0: torch.export.Dim("batch")},)) if dynamo
+            else dict(dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}})
+        )
+    torch.onnx.export(
+        net, torch.rand(2, 3, 224, 224), tmp_path / "in.onnx", dynamo=dynamo, input_names=["x"], output_names=["y"], **axes)
+    if not dynamo:
+        onnx.save(onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "in.onnx")), tmp_path / "in.onnx")
+    assert len(onnx.load(tmp_path / "in.onnx", load_external_data=False).graph.value_info) > 20
+    assert not [f for f in report("check", tmp_path / "in.onnx")["findings"] if "recorded" in f["what"]]
+
+
+def test_sizes_that_are_not_taken(tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    onnx.save(judges.model(nodes, [], {"x": [2, 3, 8, 9]}, {"y": [2, 3, 8, 9]}), tmp_path / "fixed.onnx")
+    onnx.save(judges.model(nodes, [], {"x": ["n", 3, "h", "w"]}, {"y": ["n", 3, "h", "w"]}), tmp_path / "open.onnx")
+    onnx.save(judges.model(nodes, [], {"x": [5]}, {"y": [5]}), tmp_path / "row.onnx")
+    for command in ("run", "profile"):
+        asked = ("--image-size", "16", "--batch-size", "4")
+        notes = succeeds(command, tmp_path / "fixed.onnx", *asked).err
+        assert "takes pictures of one size, 8x9" in notes and "takes batches of one size, 2" in notes
+        assert succeeds(command, tmp_path / "fixed.onnx", "--image-size", "8x9", "--batch-size", "2").err == ""
+        assert succeeds(command, tmp_path / "open.onnx", *asked).err == ""
+        assert "takes no pictures" in succeeds(command, tmp_path / "row.onnx", "--image-size", "16").err
+    assert "--convention macs" in succeeds("info", tmp_path / "fixed.onnx", "--convention", "thop").err
+    assert succeeds("info", tmp_path / "fixed.onnx", "--convention", "macs").err == ""
+    fails("info", tmp_path / "fixed.onnx", "--extrapolate", naming="--extrapolate")
+
+
+def test_names_that_are_not_there(file, tmp_path):
+    assert "the nearest are Conv, " in succeeds("find", file, "--type", "Conv2d").err
+    assert "the nearest are /fc/Gemm, " in succeeds("find", file, "--name", "fc.Gem").err
+    shape = ("--shape", "x=1x3x9x7")
+    assert "the nearest are /fc/Gemm, " in fails("run", file, *shape, "--save", "/fc/Gem", naming="/fc/Gem").err
+    assert "the nearest are y" in fails("run", file, *shape, "--outputs", "z", naming="z").err
+    nodes = [helper.make_node("Relu", ["audio"], ["y"])]
+    onnx.save(judges.model(nodes, [], {"audio": ["a", "b", 7]}, {"y": ["a", "b", 7]}), tmp_path / "open.onnx")
+    error = fails("run", tmp_path / "open.onnx", naming="audio").err
+    assert error.count("audio") == 2 and "--shape audio=1x16x7" in error
+    assert "--shape audio=1x16x7" in succeeds("info", tmp_path / "open.onnx").err
+
+
+def test_zeros_of_quantised_weights_are_not_counted(tmp_path):
+    weights = [tensor("w", np.zeros((4, 3)), np.int8), tensor("scale", 0.5), tensor("v", [[0, 1, 2, 3]] * 4)]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "scale"], ["f"]), helper.make_node("MatMul", ["f", "x"], ["m"]),
+        helper.make_node("MatMul", ["v", "m"], ["y"]),
+    ]
+    onnx.save(judges.model(nodes, weights, {"x": [3, 2]}, {"y": [4, 2]}), tmp_path / "in.onnx")
+    assert "1 quantised weights of 12 elements" in succeeds("sparsity", tmp_path / "in.onnx").err
+    result = report("sparsity", tmp_path / "in.onnx")
+    assert result["notCounted"] == ["w"] and (result["zeros"], result["elements"]) == (4, 16)
 
 
 def test_float16_twice(file, tmp_path):

@@ -90,28 +90,3 @@ public struct Architecture: Sendable {
     }
   }
 }
-
-extension [String] {
-  /// The three names with the fewest edits, in a sentence.
-  fileprivate func nearest(to name: String) -> String {
-    let name = String(name.prefix(64)).lowercased()
-    let ranked = map { (name: $0, edits: $0.edits(to: name)) }.sorted { $0.edits < $1.edits }
-    return ranked.prefix(3).map(\.name).joined(separator: ", ")
-  }
-}
-
-extension String {
-  /// Levenshtein's distance.
-  fileprivate func edits(to other: String) -> Int {
-    let (first, second) = (Array(utf8), Array(other.utf8))
-    var row = Array(0...second.count)
-    for (i, a) in first.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, b) in second.enumerated() {
-        (diagonal, row[j + 1]) = (row[j + 1], Swift.min(row[j] + 1, row[j + 1] + 1, diagonal + (a == b ? 0 : 1)))
-      }
-    }
-    return row[second.count]
-  }
-}

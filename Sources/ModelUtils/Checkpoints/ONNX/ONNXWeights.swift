@@ -38,6 +38,12 @@ extension ONNXModel {
     return counts
   }
 
+  /// The weights that are whole numbers of a byte, whose scale and zero point stand elsewhere: none of `stateDict`'s
+  /// parameters.
+  public var quantizedWeights: [ONNXConstant] {
+    constants.filter { $0.isWeight && $0.tensor.elementType.dtype?.isFloatingPoint == false }
+  }
+
   /// Whether the file at a place is an ONNX model, or is called one and nothing else.
   public static func stands(at location: some FileLocation) throws -> Bool {
     let path = try location.filePath

@@ -3,10 +3,17 @@ import ModelCore
 /// A message as the pieces that are written one behind the other: stretches of the file that it came from, new bytes,
 /// and tensors, whose bytes are read when they are written.
 struct ProtobufPieces {
-  private enum Piece {
+  private enum Piece: Sendable {
     case stretch(ProtobufStretch)
     case bytes([UInt8])
     case tensor(Tensor)
+
+    /// How many bytes are to be made before it can be handed out.
+    var preparedCount: Int { if case .tensor(let tensor) = self { tensor.byteCount } else { 0 } }
+
+    var prepared: ContiguousBytes? {
+      get throws { if case .tensor(let tensor) = self { try ContiguousBytes(tensor) } else { nil } }
+    }
   }
 
   private var pieces: [Piece] = []
@@ -87,14 +94,20 @@ struct ProtobufPieces {
     }
   }
 
-  /// Hands out the bytes in order.
+  /// Hands out the bytes in order, while the next tensors are computed. Pages of a mapped file are let go afterwards.
   /// - Throws: what `body` throws, and `ModelError` for a tensor that cannot be read.
   func read(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-    for piece in pieces {
+    try ReadAhead.forEach(pieces, byteCount: \.preparedCount) {
+      try $0.prepared
+    } consume: { piece, held in
       switch piece {
-      case .stretch(let stretch): try withExtendedLifetime(stretch) { try body(stretch.bytes) }
+      case .stretch(let stretch):
+        try withExtendedLifetime(stretch) { try body(stretch.bytes) }
+        stretch.file.releasePages(stretch.offset, stretch.count)
       case .bytes(let bytes): try bytes.withUnsafeBytes(body)
-      case .tensor(let tensor): try tensor.withContiguousBytes(body)
+      case .tensor(let tensor):
+        if let held { try body(held.bytes) }
+        tensor.releasePages()
       }
     }
   }

@@ -88,7 +88,7 @@ public final class FileBytes: @unchecked Sendable {
   }
 
   /// Lets go of the pages of a mapped file that lie wholly in a range; when they are touched they are read again.
-  func releasePages(_ offset: Int, _ count: Int) {
+  package func releasePages(_ offset: Int, _ count: Int) {
     guard isMapped, let part = slice(offset, count), let base = part.baseAddress else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let start = (Int(bitPattern: base) + page - 1) / page * page

@@ -10,17 +10,6 @@ extension NodeRules {
     "Scan": { _ in throw Unsizable("loops are not followed") },
     "NonMaxSuppression": { _ in throw Unsizable("how many boxes it keeps is computed") },
     "Unique": { _ in throw Unsizable("its size depends on what is computed") },
-    "RoiAlign": { call in [try call.regions("output_height", "output_width")] },
-    "MaxRoiPool": { call in
-      guard let size = try call.ints("pooled_shape"), size.count == 2 else {
-        throw ModelError(.malformed, "says no pooled_shape")
-      }
-      let (x, rois) = (try call.operand(0), try call.operand(1))
-      guard x.rank == 4, rois.rank == 2 else { throw ModelError(.mismatch, "takes \(x.shape) and \(rois.shape)") }
-      return [
-        try call.unknown("regions are not pooled", TensorType(x.dtype, [rois.shape[0], x.shape[1]] + size))
-      ]
-    },
     "RandomNormalLike": { call in [try call.random(like: call.operand(0))] },
     "RandomUniformLike": { call in [try call.random(like: call.operand(0))] },
     "Bernoulli": { call in [try call.random(like: call.operand(0))] },
@@ -37,15 +26,6 @@ extension NodeCall {
     guard let shape = try x?.shape ?? ints("shape") else { throw ModelError(.malformed, "says no shape") }
     let dtype = try int("dtype").map { try self.dtype($0) } ?? x?.dtype ?? .float32
     return try unknown("draws random numbers", TensorType(dtype, shape))
-  }
-
-  /// A picture of each region.
-  fileprivate func regions(_ height: String, _ width: String) throws -> Operand {
-    let (x, regions) = (try operand(0), try operand(1))
-    guard x.rank == 4, regions.rank == 2 else { throw ModelError(.mismatch, "takes \(x.shape) and \(regions.shape)") }
-    let size = [try int(height, 1), try int(width, 1)]
-    return try unknown(
-      "regions are not resampled", TensorType(x.dtype, [regions.shape[0], x.shape[1]] + size))
   }
 
   /// The branch that a known condition chooses; of one that is computed both, where they give the same types.

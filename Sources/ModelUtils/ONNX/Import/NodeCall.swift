@@ -232,7 +232,7 @@ enum NodeRules {
   /// ONNX's own.
   private static let standard: [String: Rule] = [
     elementwise, activations, comparisons, constants, arrangement, indexing, products, windows, normalizations,
-    reductions, recurrences, attentions, sampling, quantization, control,
+    reductions, recurrences, attentions, sampling, regions, fourier, losses, quantization, control,
   ].reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 
   /// Of other domains, with the domain before the name.

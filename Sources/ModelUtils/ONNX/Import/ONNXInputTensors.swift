@@ -39,6 +39,15 @@ extension ONNXValueInfo {
       .cast(to: type.dtype)
   }
 
+  /// A shape that it may be given, as `audio=1x512`: its own number of axes, open ones filled for the example's sake.
+  public var exampleShape: String {
+    let open = (tensorType?.shape ?? [.unknown, .unknown]).enumerated().map { axis, dimension in
+      if case .fixed(let length) = dimension, length > 0 { return "\(length)" }
+      return axis == 0 ? "1" : "16"
+    }
+    return "\(name)=\(open.joined(separator: "x"))"
+  }
+
   /// A tensor in the type that the input has.
   public func converted(_ tensor: Tensor) throws -> Tensor {
     guard let dtype = tensorType?.dtype else { return tensor }

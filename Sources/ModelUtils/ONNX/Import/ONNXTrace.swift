@@ -49,6 +49,13 @@ public struct ONNXTrace: Sendable {
     public let reason: String
     /// Whether it is itself the cause, and not one that follows from another.
     public let isCause: Bool
+
+    /// The operator and the reason, the operator only where neither the name that stands before says it nor the reason.
+    func description(besides subject: String) -> String {
+      let own = operation.split(separator: ".").last.map(String.init) ?? operation
+      let isSaid = [operation, own].contains(subject) || ["input", "initializer"].contains(operation)
+      return isSaid || reason.hasPrefix("\(operation):") ? reason : "\(operation): \(reason)"
+    }
   }
 
   /// The operations; those that follow from what is not known are left out.
@@ -61,6 +68,9 @@ public struct ONNXTrace: Sendable {
   public let types: OrderedDictionary<String, TensorType>
   /// One for each node of the main graph, in the file's order.
   public let nodes: [Node]
+  /// Multiplications by operator, undoubled: those within branches, bodies and functions by the operators there. What has
+  /// none is left out.
+  public let operatorMACs: [String: Double]
   /// What could not be sized, in the order in which it was found.
   public let unsized: [Unsized]
 
@@ -74,14 +84,15 @@ public struct ONNXTrace: Sendable {
       guard let cause = unsized.first(where: \.isCause) else {
         throw ModelError(.unsupported, "is not computed", subject: output.name)
       }
-      throw ModelError(.unsupported, "\(cause.operation): \(cause.reason)", subject: cause.name)
+      throw ModelError(.unsupported, cause.description(besides: cause.name), subject: cause.name)
     }
     let needed = graph.neededNodes()
     for (index, node) in graph.nodes.enumerated() where needed[index] {
       guard case .other(let name) = node.operation else { continue }
       let path = graph.scopes[node.scope].path
       let cause = unsized.first { $0.isCause && (path == $0.name || path.hasSuffix("/" + $0.name)) }
-      throw ModelError(.unsupported, "\(name): \(cause?.reason ?? "follows from what is not known")", subject: path)
+      throw ModelError(
+        .unsupported, cause?.description(besides: path) ?? "\(name): follows from what is not known", subject: path)
     }
     return graph
   }

@@ -21,6 +21,10 @@ final class ONNXTracer {
   private var computed = 0
   /// Multiplications since they were last taken.
   private var macs = 0.0
+  /// Multiplications by operator, those within branches and functions by what does them.
+  private(set) var operatorMACs: [String: Double] = [:]
+  /// The operator of the node that is lowered.
+  private var operation = ""
   /// The weights that are no parameters, such as running means.
   var buffers: Set<String> = []
 
@@ -64,7 +68,9 @@ final class ONNXTracer {
     let types = try operation.resultTypes(of: operands.map(\.type))
     if let folded = try folded(operation, operands, types) { return folded }
     let results = try graph.append(operation, operands.map(value), scope: scope)
-    macs += operation.products(operands.map(\.shape), types[0].shape)
+    let products = operation.products(operands.map(\.shape), types[0].shape)
+    macs += products
+    if products > 0 { operatorMACs[self.operation, default: 0] += products }
     return zip(types, results).map { Operand($0, $1) }
   }
 
@@ -168,12 +174,13 @@ final class ONNXTracer {
     }
     depth += 1
     defer { depth -= 1 }
-    let parent = scope
+    let (parent, caller) = (scope, operation)
     for index in try ONNXOrder.sorted(nodes, isKnown: { self.lookUp($0) != nil }) {
       let node = nodes[index]
       let name = node.label
       scope = try graph.enter(path.isEmpty ? name : "\(path)/\(name)", parent: parent, inputs: [])
-      defer { scope = parent }
+      operation = node.qualifiedOperation
+      defer { (scope, operation) = (parent, caller) }
       let results = try lower(node, name, opset, valueInfo)
       graph.leave(
         scope,

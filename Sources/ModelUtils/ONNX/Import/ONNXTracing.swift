@@ -78,6 +78,7 @@ extension ONNXTracer {
     graph.outputs = outputs.compactMap(\.value)
     graph.inputShapes = inputs.map(\.type.shape)
     return ONNXTrace(
-      graph: graph, inputs: inputs, outputs: outputs, types: types, nodes: nodes.compactMap { $0 }, unsized: unsized)
+      graph: graph, inputs: inputs, outputs: outputs, types: types, nodes: nodes.compactMap { $0 },
+      operatorMACs: operatorMACs, unsized: unsized)
   }
 }

@@ -7,12 +7,13 @@ public struct ONNXCheck: Sendable, Codable {
   public private(set) var findings: [ModelFinding] = []
 
   /// Looks at a model: values that are made twice or not at all, nodes before what they take, initializers that callers
-  /// may set or nothing uses, types of values that are not there, constants whose elements are more, fewer or not to be
+  /// may set or nothing uses, types of values that are not there or contradict what is computed, constants whose elements are more, fewer or not to be
   /// had, digests of data in other files, and variances below zero.
   public init(_ model: ONNXModel) {
     checkVersions(model)
     checkConstants(model)
     check(model.graph, of: model, outer: [], isMain: true)
+    checkTypes(model)
     checkVariances(model)
   }
 
@@ -44,6 +45,20 @@ public struct ONNXCheck: Sendable, Codable {
       } catch {
         add(.broken, constant.name, (error as? ModelError)?.reason ?? "cannot be read")
       }
+    }
+  }
+
+  /// The first of those types that contradict what is computed, and how many more there are.
+  private mutating func checkTypes(_ model: ONNXModel) {
+    let stale = model.contradictedTypes()
+    let shown = 8
+    for value in stale.prefix(shown) {
+      add(
+        value.isType ? .broken : .warning, value.name,
+        "is recorded as \(value.recorded) and computed as \(value.computed)")
+    }
+    if stale.count > shown {
+      add(.warning, stale[shown].name, "and \(stale.count - shown) more values are recorded as what is not computed")
     }
   }
 

@@ -59,6 +59,9 @@ public struct ONNXInfo: Sendable, Encodable {
   public let buffers: Int
   /// How often each operator occurs, Constant and those of branches and bodies included.
   public let operators: [String: Int]
+  /// Multiplications by operator, not doubled: those of branches, bodies and functions by the operators there. An operator
+  /// that has none, or could not be sized, is left out.
+  public let operatorMacs: [String: Double]
   /// What the model is given.
   public let inputs: [Port]
   /// What it gives.
@@ -116,6 +119,7 @@ public struct ONNXInfo: Sendable, Encodable {
       return overflow ? Int.max : total
     }
     let trace = try model.trace(inputs)
+    operatorMacs = trace.operatorMACs
     sizedFor = trace.inputs.map { Value(name: $0.name, shape: $0.type.shape) }
     imageSize = trace.inputs.lazy.map(\.type.shape).first { $0.count == 4 }.map { Array($0.suffix(2)) }
     modules = trace.nodes.map {

@@ -87,7 +87,9 @@ struct ONNXAbsorber {
     let summands = Self.spread(scaling.summands, channels)
     var new = weight
     if scaling.factors != [1], let format = weight.dtype.kernelFormat {
-      new = try finite(scaledWeight(factors, format))
+      let scales = channelFactors(factors)
+      guard try scales.keepFinite(weight, format) else { throw Self.overflow(of: weight) }
+      new = try scales.scaled(weight, format)
     }
     guard bias != nil || scaling.adds else { return (new, nil) }
     var beta = 1.0
@@ -107,37 +109,31 @@ struct ONNXAbsorber {
     values.count == count ? values : Array(repeating: values[0], count: count)
   }
 
-  /// Computed when it is read where the weight is still in a file.
-  private func scaledWeight(_ factors: [Double], _ format: mk_float) throws -> Tensor {
+  /// The factor of each element of the weight.
+  private func channelFactors(_ factors: [Double]) -> ChannelFactors {
     let shape = weight.shape
-    var rows: [Double] = []
+    func rows(_ factors: [Double]) -> ChannelFactors {
+      ChannelFactors(factors: factors, run: max(1, weight.count / factors.count))
+    }
     switch kind {
-    case .convolution: rows = factors
+    case .convolution: return rows(factors)
     case .transposed(let groups):
       let perGroup = shape[0] / groups
-      rows = (0..<shape[0]).flatMap { factors[$0 / perGroup * shape[1]..<($0 / perGroup + 1) * shape[1]] }
-    case .gemm(let isTransposed, _): rows = isTransposed ? factors : []
-    case .product: rows = []
+      return rows((0..<shape[0]).flatMap { factors[$0 / perGroup * shape[1]..<($0 / perGroup + 1) * shape[1]] })
+    case .gemm(let isTransposed, _): return isTransposed ? rows(factors) : ChannelFactors(factors: factors, run: 1)
+    case .product: return ChannelFactors(factors: factors, run: 1)
     }
-    var scaled = weight
-    let (count, width) = (weight.count, weight.dtype.bitWidth / 8)
-    try scaled.rewrite { [rows] destination, source in
-      if !rows.isEmpty { return mk_scale_rows(destination, source, rows.count, count / rows.count, rows, format) }
-      for row in 0..<count / factors.count {
-        let offset = row * factors.count * width
-        mk_scale_rows(destination + offset, source + offset, factors.count, 1, factors, format)
-      }
-    }
-    return scaled
   }
 
   private func finite(_ tensor: Tensor) throws -> Tensor {
     let isBroken = try tensor.dtype.kernelFormat.map { format in
       try tensor.withContiguousBytes { mk_has_nonfinite($0.baseAddress, tensor.count, format) }
     }
-    guard isBroken == false else {
-      throw ONNXScaling.Refusal(reason: "fused it would have weights beyond the range of \(tensor.dtype.rawValue)")
-    }
+    guard isBroken == false else { throw Self.overflow(of: tensor) }
     return tensor
+  }
+
+  private static func overflow(of tensor: Tensor) -> ONNXScaling.Refusal {
+    ONNXScaling.Refusal(reason: "fused it would have weights beyond the range of \(tensor.dtype.rawValue)")
   }
 }
