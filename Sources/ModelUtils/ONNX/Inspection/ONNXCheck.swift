@@ -50,7 +50,8 @@ public struct ONNXCheck: Sendable, Codable {
 
   /// The first of those types that contradict what is computed, and how many more there are.
   private mutating func checkTypes(_ model: ONNXModel) {
-    let stale = model.contradictedTypes()
+    let all = model.contradictedTypes()
+    let stale = all.filter(\.isType) + all.filter { !$0.isType }
     let shown = 8
     for value in stale.prefix(shown) {
       add(
