@@ -7,51 +7,77 @@ from helpers import mutils, tensors_in
 from output_judges import INTERPRET, doubled, quiet, run, several
 from safetensors.torch import load_file, save_file
 
-# Ours in double precision, rounded once, against torch in double precision.
-TOLERANCE = 1e-6
+ENGINE = "--engine" in os.environ.get("INTERPRET_OPTIONS", "")
+
+
+def backward(model, x, seeds, arrange):
+    """The gradients that torch finds, by parameters' names, and the outputs that they come from."""
+    outputs = [t for t in arrange(run(model, x)) if t.is_floating_point()]
+    pairs = [(t, s) for t, s in zip(outputs, seeds(outputs)) if t.requires_grad]
+    torch.autograd.backward([t for t, _ in pairs], [s.to(t.dtype) for t, s in pairs])
+    gradients = {name: p.grad.double() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return gradients
 
 
 def gradients(model, x, folder, *options, arrange=tensors_in):
-    """What torch finds in double precision, and what ours finds: (expected, actual), by parameters' names.
+    """What torch finds in double precision and in float32, and what we find.
 
     The outputs' gradients are random, so that nothing cancels.
     """
     quiet(model).train()
     torch.save(model, folder / "model.pt")
     state = {name: t.clone() for name, t in model.state_dict().items()}
-    generator = torch.Generator().manual_seed(5)
-    model.double()
-    outputs = [t for t in arrange(run(model, doubled(x))) if t.is_floating_point()]
-    seeds = [torch.randn(t.shape, generator=generator) for t in outputs]
-    torch.autograd.backward(
-        [t for t in outputs if t.requires_grad],
-        [s.double() for t, s in zip(outputs, seeds) if t.requires_grad],
-    )
-    expected = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    kept = []
+
+    def seeds(outputs):
+        if not kept:
+            generator = torch.Generator().manual_seed(5)
+            kept.extend(torch.randn(t.shape, generator=generator) for t in outputs)
+        return kept
+
+    expected = backward(model.double(), doubled(x), seeds, arrange)
     model.float().load_state_dict(state)
+    single = backward(model, tuple(t.clone() for t in several(x)), seeds, arrange)
     inputs = {f"input.{i}": t.contiguous() for i, t in enumerate(several(x))}
     # In order: names are sorted in the file.
-    inputs |= {f"gradient.{i:04}": t for i, t in enumerate(seeds)}
+    inputs |= {f"gradient.{i:04}": t for i, t in enumerate(kept)}
     save_file(inputs, folder / "input.safetensors")
     paths = [folder / name for name in ("model.pt", "input.safetensors", "output.safetensors")]
-    result = mutils(*paths, "--training", "--gradients", *options, *os.environ.get("INTERPRET_OPTIONS", "").split(),
-                    program=INTERPRET, timeout=600)
+    extra = os.environ.get("INTERPRET_OPTIONS", "").split()
+    result = mutils(*paths, "--training", "--gradients", *options, *extra, program=INTERPRET, timeout=600)
     assert result.code == 0, result.err
     actual = load_file(folder / "output.safetensors")
-    return expected, {n.removeprefix("gradient."): t for n, t in actual.items() if n.startswith("gradient.")}
+    ours = {n.removeprefix("gradient."): t.double() for n, t in actual.items() if n.startswith("gradient.")}
+    return expected, single, ours
 
 
-def check_gradients(model, x, folder, *options, tolerance=TOLERANCE, arrange=tensors_in):
-    """Every gradient, relative to the largest of its parameter's; a gradient that is nothing but rounding is compared
-    with the largest of all."""
-    expected, actual = gradients(model, x, folder, *options, arrange=arrange)
-    assert set(actual) == set(expected), set(actual) ^ set(expected)
-    largest = max(g.abs().max().item() for g in expected.values())
-    errors = {}
+def errors(expected, actual):
+    """Of each tensor the root of the squared differences over that of the squares, and the same of all together.
+
+    A gradient that is nothing but rounding, such as that of a bias before a norm, counts in the whole alone.
+    """
+    squares = {name: g.square().sum().item() for name, g in expected.items()}
+    differences = {name: (g - actual[name]).square().sum().item() for name, g in expected.items()}
+    whole = sum(squares.values())
+    each = {n: (differences[n] / s) ** 0.5 for n, s in squares.items() if s > 1e-12 * whole / len(squares)}
+    return each, (sum(differences.values()) / whole) ** 0.5
+
+
+def check_gradients(model, x, folder, *options, arrange=tensors_in):
+    """Ours equal torch's in double precision: the interpreter's to a rounding of each, the engine's as closely as
+    torch's own float32, which a ReLU at its kink may send astray."""
+    expected, single, ours = gradients(model, x, folder, *options, arrange=arrange)
+    assert set(ours) == set(expected), set(ours) ^ set(expected)
     for name, gradient in expected.items():
-        assert actual[name].shape == gradient.shape, name
-        scale = max(gradient.abs().max().item(), largest * 1e-6)
-        errors[name] = (gradient - actual[name].double()).abs().max().item() / scale
-    wrong = {name: e for name, e in errors.items() if not e <= tolerance}
-    assert not wrong, dict(sorted(wrong.items(), key=lambda item: -item[1])[:8])
-    return max(errors.values())
+        assert ours[name].shape == gradient.shape, name
+    each, whole = errors(expected, ours)
+    wrong = dict(sorted(each.items(), key=lambda item: -item[1])[:5])
+    if not ENGINE:
+        assert max(each.values()) <= 1e-6 and whole <= 1e-6, (whole, wrong)
+        return
+    theirs, theirs_whole = errors(expected, single)
+    median, their_median = (sorted(e.values())[len(e) // 2] for e in (each, theirs))
+    assert median <= max(1e-5, 2 * their_median), (median, their_median, wrong)
+    assert whole <= max(1e-5, 4 * theirs_whole), (whole, theirs_whole, wrong)
+    assert max(each.values()) <= max(1e-5, 10 * max(theirs.values())), (wrong, max(theirs.values()))

@@ -46,6 +46,9 @@ struct FusedNorms {
     for (index, node) in graph.nodes.enumerated() where compiler.isNeeded[index] && node.isTrainedNorm(compiler) {
       findForward(index, node, compiler, users, outputs)
     }
+    for (index, node) in graph.nodes.enumerated() where compiler.isNeeded[index] {
+      findBackward(index, node, compiler, users, outputs)
+    }
   }
 
   private mutating func findForward(
@@ -56,7 +59,7 @@ struct FusedNorms {
     var own: Set<Int> = []
     // A sum before the activation.
     if !outputs.contains(fused.result.index), users[fused.result.index].count == 1,
-      let sum = fused.sum(users[fused.result.index][0], compiler), case let result = graph.nodes[sum.node].results[0],
+      let sum = fused.sum(users[fused.result.index][0], compiler), !absorbed.contains(sum.node), case let result = graph.nodes[sum.node].results[0],
       !outputs.contains(result.index), let function = users[result.index].first,
       users[result.index].count == 1, case .unary(.relu) = graph.nodes[function].operation
     {
@@ -64,7 +67,6 @@ struct FusedNorms {
       own.insert(sum.node)
       (fused.activation, fused.result, fused.last) = (MK_RELU, graph.nodes[function].results[0], function)
       own.insert(function)
-      findBackward(ofNorm: node, through: [fused.result], fused, compiler, users, outputs)
     } else if let function = users[fused.result.index].first, !outputs.contains(fused.result.index),
       case .unary(let unary) = graph.nodes[function].operation, let kind = Activation(unary)
     {
@@ -81,9 +83,6 @@ struct FusedNorms {
         backward[norm] = Backward(
           activation: kind.kind, slope: kind.slope, gradient: gradient.incoming, result: nil, kept: nil)
         absorbed.insert(gradient.node)
-      } else {
-        (fused.activation, fused.slope) = (kind.kind, kind.slope)
-        findBackward(ofNorm: node, through: [result], fused, compiler, users, outputs)
       }
       (fused.activation, fused.slope, fused.result, fused.last) = (kind.kind, kind.slope, result, function)
       own.insert(function)
@@ -95,29 +94,21 @@ struct FusedNorms {
     absorbed.insert(index)
   }
 
-  /// The gradient of an activation whose derivative goes by its result, where the norm's gradient is the first to take
-  /// it.
+  /// The gradient of a ReLU, which is found by its result, where that of a norm is the first to take it.
   private mutating func findBackward(
-    ofNorm norm: Graph.Node, through results: [Graph.Value], _ fused: Forward, _ compiler: Compiler, _ users: [[Int]],
-    _ outputs: Set<Int>
+    _ index: Int, _ node: Graph.Node, _ compiler: Compiler, _ users: [[Int]], _ outputs: Set<Int>
   ) {
-    let graph = compiler.graph
-    guard fused.activation == MK_RELU else { return }
-    for result in results {
-      for user in users[result.index] {
-        guard case .gradient(.unary(.relu)) = graph.nodes[user].operation, graph.nodes[user].operands[0] == result
-        else { continue }
-        let gradient = graph.nodes[user].results[0]
-        guard let first = users[gradient.index].first, graph.nodes[first].isGradient(ofNorm: norm),
-          graph.nodes[first].operands[4] == gradient, !outputs.contains(gradient.index),
-          compiler.destination(of: gradient) == nil
-        else { continue }
-        let isShared = users[gradient.index].count > 1
-        backward[first] = Backward(
-          activation: MK_RELU, gradient: graph.nodes[user].operands[1], result: result, kept: isShared ? gradient : nil)
-        absorbed.insert(user)
-      }
-    }
+    guard case .gradient(.unary(.relu)) = node.operation, case let gradient = node.results[0],
+      compiler.types[gradient].dtype == .float32, !outputs.contains(gradient.index),
+      compiler.destination(of: gradient) == nil, !absorbed.contains(index),
+      let first = users[gradient.index].first, backward[first] == nil
+    else { return }
+    let norm = compiler.graph.nodes[first]
+    guard case .gradient(.batchNorm) = norm.operation, norm.operands[4] == gradient else { return }
+    backward[first] = Backward(
+      activation: MK_RELU, gradient: node.operands[1], result: node.operands[0],
+      kept: users[gradient.index].count > 1 ? gradient : nil)
+    absorbed.insert(index)
   }
 
   private func gradientOfFunction(
