@@ -24,7 +24,8 @@ public enum ResamplingFilter: String, Sendable, Codable, CaseIterable {
 }
 
 /// Resamples a picture so that making it smaller averages all pixels: Pillow's `Image.resize`, bit for bit, which is
-/// also what torchvision's `Resize` does to pictures. First the columns, then the rows, each rounded to bytes.
+/// also what torchvision's `Resize` does to pictures. First the columns, then the rows, each rounded to bytes. (Pillow 13
+/// takes some pictures' rows first, which changes bytes by 1.)
 /// - Parameters:
 ///   - image: uint8 [height, width, channels] with 1 or 3 channels, not empty.
 ///   - size: [height, width] in pixels.

@@ -13,10 +13,12 @@ public enum SampleOrder {
   }
 
   /// `DataLoader(shuffle=True, generator=g)`: the permutation itself is drawn from the generator, after a number that
-  /// nobody uses.
+  /// nobody uses. At the end of an epoch torch draws another permutation and takes nothing of it.
   public static func shuffled(_ count: Int, from generator: inout TorchGenerator) throws -> [Int] {
     skipBaseSeed(of: &generator)
-    return try permutation(count, &generator)
+    let order = try permutation(count, &generator)
+    _ = try permutation(count, &generator)
+    return order
   }
 
   /// The next epoch of a loader whose iterator lives for the whole run, as YOLOv5's and YOLOv6's do: before the first

@@ -18,7 +18,7 @@ extension ClassificationSet {
     do {
       var table = CSVTable(file)
       guard let first = try table.next() else { throw ModelError(.missing, "has no samples") }
-      var rows = first.count > 2 ? CSVPixels(shape: shape) : nil
+      var rows = first.count > 2 ? CSVPixels(shape: shape, width: first.count - 1) : nil
       var (paths, texts): ([FilePath], [String]) = ([], [])
       var row: [String]? = first
       while let fields = row {
@@ -78,17 +78,17 @@ extension ClassificationSet {
 private struct CSVPixels {
   let shape: [Int]?
   private var pixels: [UInt8] = []
-  private var width: Int?
+  let width: Int
   private var rows = 0
 
-  init(shape: [Int]?) { self.shape = shape }
+  init(shape: [Int]?, width: Int) { (self.shape, self.width) = (shape, width) }
 
   mutating func add(_ fields: [String]) throws {
     let count = fields.count - 1
-    guard width == nil || width == count else {
-      throw ModelError(.mismatch, "has \(count) pixels where the lines before have \(width ?? 0)")
+    guard width == count else {
+      throw ModelError(.mismatch, "has \(count) pixels where the lines before have \(width)")
     }
-    (width, rows) = (count, rows + 1)
+    rows += 1
     for field in fields.dropFirst() {
       guard let pixel = UInt8(field) else { throw ModelError(.invalid, "has a pixel '\(field)' that is not 0 to 255") }
       pixels.append(pixel)
@@ -96,12 +96,11 @@ private struct CSVPixels {
   }
 
   func tensor() throws -> Tensor {
-    let count = width ?? 0
-    let side = Int(Double(count).squareRoot())
+    let side = Int(Double(width).squareRoot())
     let size = shape ?? [side, side, 1]
-    guard size.count == 3, Tensor.elementCount(size) == count, count > 0 else {
+    guard size.count == 3, Tensor.elementCount(size) == width else {
       throw ModelError(
-        .mismatch, "has \(count) pixels a line, which are not \(shape.map { "\($0)" } ?? "a grey square")",
+        .mismatch, "has \(width) pixels a line, which are not \(shape.map { "\($0)" } ?? "a grey square")",
         advice: "give the shape [height, width, channels]")
     }
     return try Tensor(pixels, [rows] + size)

@@ -4,7 +4,7 @@ import ModelRandom
 
 /// One of torchvision's transforms of pictures, with the draws that torch makes for it.
 ///
-/// Pictures are uint8 [height, width, channels] with 1 or 3 channels. Resizing is Pillow's, bit for bit.
+/// Pictures are uint8 [height, width, channels] with 1 or 3 channels. Resizing is `resizeAntialiased`.
 public enum PictureTransform: Sendable, Hashable {
   /// `Resize` of a number: the shorter side gets this length, the longer one keeps the proportions, rounded down.
   case resize(shorterSide: Int, filter: ResamplingFilter = .bilinear)
