@@ -190,6 +190,9 @@ let tests: [Target] = [
   .executableTarget(
     name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Interop/Interpreter"),
+  .executableTarget(
+    name: "rehearse", dependencies: ["ModelCheckpoints", "ModelData", "ModelTraining"],
+    path: "Tests/Interop/Rehearsal"),
   .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
   .executableTarget(
