@@ -86,7 +86,9 @@ import Testing
     try FolderMaker.make(folder["a/1.png"])
     try ImageFile(pixels: picture(9, 8, 3)).write(to: folder["a/1.png"])
     let set = try ClassificationSet(imageFolder: folder.path)
-    let (keeping, other) = (try BatchLoader(set, #require(recipe)), try BatchLoader(set, #require(recipe), cachedBytes: 215))
+    let (keeping, other) = (
+      try BatchLoader(set, #require(recipe)), try BatchLoader(set, #require(recipe), cachedBytes: 215)
+    )
     for loader in [keeping, other] { #expect(try loader.batches(epoch: 0, [[0]]).next() != nil) }
     try folder.write("no picture", to: "a/1.png")
     #expect(try keeping.batches(epoch: 1, [[0]]).next() != nil)

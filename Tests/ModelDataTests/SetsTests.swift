@@ -48,13 +48,16 @@ import Testing
   }
 
   @Test func badFolders() throws {
-    #expect(refusal { _ = try ClassificationSet(imageFolder: folder.path) }?.contains("holds no folders of classes") == true)
+    #expect(
+      refusal { _ = try ClassificationSet(imageFolder: folder.path) }?.contains("holds no folders of classes") == true)
     #expect(refusal { _ = try ClassificationSet(imageFolder: folder["none"]) }?.contains("cannot be examined") == true)
     try write(1, to: "a/1.png")
     try FolderMaker.make(folder["b/x"])
     #expect(refusal { _ = try ClassificationSet(imageFolder: folder.path) }?.contains("b: holds no pictures") == true)
     try folder.write("BM", to: "b/x.bmp")
-    #expect(refusal { _ = try ClassificationSet(imageFolder: folder.path) }?.contains("x.bmp: is a picture in a format") == true)
+    #expect(
+      refusal { _ = try ClassificationSet(imageFolder: folder.path) }?.contains("x.bmp: is a picture in a format")
+        == true)
   }
 
   // MARK: Arrays
@@ -146,7 +149,8 @@ import Testing
   @Test func csvOfPixels() throws {
     try folder.write("label,pixel0,pixel1,pixel2,pixel3\n1,0,1,2,3\n0,4,5,6,255\n", to: "set.csv")
     let set = try ClassificationSet(csv: folder["set.csv"])
-    #expect(try set.labels == [1, 0] && set.picture(1).shape == [2, 2, 1] && set.picture(1).bytes() == [4, 5, 6, 255])
+    #expect(
+      try set.labels == [1, 0] && set.picture(1).shape == [2, 2, 1] && set.picture(1).bytes() == [4, 5, 6, 255])
     let wide = try ClassificationSet(csv: folder["set.csv"], shape: [1, 4, 1])
     #expect(try wide.picture(0).shape == [1, 4, 1])
     for (text, expected) in [

@@ -73,7 +73,8 @@ import Testing
     var generator = TorchGenerator(seed: 0)
     let small = try picture(4, 5, 3)
     let part = PictureTransform.randomCrop(height: 5, width: 5)
-    #expect(refusal { _ = try part(small, drawing: &generator) } == "a part of [5, 5] is larger than the picture of [4, 5]")
+    #expect(
+      refusal { _ = try part(small, drawing: &generator) } == "a part of [5, 5] is larger than the picture of [4, 5]")
     #expect(refusal { _ = try part(Tensor([1.5], [1, 1, 1]), drawing: &generator) } != nil)
     for bad: PictureTransform in [
       .resize(shorterSide: 0), .centerCrop(height: -1, width: 3), .randomHorizontalFlip(probability: 1.5),

@@ -1,14 +1,16 @@
 import CKernels
 import ModelCore
 
-/// The element types that an optimizer works on.
-public protocol OptimizedScalar: BinaryFloatingPoint, TensorElement {
-  /// The kernels' name of the type.
-  static var format: mk_float { get }
-}
+/// The element types that an optimizer works on: Float, as training does, and Double, for tests that cannot be fooled.
+public protocol OptimizedScalar: BinaryFloatingPoint, TensorElement {}
 
-extension Float: OptimizedScalar { public static var format: mk_float { MK_FLOAT32 } }
-extension Double: OptimizedScalar { public static var format: mk_float { MK_FLOAT64 } }
+extension Float: OptimizedScalar {}
+extension Double: OptimizedScalar {}
+
+extension OptimizedScalar {
+  /// The kernels' name of the type.
+  static var format: mk_float { dtype == .float64 ? MK_FLOAT64 : MK_FLOAT32 }
+}
 
 /// What an optimizer keeps of one parameter, in the order of its elements.
 struct ParameterState<Scalar: OptimizedScalar>: Sendable {
