@@ -45,6 +45,7 @@ docs: build
 
 interop: build
 	$(SWIFT) build -c release --product interpret
+	$(SWIFT) build -c release --product rehearse
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps -r Tests/Interop/requirements-originals.txt
 	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 Tests/Interop

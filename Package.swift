@@ -113,6 +113,14 @@ let floors: [Target] = [
     ],
     path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
+  .target(name: "ModelTraining", dependencies: ["ModelCore", "ModelGraph", "CKernels"], path: "\(library)/Training"),
+  .target(
+    name: "ModelData",
+    dependencies: [
+      "ModelCore", "ModelRandom", "ModelImages", "ModelCheckpoints", "CKernels", "CZlib",
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "\(library)/Data"),
   .target(
     name: "ModelWorkflows",
     dependencies: [
@@ -125,7 +133,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelONNX", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery", "ModelAutograd",
-      "ModelEngine", "ModelWorkflows",
+      "ModelEngine", "ModelTraining", "ModelData", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
 ]
@@ -165,6 +173,10 @@ let tests: [Target] = [
   .testTarget(name: "ModelDownloadsTests", dependencies: ["ModelDownloads"]),
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs", "TestSupport"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
+  .testTarget(
+    name: "ModelTrainingTests", dependencies: ["ModelTraining", "ModelCheckpoints", "TestSupport"],
+    exclude: ["Goldens"]),
+  .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(
@@ -178,6 +190,9 @@ let tests: [Target] = [
   .executableTarget(
     name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Interop/Interpreter"),
+  .executableTarget(
+    name: "rehearse", dependencies: ["ModelCheckpoints", "ModelData", "ModelTraining"],
+    path: "Tests/Interop/Rehearsal"),
   .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),
   .executableTarget(

@@ -23,6 +23,14 @@ extension Checkpoint {
     }
   }
 
+  /// An entry with all that it holds, such as the state of an optimizer: dicts, lists and tensors, as far as they are
+  /// understood. Nil where there is none.
+  public func contents(of key: String) -> Attribute? {
+    guard let container, let graph = torch?.graph, let value = graph.dictionary(container)?[key] else { return nil }
+    var reader = ModuleReader(graph)
+    return reader.value(value)
+  }
+
   /// Sets an entry, a new one at the end. Does nothing where the file is no dict with entries. A model that stood there
   /// is one no more.
   /// - Throws: `ModelError` for a value that was never understood, unless it is the entry's own.

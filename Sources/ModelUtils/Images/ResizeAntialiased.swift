@@ -24,22 +24,23 @@ public enum ResamplingFilter: String, Sendable, Codable, CaseIterable {
 }
 
 /// Resamples a picture so that making it smaller averages all pixels: Pillow's `Image.resize`, bit for bit, which is
-/// also what torchvision's `Resize` does to pictures. First the columns, then the rows, each rounded to bytes.
+/// also what torchvision's `Resize` does to pictures. First the columns, then the rows, each rounded to bytes. (Pillow 13
+/// takes some pictures' rows first, which changes bytes by 1.)
 /// - Parameters:
-///   - image: uint8 [height, width, 3], not empty.
+///   - image: uint8 [height, width, channels] with 1 or 3 channels, not empty.
 ///   - size: [height, width] in pixels.
 /// - Throws: `ModelError` for another shape or type, and sizes beyond 1 to 2^20 pixels.
 public func resizeAntialiased(_ image: Tensor, to size: [Int], filter: ResamplingFilter = .bilinear) throws -> Tensor {
-  guard image.dtype == .uint8, image.shape.count == 3, image.shape[2] == 3, image.count > 0 else {
+  guard image.dtype == .uint8, image.shape.count == 3, [1, 3].contains(image.shape[2]), image.count > 0 else {
     throw ModelError(
-      .mismatch, "a picture to resize is uint8 [height, width, 3], not \(image.dtype.rawValue) \(image.shape)")
+      .mismatch, "a picture to resize is uint8 [height, width, 1 or 3], not \(image.dtype.rawValue) \(image.shape)")
   }
   guard size.count == 2, (size + image.shape.prefix(2)).allSatisfy({ (1...1 << 20).contains($0) }) else {
     throw ModelError(.invalid, "a size is [height, width] of 1 to \(1 << 20) pixels, not \(size)")
   }
-  try checkMemory(.uint8, [image.shape[0], size[1], 3])
+  try checkMemory(.uint8, [image.shape[0], size[1], image.shape[2]])
   let across = try image.resampled(axis: 1, to: size[1], filter)
-  try checkMemory(.uint8, size + [3])
+  try checkMemory(.uint8, size + [image.shape[2]])
   return try across.resampled(axis: 0, to: size[0], filter)
 }
 
@@ -69,13 +70,14 @@ private struct ResamplingTaps: Sendable {
 }
 
 extension Tensor {
-  /// uint8 [height, width, 3] with another height (axis 0) or width (axis 1).
+  /// uint8 [height, width, channels] with another height (axis 0) or width (axis 1).
   fileprivate func resampled(axis: Int, to count: Int, _ filter: ResamplingFilter) throws -> Tensor {
     guard shape[axis] != count else { return self }
     let taps = ResamplingTaps(from: shape[axis], to: count, filter)
     let source = try ContiguousBytes(self)
-    let shape = axis == 0 ? [count, self.shape[1], 3] : [self.shape[0], count, 3]
-    let rowBytes = (old: self.shape[1] * 3, new: shape[1] * 3)
+    let channels = self.shape[2]
+    let shape = axis == 0 ? [count, self.shape[1], channels] : [self.shape[0], count, channels]
+    let rowBytes = (old: self.shape[1] * channels, new: shape[1] * channels)
     return try Tensor(.uint8, shape) { bytes in
       guard let start = bytes.baseAddress, let origin = source.bytes.baseAddress else { return }
       nonisolated(unsafe) let to = start.assumingMemoryBound(to: UInt8.self)
@@ -85,7 +87,8 @@ extension Tensor {
         if axis == 1 {
           let line = from + row * rowBytes.old
           for column in 0..<count {
-            sum(taps, column, line + taps.first[column] * 3, step: 3, target + column * 3, elements: 3)
+            let (source, place) = (line + taps.first[column] * channels, target + column * channels)
+            sum(taps, column, source, step: channels, place, elements: channels)
           }
         } else {
           sum(taps, row, from + taps.first[row] * rowBytes.old, step: rowBytes.old, target, elements: rowBytes.new)

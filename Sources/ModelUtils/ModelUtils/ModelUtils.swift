@@ -4,6 +4,7 @@
 @_exported import ModelAveraging
 @_exported import ModelCheckpoints
 @_exported import ModelCore
+@_exported import ModelData
 @_exported import ModelDownloads
 @_exported import ModelEngine
 @_exported import ModelGraph
@@ -13,4 +14,5 @@
 @_exported import ModelRandom
 @_exported import ModelRuntime
 @_exported import ModelSurgery
+@_exported import ModelTraining
 @_exported import ModelWorkflows

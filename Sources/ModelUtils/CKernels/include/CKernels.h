@@ -353,6 +353,31 @@ void mk_norm_gradient_sums(
 void mk_norm_gradient_rows(
   const mk_norm_gradient *n, float *dst, const float *gradient, const float *src, const float *result, size_t rows);
 
+// Optimizers
+
+// PyTorch's rules. The states, in order: SGD's momentum_buffer; Adam's exp_avg, exp_avg_sq and, for AMSGrad,
+// max_exp_avg_sq; RMSprop's square_avg, momentum_buffer with momentum, grad_avg where it is centered; null for the rest.
+typedef enum mk_optimizer_rule { MK_SGD, MK_ADAM, MK_RMSPROP } mk_optimizer_rule;
+typedef enum mk_optimizer_average { MK_AVERAGE_NONE, MK_AVERAGE_MIX, MK_AVERAGE_LERP } mk_optimizer_average;
+typedef struct mk_optimizer {
+  mk_optimizer_rule rule;
+  mk_optimizer_average average;
+  // is_decoupled: AdamW's decay. is_first: SGD's buffer becomes the gradient.
+  bool nesterov, is_decoupled, is_first, maximize, zeroes_gradient;
+  double learning_rate, weight_decay, momentum, dampening, beta1, beta2, alpha, eps;
+  // Adam's 1 - beta1^t and sqrt(1 - beta2^t).
+  double first_correction, second_correction;
+  // The gradient is multiplied by one (1 leaves it), then clamped to the other (INFINITY leaves it).
+  double gradient_scale, gradient_limit;
+  // What mk_average_mix and mk_average_lerp take.
+  double average_keep, average_weight;
+} mk_optimizer;
+// One step over float32 or float64 elements, each with PyTorch's roundings: the parameter, its states, then its average
+// (which may be null), and the gradient, which is only written to be zeroed. None of them may overlap.
+void mk_optimize(
+  void *parameter, void *gradient, void *const states[3], void *average, size_t count, mk_float type,
+  const mk_optimizer *optimizer);
+
 // Digests
 
 // SHA-256 of the bytes.

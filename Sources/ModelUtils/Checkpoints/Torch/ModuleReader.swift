@@ -160,6 +160,9 @@ struct ModuleReader {
 
   // MARK: Attributes
 
+  /// An object that is no module's attribute, as far as it is understood.
+  mutating func value(_ reference: PickleGraph.Reference) -> Attribute { attribute(reference, of: reference, depth: 0) }
+
   /// An attribute as far as it is understood; `owner` is the module that has it.
   private mutating func attribute(
     _ reference: PickleGraph.Reference, of owner: PickleGraph.Reference, depth: Int

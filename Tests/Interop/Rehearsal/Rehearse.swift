@@ -1,0 +1,143 @@
+import ModelCheckpoints
+import ModelCore
+import ModelData
+import ModelRandom
+import ModelTraining
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Does single parts of a training, so that tests can compare them with PyTorch.
+///
+///     rehearse optimize CHECKPOINT.pt GRADIENTS.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop [MAXIMUM-NORM]
+///     rehearse set PATH OUTPUT.safetensors
+///     rehearse transform FOLDER OUTPUT.safetensors training|evaluation|cifar SIZE SEED
+///     rehearse load PATH SIZE BATCH THREADS
+///
+/// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`. `set` writes labels
+/// and pictures; `transform` pictures, of which each has the seed anew; `load` reads a set once and says how fast.
+@main
+enum Rehearse {
+  static func main() {
+    do {
+      let arguments = Array(CommandLine.arguments.dropFirst())
+      switch (arguments.first, arguments.count) {
+      case ("optimize", 5...6): try optimize(arguments)
+      case ("set", 3): try writeSets(ClassificationSets(contentsOf: arguments[1]), to: arguments[2])
+      case ("transform", 6): try transform(arguments)
+      case ("load", 5): try load(arguments)
+      default: throw ModelError(.invalid, "takes optimize, set, transform or load, and their files")
+      }
+    } catch {
+      let line = "rehearse: error: \(error)\n"
+      _ = line.withCString { write(STDERR_FILENO, $0, line.utf8.count) }
+      exit(1)
+    }
+  }
+
+  private static func optimize(_ arguments: [String]) throws {
+    var checkpoint = try Checkpoint(contentsOf: arguments[1])
+    var state = checkpoint.preferred.stateDict()
+    let gradients = try Checkpoint(contentsOf: arguments[2]).preferred.stateDict()
+    guard let saved = checkpoint.contents(of: "optimizer") else { throw ModelError(.missing, "has no optimizer") }
+    let rules: [String: OptimizerRule] = [
+      "SGD": .sgd(SGD()), "Adam": .adam(Adam()), "AdamW": .adam(.adamW()), "RMSprop": .rmsprop(RMSprop()),
+    ]
+    guard let rule = rules[arguments[4]] else { throw ModelError(.invalid, "\(arguments[4]) is no optimizer") }
+    var names = Array(state.names)
+    var groups: [ParameterGroup] = []
+    for entry in saved.entriesValue ?? [] where entry.key == .string("param_groups") {
+      guard case .list(let packed) = entry.value else { continue }
+      for group in packed {
+        let count = group.entriesValue?.first { $0.key == .string("params") }?.value.intsValue?.count ?? 0
+        groups.append(ParameterGroup(Array(names.prefix(count)), rule))
+        names.removeFirst(min(count, names.count))
+      }
+    }
+    var optimizer = try Optimizer<Float>(groups)
+    try optimizer.load(saved)
+    var values = try state.tensors.mapValues { try $0.floats() }
+    let steps = Set(gradients.names.compactMap { $0.split(separator: ".").first.flatMap { Int($0) } }).sorted()
+    let clipping = arguments.count > 5 ? Double(arguments[5]).map { GradientClipping.norm(maximum: $0) } : nil
+    for step in steps {
+      var memory: [ParameterMemory<Float>] = []
+      var buffers: [UnsafeMutableBufferPointer<Float>] = []
+      defer { for buffer in buffers { buffer.deallocate() } }
+      func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = buffer.initialize(from: values)
+        buffers.append(buffer)
+        return buffer
+      }
+      for (name, value) in values {
+        let gradient = try gradients["\(step).\(name)"].map { copy(try $0.floats()) }
+        memory.append(ParameterMemory(name, copy(value), gradient: gradient))
+      }
+      try optimizer.step(memory, clipping: clipping)
+      for item in memory { values[item.name] = Array(item.parameter) }
+    }
+    for (name, value) in values { state[name] = try Tensor(value, state[name]?.shape) }
+    checkpoint.preferred = .stateDict(state)
+    try checkpoint.setEntry("optimizer", to: optimizer.stateDict(like: state))
+    try checkpoint.write(to: arguments[3])
+  }
+
+  private static func writeSets(_ sets: ClassificationSets, to output: String) throws {
+    var results = StateDict()
+    for (name, set) in [("training", sets.training), ("validation", sets.validation)] {
+      guard let set else { continue }
+      results["\(name).labels"] = try Tensor(set.labels.map(Int64.init))
+      for index in 0..<min(set.count, 100) { results["\(name).\(index)"] = try set.picture(index).materialized() }
+    }
+    try Checkpoint(results).write(to: output)
+  }
+
+  private static func recipe(_ name: String, _ size: Int) throws -> PicturePreprocessing {
+    switch name {
+    case "training": try .training(size: size)
+    case "evaluation": try .evaluation(size: size, resizedTo: size * 8 / 7)
+    default:
+      try PicturePreprocessing([.randomCrop(height: size, width: size, padding: 4), .randomHorizontalFlip()])
+    }
+  }
+
+  private static func transform(_ arguments: [String]) throws {
+    let set = try ClassificationSet(imageFolder: arguments[1])
+    guard let size = Int(arguments[4]), let seed = UInt64(arguments[5]) else {
+      throw ModelError(.invalid, "size and seed are numbers")
+    }
+    let recipe = try recipe(arguments[3], size)
+    var results = StateDict()
+    for index in 0..<set.count {
+      var generator = TorchGenerator(seed: seed)
+      let picture = try recipe.transformed(set.picture(index), drawing: &generator)
+      results[String(index)] = try picture.materialized()
+      results["\(index).next"] = try Tensor([Int64(generator.next32())])
+    }
+    try Checkpoint(results).write(to: arguments[2])
+  }
+
+  private static func load(_ arguments: [String]) throws {
+    let set = try ClassificationSets(contentsOf: arguments[1]).training
+    guard let size = Int(arguments[2]), let batch = Int(arguments[3]), let threads = Int(arguments[4]) else {
+      throw ModelError(.invalid, "size, batch and threads are numbers")
+    }
+    let recipe =
+      set.isInFiles ? try PicturePreprocessing.training(size: size) : try PicturePreprocessing([], channels: 1)
+    let loader = try BatchLoader(set, recipe, threads: threads)
+    for epoch in 0..<2 {
+      var generator = TorchGenerator(seed: 0)
+      let order = try SampleOrder.shuffled(set.count, drawing: &generator)
+      let start = ContinuousClock.now
+      let batches = try loader.batches(epoch: epoch, SampleOrder.batches(order, size: batch))
+      var sum = 0.0
+      while let batch = try batches.next() { sum += Double(batch.inputs[0]) }
+      print("epoch \(epoch): \(set.count) pictures in \(ContinuousClock.now - start), \(sum)")
+    }
+  }
+}
