@@ -113,7 +113,10 @@ let floors: [Target] = [
     ],
     path: "\(library)/Surgery"),
   .target(name: "ModelAveraging", dependencies: ["ModelCore", "CKernels"], path: "\(library)/Averaging"),
-  .target(name: "ModelTraining", dependencies: ["ModelCore", "ModelGraph", "CKernels"], path: "\(library)/Training"),
+  .target(
+    name: "ModelTraining",
+    dependencies: ["ModelCore", "ModelGraph", "ModelAutograd", "ModelArchitectures", "ModelEngine", "CKernels"],
+    path: "\(library)/Training"),
   .target(
     name: "ModelData",
     dependencies: [
@@ -125,7 +128,7 @@ let floors: [Target] = [
     name: "ModelWorkflows",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
-      "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX",
+      "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX", "ModelTraining", "ModelData",
     ],
     path: "\(library)/Workflows"),
   .target(
@@ -162,7 +165,7 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelRandomTests", dependencies: ["ModelRandom", "TestSupport"]),
   .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph", "TestSupport"], exclude: ["Goldens"]),
-  .testTarget(name: "ModelAutogradTests", dependencies: ["ModelAutograd", "TestSupport"]),
+  .testTarget(name: "ModelAutogradTests", dependencies: ["ModelAutograd", "ModelEngine", "TestSupport"]),
   .testTarget(name: "ModelEngineTests", dependencies: ["ModelEngine", "TestSupport"]),
   .testTarget(
     name: "ModelRuntimeTests",

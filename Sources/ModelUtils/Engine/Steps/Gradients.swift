@@ -49,11 +49,21 @@ extension Compiler {
     return true
   }
 
-  private mutating func convolutionWeightGradient(_ geometry: ConvolutionGeometry, _ node: Graph.Node) throws -> Bool {
-    let (shape, weightShape) = (types[node.operands[0]].shape, types[node.results[0]].shape)
+  private mutating func convolutionWeightGradient(_ given: ConvolutionGeometry, _ node: Graph.Node) throws -> Bool {
+    var (geometry, shape) = (given, types[node.operands[0]].shape)
+    let weightShape = types[node.results[0]].shape
     guard isInLibrary(geometry, shape) else { return false }
     let output = types[node.operands[1]].shape
-    let input = try dense(place(node.operands[0], as: computed), as: .channelsLast(shape))
+    var placed = try place(node.operands[0], as: computed)
+    if geometry.skipsPixels(weightShape), shape[1] % 8 != 0 {
+      // oneDNN 2.6 writes beyond its memory here; what is skipped can as well be left out before.
+      for axis in 2..<shape.count {
+        let stride = geometry.stride[axis - 2]
+        placed = placed.with(placed.layout.sliced(axis, from: 0, count: output[axis], step: stride))
+        (geometry.stride[axis - 2], shape[axis]) = (1, output[axis])
+      }
+    }
+    let input = try dense(placed, as: .channelsLast(shape))
     let gradient = try dense(place(node.operands[1], as: computed), as: .channelsLast(output))
     var window = ce_window(geometry, kernel: Array(weightShape.dropFirst(2)))
     if geometry.isTransposed { window.fill(input: shape, output: output) }
@@ -62,6 +72,11 @@ extension Compiler {
     let free = try MemoryDescription(target.shape, strides: nil)
     let primitive = try Primitive("gradient of a convolution's weight") {
       ce_convolution_weights(&$0, geometry.isTransposed, src.handle, free.handle, dst.handle, &window)
+    }
+    if primitive.implementation.contains("gemm"), geometry.groups == 1, !geometry.isTransposed, computed == .float32,
+      let patches = Patches(geometry, input: shape, weight: weightShape, output: output)
+    {
+      return try convolutionWeightGradient(by: patches, input, gradient, weightShape, node)
     }
     guard let made = primitive.description(of: CE_WEIGHTS_GRADIENT) else {
       throw ModelError(.system, "oneDNN hides a layout")
@@ -74,6 +89,35 @@ extension Compiler {
     let wanted = try MemoryDescription(target.shape, strides: target.strides)
     let reorder = try Primitive("reorder") { ce_reorder(&$0, made.handle, wanted.handle) }
     add(graph.scopes[node.scope].path, "reorder", reorder, [(CE_SRC, sums)], [(CE_DST, result)])
+    return true
+  }
+
+  /// As one product of the gradient and what each window covers: oneDNN multiplies each picture by itself where its
+  /// windows are few.
+  private mutating func convolutionWeightGradient(
+    by patches: Patches, _ input: Placed, _ gradient: Placed, _ weightShape: [Int], _ node: Graph.Node
+  ) throws -> Bool {
+    let (outputs, width) = (weightShape[0], patches.width)
+    let columns = try scratch(.rowMajor([patches.rows, width]))
+    let path = graph.scopes[node.scope].path
+    add(path, "patches", "own", reads: [input], writes: [columns]) { memory in
+      nonisolated(unsafe) let (from, to) = (memory.floats(input), memory.floats(columns))
+      return { Parallel.forEachRange(patches.rows, of: width) { patches.gather(from, to, $0) } }
+    }
+    let sums = try scratch(.rowMajor([outputs, width]))
+    let (a, b, c) = (
+      try MemoryDescription([outputs, patches.rows], strides: [1, outputs]), try MemoryDescription(columns),
+      try MemoryDescription(sums)
+    )
+    let product = try Primitive("product") { ce_matmul(&$0, a.handle, b.handle, nil, c.handle, 0, nil) }
+    add(
+      node, "gradient of a convolution's weight", product, [(CE_SRC, gradient), (CE_WEIGHTS, columns)],
+      [(CE_DST, sums)])
+    let result = allocate(.rowMajor(weightShape), for: node.results[0])
+    add(path, "reorder", "own", reads: [sums], writes: [result]) { memory in
+      nonisolated(unsafe) let (from, to) = (memory.floats(sums), memory.floats(result))
+      return { Parallel.forEachRange(outputs, of: width) { patches.spread(from, to, $0) } }
+    }
     return true
   }
 
@@ -168,6 +212,82 @@ extension Compiler {
         }
       }
     }
+  }
+}
+
+/// What the windows of a convolution over few pixels cover, but for the elements of the kernel that always lie outside.
+private struct Patches {
+  /// Windows of the whole batch.
+  let rows: Int
+  /// Elements of the kernel that reach a pixel, times channels.
+  let width: Int
+  private let channels: Int
+  /// Where those elements stand in the kernel, and how many there are in all.
+  private let elements: [Int]
+  private let kernelSize: Int
+  /// For each window of a picture and each of the elements the pixel; negative outside.
+  private let pixels: [[Int]]
+  private let pictureSize: Int
+
+  /// Nil for what is no small picture.
+  init?(_ geometry: ConvolutionGeometry, input: [Int], weight: [Int], output: [Int]) {
+    guard input.count == 4 else { return nil }
+    let (height, rowSize) = (input[2], input[3])
+    func source(_ index: Int, _ element: Int, _ axis: Int) -> Int {
+      index * geometry.stride[axis] - geometry.padding[axis].before + element * geometry.dilation[axis]
+    }
+    var pixels = [[Int]](repeating: [], count: output[2] * output[3])
+    var elements: [Int] = []
+    for row in 0..<weight[2] {
+      for column in 0..<weight[3] {
+        let reached = pixels.indices.map { position -> Int in
+          let (y, x) = (source(position / output[3], row, 0), source(position % output[3], column, 1))
+          return 0..<height ~= y && 0..<rowSize ~= x ? y * rowSize + x : -1
+        }
+        guard reached.contains(where: { $0 >= 0 }) else { continue }
+        elements.append(row * weight[3] + column)
+        for (position, pixel) in reached.enumerated() { pixels[position].append(pixel) }
+      }
+    }
+    (self.pixels, self.elements, kernelSize) = (pixels, elements, weight[2] * weight[3])
+    (channels, pictureSize, rows) = (input[1], height * rowSize * input[1], input[0] * pixels.count)
+    width = elements.count * channels
+    guard width > 0, rows * width <= 1 << 26 else { return nil }
+  }
+
+  func gather(_ source: UnsafePointer<Float>, _ columns: UnsafeMutablePointer<Float>, _ rows: Range<Int>) {
+    for row in rows {
+      let picture = source + row / pixels.count * pictureSize
+      var target = columns + row * width
+      for pixel in pixels[row % pixels.count] {
+        if pixel < 0 {
+          target.update(repeating: 0, count: channels)
+        } else {
+          target.update(from: picture + pixel * channels, count: channels)
+        }
+        target += channels
+      }
+    }
+  }
+
+  /// From [outputs, elements, channels] to [outputs, channels, kernel…].
+  func spread(_ sums: UnsafePointer<Float>, _ target: UnsafeMutablePointer<Float>, _ outputs: Range<Int>) {
+    for output in outputs {
+      let line = target + output * channels * kernelSize
+      if elements.count < kernelSize { line.update(repeating: 0, count: channels * kernelSize) }
+      for (place, element) in elements.enumerated() {
+        let from = sums + output * width + place * channels
+        for channel in 0..<channels { line[channel * kernelSize + element] = from[channel] }
+      }
+    }
+  }
+}
+
+extension ConvolutionGeometry {
+  /// Whether it takes single pixels, and not all.
+  fileprivate func skipsPixels(_ weightShape: [Int]) -> Bool {
+    !isTransposed && weightShape.dropFirst(2).allSatisfy { $0 == 1 } && stride.contains { $0 > 1 }
+      && padding.allSatisfy { $0 == Margin(0) }
   }
 }
 

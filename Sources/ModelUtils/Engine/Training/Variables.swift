@@ -50,6 +50,17 @@ public final class Variables {
   /// The paths of all, the parameters first.
   public var paths: [String] { Array(slots.keys) }
 
+  /// Whether a path is a parameter's.
+  public func isParameter(_ path: String) -> Bool { slots[path]?.isParameter == true }
+
+  /// Calls `body` with the elements of a tensor of float32 where they lie; does nothing for any other.
+  public func withFloats(of path: String, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
+    guard let slot = slots[path], slot.type.dtype == .float32 else { return }
+    try body(
+      UnsafeMutableBufferPointer(
+        start: (values.pointer + slot.offset).assumingMemoryBound(to: Float.self), count: slot.type.shape.reduce(1, *)))
+  }
+
   /// A copy of a tensor as it is now.
   public subscript(path: String) -> Tensor? {
     guard let slot = slots[path] else { return nil }

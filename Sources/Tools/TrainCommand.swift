@@ -1,0 +1,222 @@
+import ArgumentParser
+import ModelUtils
+import SystemPackage
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains a classifier on pictures.",
+    discussion: """
+      DATA is a folder with a folder of pictures for each class (or such folders in train and val), a folder of MNIST's files, an \
+      .npz with x_train, y_train, x_test and y_test, or a .csv. The run's folder gets last.pt, where the run stands, and best.pt, the \
+      weights that did best, which torch loads with weights_only=True.
+
+      A run depends on its seed and the number of threads alone. Interrupted, it finishes its step and writes; with --resume it goes on and gives what it would have \
+      given.
+
+      Examples:
+        mutils train pictures --model resnet18 --epochs 20 -o runs/first
+        mutils train pictures --resume runs/first
+        mutils val runs/first/best.pt pictures
+      """)
+
+  @Argument(help: "The pictures with their classes.", completion: .file())
+  var data: String
+
+  @OptionGroup var report: ReportOptions
+  @OptionGroup var recipe: TrainingArguments
+
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The run's folder.", valueName: "folder"), completion: .directory)
+  var output: String?
+
+  @Option(
+    help: ArgumentHelp("Go on with the run in this folder, by its own options.", valueName: "folder"),
+    completion: .directory)
+  var resume: String?
+
+  func validate() throws {
+    guard (output == nil) != (resume == nil) else {
+      throw ValidationError("Give the run's folder with -o, or go on with one with --resume.")
+    }
+    if resume != nil, let given = recipe.firstGiven {
+      throw ValidationError("A run goes on by its own options; leave \(given) out.")
+    }
+  }
+
+  func run() throws {
+    try report.withThreads {
+      let sets = try ClassificationSets(contentsOf: data)
+      let training: ClassifierTraining
+      if let resume {
+        training = try ClassifierTraining(sets, resuming: resume)
+      } else {
+        training = try ClassifierTraining(sets, options: recipe.options(), folder: output ?? "")
+      }
+      if sets.validation == nil { report.note("no pictures to judge by: the best is found by those learned from") }
+      if !report.json {
+        Terminal.print(
+          "\(training.options.model): \(sets.training.count) pictures of \(sets.training.classNames.count) classes, "
+            + "\(training.stepsPerEpoch) steps an epoch")
+        Terminal.print(EpochLine.header)
+      }
+      var progress: Progress?
+      let outcome = try Signals.endingGracefully { isAsked in
+        try training.run(shouldStop: isAsked) { event in
+          switch event {
+          case .step(let epoch, let done, let count, _, _):
+            if progress == nil { progress = Progress("steps of epoch \(epoch)", of: count, isShown: !report.quiet) }
+            progress?.reach(done, of: count)
+          case .judged: break
+          case .epoch(let result):
+            progress?.finish()
+            progress = nil
+            if !report.json { Terminal.print(EpochLine.line(result, of: training.options.epochs)) }
+          }
+        }
+      }
+      progress?.finish()
+      let folder = training.folder
+      if report.json { try Terminal.print(json: TrainingReport(outcome, folder: folder)) }
+      if outcome.isInterrupted {
+        Terminal.note("interrupted: go on with mutils train \(data) --resume \(folder)")
+        throw ExitCode(130)
+      }
+      if !report.json { Terminal.print("Saved \(folder.appending("best.pt")) and \(folder.appending("last.pt"))") }
+    }
+  }
+}
+
+/// The options of a recipe, nil where they are not given.
+struct TrainingArguments: ParsableArguments {
+  @Option(help: ArgumentHelp("A built-in architecture. Default: resnet18.", valueName: "name"))
+  var model: String?
+
+  @Option(
+    help: ArgumentHelp("Weights to begin with, for any number of classes. Default: drawn.", valueName: "file"),
+    completion: .file())
+  var pretrained: String?
+
+  @Option(help: ArgumentHelp("How often the whole set is gone through. Default: 10.", valueName: "n"))
+  var epochs: Int?
+
+  @Option(help: ArgumentHelp("Pictures of a step. Default: 64.", valueName: "n"))
+  var batchSize: Int?
+
+  @Option(help: ArgumentHelp("What the network sees. Default: the set's size, or 224.", valueName: "size"))
+  var imageSize: ImageSize?
+
+  @Option(help: ArgumentHelp("sgd, adam, adamw or rmsprop. Default: sgd.", valueName: "name"))
+  var optimizer: TrainingOptions.OptimizerName?
+
+  @Option(
+    name: [.customLong("lr")],
+    help: ArgumentHelp("The first learning rate. Default: 0.05 for sgd, else 0.001.", valueName: "rate"))
+  var learningRate: Double?
+
+  @Option(help: ArgumentHelp("Of sgd and rmsprop. Default: 0.9.", valueName: "share"))
+  var momentum: Double?
+
+  @Flag(help: "Nesterov's momentum, for sgd.")
+  var nesterov = false
+
+  @Option(help: ArgumentHelp("Default: 0.0001.", valueName: "share"))
+  var weightDecay: Double?
+
+  @Option(help: ArgumentHelp("cosine, linear, constant or step. Default: cosine.", valueName: "name"))
+  var schedule: TrainingOptions.ScheduleName?
+
+  @Option(
+    help: ArgumentHelp("The share of the rate at the end of cosine and linear. Default: 0.01.", valueName: "share"))
+  var finalShare: Double?
+
+  @Option(help: ArgumentHelp("Epochs over which the rate rises from 0. Default: 0.", valueName: "n"))
+  var warmupEpochs: Double?
+
+  @Option(help: ArgumentHelp("How much of a label goes to all classes. Default: 0.", valueName: "share"))
+  var labelSmoothing: Double?
+
+  @Option(help: ArgumentHelp("Clip gradients to this norm.", valueName: "norm"))
+  var clipNorm: Double?
+
+  @Option(help: ArgumentHelp("Keep and judge a running average of this decay, such as 0.999.", valueName: "decay"))
+  var ema: Double?
+
+  @Flag(help: "Neither cut nor mirror pictures at random.")
+  var noAugmentation = false
+
+  @Option(help: ArgumentHelp("What everything random is drawn by. Default: 0.", valueName: "n"))
+  var seed: UInt64?
+
+  /// An option that was given.
+  var firstGiven: String? {
+    let given: [(String, Bool)] = [
+      ("--model", model != nil), ("--pretrained", pretrained != nil), ("--epochs", epochs != nil),
+      ("--batch-size", batchSize != nil), ("--image-size", imageSize != nil), ("--optimizer", optimizer != nil),
+      ("--lr", learningRate != nil), ("--momentum", momentum != nil), ("--nesterov", nesterov),
+      ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil), ("--final-share", finalShare != nil),
+      ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil),
+      ("--clip-norm", clipNorm != nil), ("--ema", ema != nil), ("--no-augmentation", noAugmentation),
+      ("--seed", seed != nil),
+    ]
+    return given.first { $0.1 }?.0
+  }
+
+  func options() -> TrainingOptions {
+    var options = TrainingOptions()
+    options.model = model ?? options.model
+    options.pretrained = pretrained
+    options.epochs = epochs ?? options.epochs
+    options.batchSize = batchSize ?? options.batchSize
+    options.imageSize = imageSize.map { [$0.height, $0.width] }
+    options.optimizer = optimizer ?? options.optimizer
+    options.learningRate = learningRate
+    options.momentum = momentum ?? options.momentum
+    options.nesterov = nesterov
+    options.weightDecay = weightDecay ?? options.weightDecay
+    options.schedule = schedule ?? options.schedule
+    options.finalShare = finalShare ?? options.finalShare
+    options.warmupEpochs = warmupEpochs ?? options.warmupEpochs
+    options.labelSmoothing = labelSmoothing ?? options.labelSmoothing
+    options.clipNorm = clipNorm
+    options.ema = ema
+    options.augments = !noAugmentation
+    options.seed = seed ?? options.seed
+    return options
+  }
+}
+
+extension TrainingOptions.OptimizerName: ExpressibleByArgument {}
+extension TrainingOptions.ScheduleName: ExpressibleByArgument {}
+
+/// Epochs one under the other.
+enum EpochLine {
+  static let header = "   epoch  train loss  train top1    val loss    val top1    val top5        lr   seconds"
+
+  static func line(_ result: ClassifierTraining.EpochResult, of count: Int) -> String {
+    func share(_ value: Double?) -> String { value.map { CFormat.string("%11.2f", $0 * 100) + "%" } ?? "           -" }
+    let place = "\(result.epoch)/\(count)"
+    return String(repeating: " ", count: max(0, 8 - place.count)) + place
+      + CFormat.string("%12.4f", result.trainLoss) + share(result.trainTop1)
+      + (result.loss.map { CFormat.string("%12.4f", $0) } ?? "           -") + share(result.top1) + share(result.top5)
+      + CFormat.string("%10.2g%10.1f", result.learningRate, result.seconds)
+  }
+}
+
+/// What `train --json` prints.
+struct TrainingReport: Encodable {
+  let folder: String
+  let epochs: [ClassifierTraining.EpochResult]
+  let best: Double?
+  let isInterrupted: Bool
+
+  init(_ outcome: ClassifierTraining.Outcome, folder: FilePath) {
+    self.folder = folder.string
+    (epochs, best, isInterrupted) = (outcome.epochs, outcome.best, outcome.isInterrupted)
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case folder, epochs, best
+    case isInterrupted = "interrupted"
+  }
+}
