@@ -9,7 +9,7 @@ import Testing
     let all = try #require(elements(matrix.svg(names: ["cat", "<dog>"])))
     let cells = all.filter { $0.name == "rect" && $0.attributes["fill-opacity"] != nil }
     #expect(cells.map { $0.attributes["class"] } == ["mu-right", "mu-wrong", "mu-right"])
-    #expect(cells.map { $0.attributes["fill-opacity"] } == ["0.75", "0.25", "1"])
+    #expect(cells.map { $0.attributes["fill-opacity"] } == ["0.78", "0.34", "1"])
     let titles = all.filter { $0.name == "title" }.map(\.text)
     #expect(
       titles == [

@@ -27,7 +27,8 @@ import Testing
     let folder = try TemporaryFolder()
     let path = try folder.write("epoch,loss\n0,1\n", to: "results.csv")
     #expect(
-      refusal { _ = try ResultsFile(creating: path, columns: ["epoch"]) } == "\(path): stands here already")
+      refusal { _ = try ResultsFile(creating: path, columns: ["epoch"]) }
+        == "\(path): stands here already; resume its run, or name another place")
     #expect(
       refusal { _ = try ResultsFile(resuming: path, columns: ["epoch", "top1"], through: 0) }
         == "\(path): has the columns epoch, loss, not epoch, top1; "

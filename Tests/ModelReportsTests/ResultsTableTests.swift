@@ -21,7 +21,8 @@ import Testing
 
   @Test func numbersReadBackTheSame() throws {
     let numbers = [
-      0, -0.0, 0.1, 1.0 / 3, 1e-5, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 0x1p53, 0x1p53 + 2, -7, 123_456_789, .infinity,
+      0, -0.0, 0.1, 1.0 / 3, 1e-5, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 0x1p53, 0x1p53 + 2, -7,
+      123_456_789, .infinity,
       -.infinity, 3.0000000000000004,
     ]
     var table = try ResultsTable(columns: ["x"])

@@ -60,7 +60,7 @@ import Testing
     let images = try #require(elements(html)).filter { $0.name == "img" }
     #expect(html.utf8.count <= RunReport.sizeLimit && images.count == 60)
     #expect(images.allSatisfy { $0.attributes["width"] == "64" })
-    let small = try noise(32, 64)
+    let small = try noise(32, 40)
     report.pictures = (0..<410).map { _ in .init(small, truth: "a", prediction: "b") }
     let full = try report.html()
     #expect(full.utf8.count <= RunReport.sizeLimit)

@@ -1,10 +1,11 @@
-#if canImport(FoundationXML)
-  import FoundationXML
-#endif
 import Foundation
 import ModelCore
 import ModelImages
 import SystemPackage
+
+#if canImport(FoundationXML)
+  import FoundationXML
+#endif
 
 /// The bytes that hexadecimal digits stand for.
 func bytes(hex: String) -> [UInt8] {

@@ -21,7 +21,8 @@ final class AppendedFile {
     self.path = path
     do {
       descriptor = try FileDescriptor.open(
-        path, .writeOnly, options: creating ? [.append, .create, .exclusiveCreate, .closeOnExec] : [.append, .closeOnExec],
+        path, .writeOnly,
+        options: creating ? [.append, .create, .exclusiveCreate, .closeOnExec] : [.append, .closeOnExec],
         permissions: FilePermissions(rawValue: 0o666))
     } catch Errno.fileExists {
       throw ModelError(.exists, "stands here already", file: path.string)

@@ -31,11 +31,13 @@ extension ConfusionMatrix {
         advice: "up to \(Self.drawingLimit) can; mistakes(limit:) lists what matters in it")
     }
     let drawing = ConfusionDrawing(self, names: names)
-    var content = PlotStyle.text(MarkupText.cut(title, to: 70), x: 16, y: 24, class: "mu-title")
+    let heading = MarkupText.cut(title, to: 70)
+    var content = PlotStyle.text(heading, x: 16, y: 24, class: "mu-title")
     content += drawing.labels()
     content += classCount <= 40 ? drawing.cells() : drawing.shades()
     return PlotStyle.svg(
-      width: drawing.width, height: drawing.height, title: title, isAlone: isAlone, content)
+      width: max(drawing.width, 32 + PlotStyle.width(of: heading, size: 15)), height: drawing.height, title: title,
+      isAlone: isAlone, content)
   }
 
   /// The name of a class, or its number.
@@ -81,7 +83,8 @@ private struct ConfusionDrawing {
       text += PlotStyle.text(names[index], x: margin + middle + 4, y: top - 6, turned: true)
     }
     let places = [margin - 0.5, top - 0.5, side + 1].map(MarkupText.place)
-    text += "<rect class=\"mu-line\" x=\"\(places[0])\" y=\"\(places[1])\" width=\"\(places[2])\" height=\"\(places[2])\"/>\n"
+    text +=
+      "<rect class=\"mu-line\" x=\"\(places[0])\" y=\"\(places[1])\" width=\"\(places[2])\" height=\"\(places[2])\"/>\n"
     return text
   }
 
@@ -132,5 +135,6 @@ private struct ConfusionDrawing {
     }
   }
 
-  private func opacity(_ level: Int) -> String { MarkupText.place(Double(level) / 20) }
+  /// Also a small share is seen.
+  private func opacity(_ level: Int) -> String { MarkupText.place(0.12 + 0.88 * Double(level) / 20) }
 }

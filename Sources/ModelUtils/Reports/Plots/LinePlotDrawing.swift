@@ -118,7 +118,7 @@ extension LinePlot {
   private func drawn(_ legend: [[Entry]]) -> String {
     var text = ""
     for (row, entries) in legend.enumerated() {
-      let y = Self.top + 4 + 20 * Double(row)
+      let y = Self.top + 20 * Double(row)
       for entry in entries {
         let dash = entry.index < PlotStyle.colorCount ? "" : " mu-dashed"
         let (start, end, height) = (MarkupText.place(entry.x), MarkupText.place(entry.x + 22), MarkupText.place(y))

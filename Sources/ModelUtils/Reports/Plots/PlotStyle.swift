@@ -16,7 +16,7 @@ enum PlotStyle {
     return """
       .mu-text{font:12px system-ui,sans-serif}.mu-title{font-size:15px;font-weight:600}\
       .mu-line{stroke-width:1;fill:none}.mu-curve{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}\
-      .mu-dashed{stroke-dasharray:6 4}.mu-right{fill:#2563c9}.mu-wrong{fill:#c2410c}.mu-on{fill:#fff}\
+      .mu-dashed{stroke-dasharray:6 4}.mu-right{fill:#2563c9}.mu-wrong{fill:#c2410c}.mu-text.mu-on{fill:#fff}\
       \(rules("1d2329", "d5dade", "ffffff", light))\
       @media (prefers-color-scheme:dark){\(rules("e6e9ec", "3a4149", "16191d", dark))}
       """
@@ -45,7 +45,8 @@ enum PlotStyle {
     let (x, y) = (MarkupText.place(x), MarkupText.place(y))
     let name = other.isEmpty ? "mu-text" : "mu-text \(other)"
     let turn = turned ? " transform=\"rotate(-90 \(x) \(y))\"" : ""
-    return "<text class=\"\(name)\" x=\"\(x)\" y=\"\(y)\" text-anchor=\"\(anchor)\"\(turn)>\(MarkupText.escaped(text))</text>\n"
+    return
+      "<text class=\"\(name)\" x=\"\(x)\" y=\"\(y)\" text-anchor=\"\(anchor)\"\(turn)>\(MarkupText.escaped(text))</text>\n"
   }
 
   /// About how wide a line of text is; East Asian letters are twice as wide as others.

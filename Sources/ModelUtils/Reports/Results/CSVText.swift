@@ -12,7 +12,8 @@ enum CSVText {
   /// The fewest digits that read back as the same number.
   static func number(_ value: Double) -> String {
     if value.isNaN { return "nan" }
-    if value != 0 || value.sign == .plus, abs(value) < 0x1p53, value == value.rounded(), let whole = Int(exactly: value) {
+    if value != 0 || value.sign == .plus, abs(value) < 0x1p53, value == value.rounded(), let whole = Int(exactly: value)
+    {
       return String(whole)
     }
     return value.description

@@ -15,8 +15,12 @@ public final class ResultsFile {
     table = try ResultsTable(columns: columns)
     let path = try location.filePath
     try FileFolder.make(path.removingLastComponent())
-    file = try AppendedFile(path, creating: true)
-    try file.append(Array(table.header.utf8))
+    guard !FileFolder.exists(path) else {
+      throw ModelError(
+        .exists, "stands here already", file: path.string, advice: "resume its run, or name another place")
+    }
+    try table.write(to: path)
+    file = try AppendedFile(path, creating: false)
   }
 
   /// Goes on with a file: what stands behind an epoch, and a row that was not finished, is removed; the file is replaced

@@ -27,7 +27,8 @@ extension ResultsTable {
           zip(names, line).map { name, text in
             if text.isEmpty { return nil }
             guard let value = Double(text) else {
-              throw ModelError(.malformed, "row \(index) has \"\(text.printable(limit: 40))\", not a number", subject: name)
+              throw ModelError(
+                .malformed, "row \(index) has \"\(text.printable(limit: 40))\", not a number", subject: name)
             }
             return value
           })

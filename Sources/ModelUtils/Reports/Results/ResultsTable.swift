@@ -65,10 +65,9 @@ public struct ResultsTable: Sendable, Hashable {
   // MARK: Text
 
   /// The whole file.
-  public var csv: String { rows.reduce(into: header) { $0 += Self.line($1) } }
-
-  /// The first line.
-  var header: String { columns.map(CSVText.quoted).joined(separator: ",") + "\n" }
+  public var csv: String {
+    rows.reduce(into: columns.map(CSVText.quoted).joined(separator: ",") + "\n") { $0 += Self.line($1) }
+  }
 
   /// The line of a row.
   static func line(_ row: [Double?]) -> String {
