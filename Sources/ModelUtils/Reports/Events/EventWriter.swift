@@ -14,8 +14,8 @@ import SystemPackage
 ///
 /// Each writer has a file of its own, `events.out.tfevents.<seconds>.<host>.<process>.<n>`; TensorBoard takes all files
 /// of a folder together, so that a resumed run goes on in a new one. What is added waits in memory until `flush`, or
-/// until it is a megabyte. The file always ends with a whole record: what cannot be written is taken back, and waits for
-/// the next `flush`.
+/// until it is a megabyte. The file always ends with a whole record: what cannot be written is taken back, and waits
+/// for the next `flush`.
 public final class EventWriter {
   /// Where the events go.
   public var path: FilePath { file.path }

@@ -60,8 +60,8 @@ public struct RunReport: Sendable {
     (self.confusion, self.classNames, self.pictures) = (confusion, classNames, pictures)
   }
 
-  /// The page. Pictures are made smaller until they fit, and where the smallest do not, the last are left out, which the
-  /// page says. So it does where a matrix has too many classes to be drawn.
+  /// The page. Pictures are made smaller until they fit, and where the smallest do not, the last are left out, which
+  /// the page says. So it does where a matrix has too many classes to be drawn.
   /// - Throws: `ModelError` when it would be larger than `sizeLimit` without pictures.
   public func html() throws -> String {
     let start = try PageText.start(title) + entries() + curves() + matrix()

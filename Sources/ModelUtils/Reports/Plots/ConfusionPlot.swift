@@ -5,8 +5,8 @@ extension ConfusionMatrix {
   public static let drawingLimit = 200
 
   /// The matrix as an SVG file: rows are true, columns predicted classes. A cell is the darker the larger its share of
-  /// its row is, blue where the prediction is right and orange elsewhere. Up to 20 classes cells show their counts, and up
-  /// to 40 a pointer that rests on one; of more classes some names are left out.
+  /// its row is, blue where the prediction is right and orange elsewhere. Up to 20 classes cells show their counts, and
+  /// up to 40 a pointer that rests on one; of more classes some names are left out.
   /// - Parameter names: of the classes; where there are too few, their numbers.
   /// - Throws: `ModelError` for more classes than `drawingLimit`.
   public func svg(names: [String] = [], title: String = "Confusion matrix") throws -> String {

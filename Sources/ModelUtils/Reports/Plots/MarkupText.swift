@@ -2,8 +2,8 @@ import ModelCore
 
 /// Text and numbers in XML and HTML.
 enum MarkupText {
-  /// A text that means itself, between tags and in attributes with double or single quotes. What XML cannot hold becomes
-  /// the replacement character.
+  /// A text that means itself, between tags and in attributes with double or single quotes. What XML cannot hold
+  /// becomes the replacement character.
   static func escaped(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

@@ -23,8 +23,8 @@ public final class ResultsFile {
     file = try AppendedFile(path, creating: false)
   }
 
-  /// Goes on with a file: what stands behind an epoch, and a row that was not finished, is removed; the file is replaced
-  /// as a whole.
+  /// Goes on with a file: what stands behind an epoch, and a row that was not finished, is removed; the file is
+  /// replaced as a whole.
   /// - Parameters:
   ///   - columns: must be the file's.
   ///   - epoch: the last one that is kept, by the column `epoch`.

@@ -2,8 +2,8 @@ import ModelCore
 
 /// The place of each target among the classes by score, 0 for the highest: a target below k is among the top k.
 ///
-/// Of equal scores the lower class comes first, and NaN is the highest of all, as torch's `argmax` has it; which of equal
-/// scores torch's `topk` takes is not defined.
+/// Of equal scores the lower class comes first, and NaN is the highest of all, as torch's `argmax` has it; which of
+/// equal scores torch's `topk` takes is not defined.
 /// - Parameters:
 ///   - scores: [samples, classes] of a floating type.
 ///   - targets: the class of each sample.
@@ -26,8 +26,8 @@ public func targetRanks(_ scores: Tensor, targets: [Int]) throws -> [Int] {
   }
 }
 
-/// The share of samples whose target is among the k highest scores; 0 for no samples. With k above the number of classes
-/// every target is.
+/// The share of samples whose target is among the k highest scores; 0 for no samples. With k above the number of
+/// classes every target is.
 /// - Parameters:
 ///   - scores: [samples, classes] of a floating type.
 ///   - targets: the class of each sample.
@@ -39,7 +39,8 @@ public func topKAccuracy(_ scores: Tensor, targets: [Int], k: Int = 1) throws ->
   return ranks.isEmpty ? 0 : Double(ranks.count { $0 < k }) / Double(ranks.count)
 }
 
-/// The class with the highest score of each sample, the first of equal ones, NaN being the highest: torch's `argmax(1)`.
+/// The class with the highest score of each sample, the first of equal ones, NaN being the highest: torch's
+/// `argmax(1)`.
 /// - Parameter scores: [samples, classes] of a floating type.
 /// - Throws: `ModelError` for another shape or type.
 public func predictedClasses(_ scores: Tensor) throws -> [Int] {
