@@ -125,6 +125,10 @@ let floors: [Target] = [
     ],
     path: "\(library)/Data"),
   .target(
+    name: "ModelReports",
+    dependencies: ["ModelCore", "ModelImages", .product(name: "SystemPackage", package: "swift-system")],
+    path: "\(library)/Reports"),
+  .target(
     name: "ModelWorkflows",
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
@@ -136,7 +140,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelONNX", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery", "ModelAutograd",
-      "ModelEngine", "ModelTraining", "ModelData", "ModelWorkflows",
+      "ModelEngine", "ModelTraining", "ModelData", "ModelReports", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
 ]
@@ -180,6 +184,7 @@ let tests: [Target] = [
     name: "ModelTrainingTests", dependencies: ["ModelTraining", "ModelCheckpoints", "TestSupport"],
     exclude: ["Goldens"]),
   .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelReportsTests", dependencies: ["ModelReports", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(

@@ -12,6 +12,7 @@
 @_exported import ModelInspection
 @_exported import ModelONNX
 @_exported import ModelRandom
+@_exported import ModelReports
 @_exported import ModelRuntime
 @_exported import ModelSurgery
 @_exported import ModelTraining
