@@ -133,6 +133,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
       "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX", "ModelTraining", "ModelData",
+      "ModelReports",
     ],
     path: "\(library)/Workflows"),
   .target(

@@ -8,8 +8,8 @@ struct Train: ParsableCommand {
     abstract: "Trains a classifier on pictures.",
     discussion: """
       DATA is a folder with a folder of pictures for each class (or such folders in train and val), a folder of MNIST's files, an \
-      .npz with x_train, y_train, x_test and y_test, or a .csv. The run's folder gets last.pt, where the run stands, and best.pt, the \
-      weights that did best, which torch loads with weights_only=True.
+      .npz with x_train, y_train, x_test and y_test, or a .csv. The run's folder gets last.pt, where the run stands, best.pt, the \
+      weights that did best (torch loads both with weights_only=True), results.csv, TensorBoard's events, args.yaml and report.html.
 
       A run depends on its seed and the number of threads alone. Interrupted, it finishes its step and writes; with --resume it goes on and gives what it would have \
       given.
@@ -82,6 +82,9 @@ struct Train: ParsableCommand {
         Terminal.note("interrupted: go on with mutils train \(data) --resume \(folder)")
         throw ExitCode(130)
       }
+      if outcome.epochs.isEmpty, !report.json {
+        report.note("the run has had its \(training.options.epochs) epochs already")
+      }
       if !report.json { Terminal.print("Saved \(folder.appending("best.pt")) and \(folder.appending("last.pt"))") }
     }
   }
@@ -110,7 +113,7 @@ struct TrainingArguments: ParsableArguments {
   var optimizer: TrainingOptions.OptimizerName?
 
   @Option(
-    name: [.customLong("lr")],
+    name: [.customLong("lr")], parsing: .unconditional,
     help: ArgumentHelp("The first learning rate. Default: 0.05 for sgd, else 0.001.", valueName: "rate"))
   var learningRate: Double?
 

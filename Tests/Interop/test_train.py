@@ -1,5 +1,6 @@
 """mutils train: the same steps as torch, files that torch loads, and runs that go on after a kill."""
 
+import json
 import random
 import signal
 import subprocess
@@ -55,33 +56,42 @@ def test_steps_are_torchs(options, make, tmp_path):
 
     # The head is drawn anew for a run's own classes.
     first = model.state_dict()
-    drawn = mutils("classifier", "resnet18", "--classes", "3", "--weights", tmp_path / "first.pt", "--head", "initialized",
+    drawn = mutils("classifier", "resnet18", "--classes", "3", "--weights", tmp_path / "first.pt", "--head", "init",
                    "--seed", "5", "-o", tmp_path / "drawn.pt", "--state-dict")
     assert drawn.code == 0, drawn.err
     first |= torch.load(tmp_path / "drawn.pt", weights_only=True)
     model.load_state_dict(first)
     smoothing = 0.1 if "--label-smoothing" in options else 0.0
     objective = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    optimizer = make(model.parameters())
     x, y = inputs(pictures[:-32]), torch.from_numpy(labels[:-32])
-    loader = torch.utils.data.DataLoader(
-        range(64), batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(5))
-    model.train()
-    for batch in loader:
-        optimizer.zero_grad()
-        objective(model(x[batch]), y[batch]).backward()
-        if "--clip-norm" in options:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    difference = whole = 0.0
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
-            difference += (tensor - ours["model"][name]).double().square().sum().item()
-            whole += (tensor - first[name]).double().square().sum().item()
-        else:
+
+    def run(uses_onednn):
+        model.load_state_dict(first)
+        optimizer = make(model.parameters())
+        loader = torch.utils.data.DataLoader(
+            range(64), batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(5))
+        model.train()
+        with torch.backends.mkldnn.flags(enabled=uses_onednn):
+            for batch in loader:
+                optimizer.zero_grad()
+                objective(model(x[batch]), y[batch]).backward()
+                if "--clip-norm" in options:
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+        return {name: t.clone() for name, t in model.state_dict().items()}, optimizer
+
+    def distance(a, b):
+        """Of the way that the weights went."""
+        floats = [name for name, t in first.items() if t.is_floating_point()]
+        way = sum((a[n] - first[n]).double().square().sum().item() for n in floats)
+        return (sum((a[n] - b[n]).double().square().sum().item() for n in floats) / way) ** 0.5
+
+    (theirs, optimizer), (other, _) = run(True), run(False)
+    for name, tensor in theirs.items():
+        if not tensor.is_floating_point():
             assert torch.equal(tensor, ours["model"][name]), name
-    # Of the way that the weights went: four free steps of float32, whose kinks two back ends pass differently.
-    assert (difference / whole) ** 0.5 < 5e-3, (difference / whole) ** 0.5
+    # Kinks and small batches drive float32's roundings apart: torch's own two ways as well.
+    assert distance(theirs, ours["model"]) <= max(1e-3, 3 * distance(theirs, other))
 
     # torch goes on from it.
     optimizer.load_state_dict(ours["optimizer"])
@@ -111,7 +121,7 @@ def test_goes_on_after_a_kill(tmp_path):
 def test_validation_is_torchs(tmp_path):
     path, pictures, labels = made(tmp_path)
     assert mutils("train", path, "--epochs", "2", "--batch-size", "16", "-o", tmp_path / "run").code == 0
-    report = mutils("val", tmp_path / "run/best.pt", path, "--json").json()
+    report = json.loads(mutils("val", tmp_path / "run/best.pt", path, "--json").out)
     model = torchvision.models.resnet18(num_classes=3).eval()
     model.load_state_dict(torch.load(tmp_path / "run/best.pt", weights_only=True)["model"])
     with torch.no_grad():

@@ -40,7 +40,7 @@ public final class ClassifierTraining {
     public let loss, top1, top5: Double?
     /// The rate of the last step.
     public let learningRate: Double
-    /// How long it took, evaluation and writing included.
+    /// How long it took, evaluation included.
     public let seconds: Double
   }
 
@@ -142,6 +142,7 @@ public final class ClassifierTraining {
     }
     var results: [EpochResult] = []
     var scores: ClassificationScores?
+    let files = try RunFiles(folder, options, sets.training, through: state.epoch)
     while state.epoch < options.epochs {
       let start = clock.now
       guard try runEpoch(shouldStop, observe) else {
@@ -156,15 +157,17 @@ public final class ClassifierTraining {
       let accuracy = scores?.top1 ?? Double(state.rightCount) / seen
       let (loss, trained) = (state.lossSum / Double(stepsPerEpoch), Double(state.rightCount) / seen)
       let isBest = state.best.map { accuracy > $0 } ?? true
-      if isBest { state.best = accuracy }
-      state = TrainingState(epoch: state.epoch + 1, best: state.best)
-      if isBest { try saveBest(judged, accuracy) }
-      try save()
+      state = TrainingState(epoch: state.epoch + 1, best: isBest ? accuracy : state.best)
       let result = EpochResult(
         epoch: state.epoch, trainLoss: loss, trainTop1: trained, loss: scores?.loss, top1: scores?.top1,
         top5: scores?.top5,
         learningRate: try options.learningRate(step: state.epoch * stepsPerEpoch - 1, stepsPerEpoch: stepsPerEpoch),
         seconds: seconds(since: start))
+      // The state last: what was written before it is written anew by a run that goes on.
+      try files.add(result)
+      if isBest { try saveBest(judged, accuracy) }
+      try save()
+      try files.report(best: state.best, judged: sets.validation, scores)
       results.append(result)
       observe(.epoch(result))
     }
