@@ -63,6 +63,7 @@ bench: build
 	$(PYTHON) Tests/Benchmarks/images_bench.py
 	$(PYTHON) Tests/Benchmarks/engine_bench.py
 	$(PYTHON) Tests/Benchmarks/onnx_bench.py
+	$(PYTHON) Tests/Benchmarks/train_bench.py
 
 install: deps
 	$(SWIFT) build -c release --static-swift-stdlib --scratch-path $(STATIC) --product mutils

@@ -1,10 +1,9 @@
+import ModelAutograd
 import ModelCore
 import ModelEngine
 import ModelGraph
 import TestSupport
 import Testing
-
-@testable import ModelAutograd
 
 /// The engine's gradients against the interpreter's.
 @Suite struct EngineGradientTests {

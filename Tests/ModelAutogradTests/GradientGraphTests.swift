@@ -1,9 +1,8 @@
+import ModelAutograd
 import ModelCore
 import ModelGraph
 import TestSupport
 import Testing
-
-@testable import ModelAutograd
 
 @Suite struct GradientGraphTests {
   private func scalar(_ number: Double) throws -> Tensor { try Tensor([number], []) }
@@ -68,7 +67,8 @@ import Testing
     let doubled = try graph.emit(.binary(.add), x, x)
     let type = TensorType(.float32, [2])
     #expect(refusal { _ = try graph.gradients(of: doubled, for: [type]) }?.contains("one floating number") == true)
-    #expect(refusal { _ = try graph.gradients(of: doubled, with: ["w"], for: [type]) }?.contains("no parameter") == true)
+    #expect(
+      refusal { _ = try graph.gradients(of: doubled, with: ["w"], for: [type]) }?.contains("no parameter") == true)
     let result = try graph.call("net.odd", [x]) { graph in
       let product = try graph.emit(.reduce(.product, axes: [0], keepsAxes: false), x)
       return [product]
@@ -77,7 +77,9 @@ import Testing
     #expect(error?.contains("net.odd") == true && error?.contains("product") == true)
     let counts = graph.addWeight("counts", Graph.Weight(tensor: try Tensor([Int64(1)])))
     _ = counts
-    #expect(refusal { _ = try graph.gradients(of: result[0], with: ["counts"], for: [type]) }?.contains("whole numbers") == true)
+    #expect(
+      refusal { _ = try graph.gradients(of: result[0], with: ["counts"], for: [type]) }?.contains("whole numbers")
+        == true)
   }
 
   @Test func dropsTheSameForwardAndBackward() throws {

@@ -2,11 +2,10 @@ import ModelCheckpoints
 import ModelCore
 import ModelData
 import ModelTraining
+import ModelWorkflows
 import SystemPackage
 import TestSupport
 import Testing
-
-@testable import ModelWorkflows
 
 @Suite struct ClassifierTrainingTests {
   /// Pictures whose brightest channel is their class, with noise.
@@ -118,7 +117,10 @@ import Testing
   @Test func fallsByItsSchedule() throws {
     var options = TrainingOptions()
     (options.epochs, options.learningRate, options.schedule, options.finalShare) = (4, 1, .linear, 0)
-    #expect(try (0..<8).map { try options.learningRate(step: $0, stepsPerEpoch: 2) } == [1, 1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
+    #expect(
+      try (0..<8).map { try options.learningRate(step: $0, stepsPerEpoch: 2) } == [
+        1, 1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25,
+      ])
     options.warmupEpochs = 1.5
     #expect(try options.learningRate(step: 0, stepsPerEpoch: 2) == 0.25)
     #expect(try options.learningRate(step: 3, stepsPerEpoch: 2) == 0.75)

@@ -12,14 +12,16 @@ import SystemPackage
 /// Runs a whole-module checkpoint by the reference interpreter, so that tests can compare it with PyTorch.
 ///
 ///     interpret MODEL.pt INPUT.safetensors OUTPUT.safetensors
-///       [--engine [--steps] [--times] [--kernels]] [--training] [--gradients] [--scopes] [--shape-only]
+///       [--engine [--steps] [--times] [--kernels]] [--training] [--gradients] [--learn] [--scopes]
+///       [--shape-only]
 ///
 /// With `--onnx` the paths are folders with an ONNX model each (`InterpretONNX`).
 ///
 /// With `--engine` the engine computes instead; `--steps` prints what it does, `--times` with the least seconds of some
 /// runs, and `--kernels` refuses what only a slow reference computes. The output file has `output.0`, `output.1`, …, for `--training` also `update.<path>`, and for `--scopes` what each
 /// module gave when it was first called: `scope.<path>.0`, …. With `--shape-only` the outputs' types are printed.
-/// With `--gradients`, in training, the tensors of the input file that are called `gradient.…` are those of the floating
+/// With `--learn` it prints the seconds that each of some steps of SGD takes, the loss being the mean square of the
+/// outputs, and the output file has the weights after them. With `--gradients`, in training, the tensors of the input file that are called `gradient.…` are those of the floating
 /// outputs, in order, and the output file has `gradient.<path>` of every parameter that has one.
 @main
 enum Interpret {
@@ -46,6 +48,7 @@ enum Interpret {
     }
     let given = try Checkpoint(contentsOf: input).preferred.stateDict().tensors
     var inputs = given.filter { !$0.key.hasPrefix("gradient.") }.map(\.value)
+    if options.contains("--learn") { return try learn(module, inputs, output) }
     let mode: Graph.Mode = options.contains("--training") ? .training : .inference
     var graph = try Graph(module, inputs: inputs.map { TensorType($0.dtype, $0.shape) }, mode: mode)
     for (path, weight) in graph.weights where weight.tensor.dtype.isFloatingPoint {
@@ -96,6 +99,31 @@ enum Interpret {
       tensors = try graph.reference(inputs, of: values)
     }
     for ((name, _), tensor) in zip(named, tensors) { results[name] = tensor }
+    try SafeTensors.write(results, to: output)
+  }
+
+  private static func learn(_ module: Module, _ inputs: [Tensor], _ output: FilePath) throws {
+    let types = inputs.map { TensorType($0.dtype, $0.shape) }
+    let learner = try Learner(module, inputs: types, rule: .sgd(SGD(learningRate: 1e-3, momentum: 0.9))) {
+      graph, outputs in
+      let known = try graph.types(of: types)
+      var loss: Graph.Value?
+      for value in outputs where known[value].dtype.isFloatingPoint {
+        let axes = Array(known[value].shape.indices)
+        let mean = try graph.emit(
+          .reduce(.mean, axes: axes, keepsAxes: false), try graph.emit(.unary(.square), value))
+        loss = try loss.map { try graph.emit(.binary(.add), $0, mean) } ?? mean
+      }
+      guard let loss else { throw ModelError(.mismatch, "has no floating output") }
+      return loss
+    }
+    let clock = ContinuousClock()
+    for _ in 0..<12 {
+      let duration = try clock.measure { _ = try learner.step(inputs) }
+      print(Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18)
+    }
+    var results = StateDict()
+    for (path, tensor) in try learner.weights() { results[path] = tensor }
     try SafeTensors.write(results, to: output)
   }
 

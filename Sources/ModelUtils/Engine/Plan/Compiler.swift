@@ -109,7 +109,9 @@ struct Compiler {
       }
       return
     }
-    if let norm = fusedNorms.ends[index], case .batchNorm(.training(let momentum), let eps) = graph.nodes[norm].operation {
+    if let norm = fusedNorms.ends[index],
+      case .batchNorm(.training(let momentum), let eps) = graph.nodes[norm].operation
+    {
       return try batchNormInTraining(momentum, eps, graph.nodes[norm], norm)
     }
     if absorbed[index] != nil || fusedNorms.absorbed.contains(index) { return }
@@ -269,7 +271,8 @@ struct Compiler {
   }
 
   mutating func allocate(_ layout: Layout, _ dtype: DType? = nil, for value: Graph.Value) -> Placed {
-    if let wanted = destinations[value.index], wanted.layout.isDense(as: layout), dtype ?? wanted.dtype == wanted.dtype {
+    if let wanted = destinations[value.index], wanted.layout.isDense(as: layout), dtype ?? wanted.dtype == wanted.dtype
+    {
       places[value.index] = wanted
       return wanted
     }

@@ -59,7 +59,8 @@ struct FusedNorms {
     var own: Set<Int> = []
     // A sum before the activation.
     if !outputs.contains(fused.result.index), users[fused.result.index].count == 1,
-      let sum = fused.sum(users[fused.result.index][0], compiler), !absorbed.contains(sum.node), case let result = graph.nodes[sum.node].results[0],
+      let sum = fused.sum(users[fused.result.index][0], compiler), !absorbed.contains(sum.node),
+      case let result = graph.nodes[sum.node].results[0],
       !outputs.contains(result.index), let function = users[result.index].first,
       users[result.index].count == 1, case .unary(.relu) = graph.nodes[function].operation
     {

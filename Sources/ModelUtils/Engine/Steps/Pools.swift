@@ -17,12 +17,14 @@ extension Compiler {
     let divisor: WindowJob.Divisor =
       pool.divisor.map { .fixed($0) } ?? (pool.countsPadding ? .paddedCount : .count)
     try windowGradients(
-      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : divisor, node)
+      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : divisor,
+      node)
   }
 
   mutating func adaptivePoolGradient(_ pool: AdaptivePool, _ node: Graph.Node) throws {
     try windowGradients(
-      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : .count, node)
+      pool.reaches(types[node.operands[0]].shape, types[node.operands[2]].shape), pool.kind == .max ? nil : .count, node
+    )
   }
 
   private mutating func windowGradients(

@@ -120,7 +120,8 @@ public final class Learner {
       training.graph, gradients: training.gradients, for: all, giving: [training[loss]] + outputs.map { training[$0] },
       variables: variables)
     let made = Compiled(
-      session: try TrainingSession(plan, variables), trained: Array(training.gradients.keys), draws: training.seed != nil)
+      session: try TrainingSession(plan, variables), trained: Array(training.gradients.keys),
+      draws: training.seed != nil)
     plans[types] = made
     return made
   }

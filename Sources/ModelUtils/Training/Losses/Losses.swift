@@ -23,7 +23,8 @@ extension Graph {
     dtype: DType = .float32, reduction: LossReduction = .mean
   ) throws -> Value {
     guard (0...1).contains(smoothing), weights == nil || weights?.count == classes, rank >= 2, classes > 0 else {
-      throw ModelError(.invalid, "a cross entropy of \(classes) classes takes as many weights, and a smoothing of 0 to 1")
+      throw ModelError(
+        .invalid, "a cross entropy of \(classes) classes takes as many weights, and a smoothing of 0 to 1")
     }
     let column = [classes] + [Int](repeating: 1, count: rank - 2)
     let logarithms = try emit(.softmax(axis: 1, isLogarithm: true), scores)

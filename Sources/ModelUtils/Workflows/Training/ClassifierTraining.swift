@@ -177,7 +177,8 @@ public final class ClassifierTraining {
   /// - Returns: whether it came to its end.
   private func runEpoch(_ shouldStop: () -> Bool, _ observe: (Event) -> Void) throws -> Bool {
     let batches = Array(
-      try SampleOrder.batches(try order(state.epoch), size: options.batchSize).prefix(stepsPerEpoch).dropFirst(state.step))
+      try SampleOrder.batches(try order(state.epoch), size: options.batchSize).prefix(stepsPerEpoch).dropFirst(
+        state.step))
     let epoch = try loader.batches(epoch: state.epoch, batches)
     defer { epoch.stop() }
     while let batch = try epoch.next() {
@@ -268,7 +269,9 @@ extension PicturePreprocessing {
     let transforms: [PictureTransform] =
       if own == size {
         augments
-          ? [.randomCrop(height: height, width: width, padding: max(1, min(height, width) / 8)), .randomHorizontalFlip()]
+          ? [
+            .randomCrop(height: height, width: width, padding: max(1, min(height, width) / 8)), .randomHorizontalFlip(),
+          ]
           : []
       } else if augments {
         [.randomResizedCrop(height: height, width: width), .randomHorizontalFlip()]

@@ -91,7 +91,7 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   }
 
   /// The rate of a step, counted over the whole run.
-  func learningRate(step: Int, stepsPerEpoch: Int) throws -> Double {
+  package func learningRate(step: Int, stepsPerEpoch: Int) throws -> Double {
     let epoch = step / max(stepsPerEpoch, 1)
     let initial = initialLearningRate
     let rate =

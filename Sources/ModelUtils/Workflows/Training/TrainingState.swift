@@ -1,12 +1,13 @@
+import ModelCheckpoints
+import ModelCore
+import ModelTraining
+import SystemPackage
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-import ModelCheckpoints
-import ModelCore
-import ModelTraining
-import SystemPackage
 
 /// Where a run stands: all that its continuation needs, in one file that torch loads with `weights_only=True`.
 ///
@@ -110,13 +111,13 @@ extension TrainingOptions {
     try self.init(json: text, file: file.name)
   }
 
-  func json() throws -> String {
+  package func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
-  init(json: String, file: String) throws {
+  package init(json: String, file: String) throws {
     do { self = try JSONDecoder().decode(TrainingOptions.self, from: Data(json.utf8)) } catch {
       throw ModelError(.malformed, "its options are none that this version knows", file: file)
     }
