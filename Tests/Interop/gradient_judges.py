@@ -1,13 +1,9 @@
 """torch's gradients against ours, of whole networks in training mode."""
 
-import os
-
 import torch
 from helpers import mutils, tensors_in
 from output_judges import INTERPRET, doubled, quiet, run, several
 from safetensors.torch import load_file, save_file
-
-ENGINE = "--engine" in os.environ.get("INTERPRET_OPTIONS", "")
 
 
 def backward(model, x, seeds, arrange):
@@ -44,8 +40,7 @@ def gradients(model, x, folder, *options, arrange=tensors_in):
     inputs |= {f"gradient.{i:04}": t for i, t in enumerate(kept)}
     save_file(inputs, folder / "input.safetensors")
     paths = [folder / name for name in ("model.pt", "input.safetensors", "output.safetensors")]
-    extra = os.environ.get("INTERPRET_OPTIONS", "").split()
-    result = mutils(*paths, "--training", "--gradients", *options, *extra, program=INTERPRET, timeout=600)
+    result = mutils(*paths, "--training", "--gradients", *options, program=INTERPRET, timeout=600)
     assert result.code == 0, result.err
     actual = load_file(folder / "output.safetensors")
     ours = {n.removeprefix("gradient."): t.double() for n, t in actual.items() if n.startswith("gradient.")}
@@ -64,16 +59,17 @@ def errors(expected, actual):
     return each, (sum(differences.values()) / whole) ** 0.5
 
 
-def check_gradients(model, x, folder, *options, arrange=tensors_in):
+def check_gradients(model, x, folder, by="engine", arrange=tensors_in):
     """Ours equal torch's in double precision: the interpreter's to a rounding of each, the engine's as closely as
     torch's own float32, which a ReLU at its kink may send astray."""
-    expected, single, ours = gradients(model, x, folder, *options, arrange=arrange)
+    expected, single, ours = gradients(
+        model, x, folder, *(["--engine"] if by == "engine" else []), arrange=arrange)
     assert set(ours) == set(expected), set(ours) ^ set(expected)
     for name, gradient in expected.items():
         assert ours[name].shape == gradient.shape, name
     each, whole = errors(expected, ours)
     wrong = dict(sorted(each.items(), key=lambda item: -item[1])[:5])
-    if not ENGINE:
+    if by != "engine":
         assert max(each.values()) <= 1e-6 and whole <= 1e-6, (whole, wrong)
         return
     theirs, theirs_whole = errors(expected, single)

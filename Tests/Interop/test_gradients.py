@@ -16,6 +16,12 @@ NETS = (
 )
 
 
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_interpreter(name, tmp_path):
+    model = torchvision_nets.build(name, **torchvision_nets.MODELS[name])
+    check_gradients(model, torch.rand(3, 3, 48, 40), tmp_path, by="interpreter")
+
+
 @pytest.mark.parametrize("name", NETS.split())
 def test_torchvision(name, tmp_path):
     model = torchvision_nets.build(name, **torchvision_nets.MODELS[name])
@@ -23,14 +29,15 @@ def test_torchvision(name, tmp_path):
     check_gradients(model, torch.rand(4, 3, 96, 64), tmp_path)
 
 
-def test_vit(tmp_path):
+@pytest.mark.parametrize("by", ["engine", "interpreter"])
+def test_vit(by, tmp_path):
     torch.manual_seed(1)
     model = torchvision.models.VisionTransformer(
         image_size=32, patch_size=8, num_layers=3, num_heads=4, hidden_dim=32, mlp_dim=64, num_classes=7
     )
     for p in model.parameters():
         nn.init.normal_(p, std=0.1)
-    check_gradients(model, torch.rand(3, 3, 32, 32), tmp_path)
+    check_gradients(model, torch.rand(3, 3, 32, 32), tmp_path, by=by)
 
 
 def test_yolov5(tmp_path):
