@@ -28,7 +28,13 @@ import Testing
   }
 
   private func bytes(_ folder: FilePath, _ name: String) throws -> [UInt8] {
-    try FileBytes(folder.appending(name)).bytes.withUnsafeBytes { Array($0) }
+    let file = try FileBytes(mapping: folder.appending(name))
+    return withExtendedLifetime(file) { Array(file.bytes) }
+  }
+
+  private func withTemporaryFolder(_ body: (FilePath) throws -> Void) throws {
+    let folder = try TemporaryFolder()
+    try withExtendedLifetime(folder) { try body(folder.path) }
   }
 
   @Test func learnsAndWritesWhatItLearned() throws {
