@@ -15,7 +15,9 @@ import Testing
     let golden = try #require(OperationGolden.all[name])
     let known = golden.operands.map { $0.type.dtype.isInteger ? $0.values.map { Int($0) } : nil }
     let types = try Inference.types(of: operation, golden.operands.map(\.type), known)
-    #expect(types == golden.results.map(\.type))
+    // The statistics of its batch, which a norm in training gives besides, PyTorch keeps to itself.
+    #expect(Array(types.prefix(golden.results.count)) == golden.results.map(\.type))
+    #expect(types.count == (golden.results.count == 3 && name.contains("batchnorm") ? 5 : golden.results.count))
     for (array, expected) in zip(try Reference.compute(operation, golden.operands, types), golden.results) {
       #expect(array.values.count == expected.values.count)
       for (index, (value, wanted)) in zip(array.values, expected.values).enumerated() {
