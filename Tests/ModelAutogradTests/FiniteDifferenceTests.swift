@@ -14,6 +14,31 @@ import Testing
     /// Operands that are whole numbers, or constants where there are none.
     var fixed: [Int: [Int]] = [:]
     var testDescription: String { name }
+
+    /// The operation alone, with operands of a type that are drawn: inputs, but for those that are constants.
+    func forward(_ dtype: DType, _ numbers: inout Generator) throws -> (
+      graph: Graph, types: [TensorType], tensors: [Tensor], results: [Graph.Value]
+    ) {
+      var graph = Graph()
+      var (types, tensors, operands): ([TensorType], [Tensor], [Graph.Value]) = ([], [], [])
+      for (place, shape) in shapes.enumerated() {
+        let whole = fixed[place].flatMap { $0.isEmpty ? nil : $0 }
+        let dtype = whole == nil ? dtype : place == 0 ? .bool : .int64
+        let values =
+          whole.map { $0.map(Double.init) }
+          ?? (0..<shape.reduce(1, *)).map { _ in Double.random(in: range, using: &numbers) }
+        let tensor = try Tensor(values, shape).cast(to: dtype)
+        if fixed[place] == [] {
+          operands.append(graph.addConstant(tensor))
+          continue
+        }
+        types.append(TensorType(dtype, shape))
+        tensors.append(tensor)
+        operands.append(graph.addInput("operand \(place)"))
+      }
+      let results = try graph.emitAll(operation, operands)
+      return (graph, types, tensors, results)
+    }
   }
 
   static func window(
@@ -152,26 +177,9 @@ import Testing
 
   @Test(arguments: cases) func equalsCentralDifferences(of test: Case) throws {
     var numbers = Generator(7)
-    var graph = Graph()
-    var tensors: [Tensor] = []
-    var types: [TensorType] = []
-    var operands: [Graph.Value] = []
-    for (place, shape) in test.shapes.enumerated() {
-      let count = shape.reduce(1, *)
-      let whole = test.fixed[place].flatMap { $0.isEmpty ? nil : $0 }
-      let dtype: DType = whole == nil ? .float64 : place == 0 ? .bool : .int64
-      let values =
-        whole.map { $0.map(Double.init) } ?? (0..<count).map { _ in Double.random(in: test.range, using: &numbers) }
-      let tensor = try Tensor(values, shape).cast(to: dtype)
-      if test.fixed[place] == [] {
-        operands.append(graph.addConstant(tensor))
-        continue
-      }
-      types.append(TensorType(dtype, shape))
-      tensors.append(tensor)
-      operands.append(graph.addInput("operand \(place)"))
-    }
-    let results = try graph.emitAll(test.operation, operands)
+    let made = try test.forward(.float64, &numbers)
+    var graph = made.graph
+    let (types, tensors, results) = (made.types, made.tensors, made.results)
     // A sum of all results, each element with a factor of its own.
     let inferred = try graph.types(of: types)
     var loss: Graph.Value?

@@ -1,33 +1,14 @@
 #include "lanes.h"
 
 // Batch norms in training with the activation and the sum behind them, forward and backward. Rows are pixels, columns
-// channels that lie side by side. Contracted: a fused multiplication is a good part of what this takes.
-#pragma STDC FP_CONTRACT ON
-
-// e to a power between -87 and 87, as in activate.c.
-MK_INLINE mk_lanes lanes_exp(mk_lanes x) {
-  x = mk_either(x < -87.0f, mk_all(-87.0f), x);
-  x = mk_either(x > 87.0f, mk_all(87.0f), x);
-  const float rounding = 0x1.8p23f;
-  mk_lanes shifted = x * 0x1.715476p0f + rounding;
-  mk_lanes whole = shifted - rounding;
-  mk_lanes rest = x - whole * 0x1.62e4p-1f - whole * 0x1.7f7d1cp-20f;
-  mk_lanes sum = mk_all(1.0f / 720);
-  sum = sum * rest + 1.0f / 120;
-  sum = sum * rest + 1.0f / 24;
-  sum = sum * rest + 1.0f / 6;
-  sum = sum * rest + 0.5f;
-  sum = sum * rest + 1.0f;
-  sum = sum * rest + 1.0f;
-  return (mk_lanes)((mk_lane_bits)sum + ((mk_lane_bits)shifted << 23));
-}
+// channels that lie side by side.
 
 // NaN stays NaN in all of them.
 MK_INLINE mk_lanes activated(mk_activation kind, float slope, mk_lanes z) {
   switch (kind) {
   case MK_RELU: return mk_either(z <= 0.0f, mk_all(0), z);
   case MK_LEAKY_RELU: return mk_either(z > 0.0f, z, z * slope);
-  case MK_SILU: return z / (1.0f + lanes_exp(-z));
+  case MK_SILU: return mk_lanes_silu(z);
   case MK_HARDSWISH: {
     mk_lanes gate = z + 3.0f;
     gate = mk_either(gate < 0.0f, mk_all(0), gate);
@@ -43,7 +24,7 @@ MK_INLINE mk_lanes derivative(mk_activation kind, float slope, mk_lanes z) {
   case MK_RELU: return mk_either(z > 0.0f, mk_all(1), mk_all(0));
   case MK_LEAKY_RELU: return mk_either(z > 0.0f, mk_all(1), mk_all(slope));
   case MK_SILU: {
-    mk_lanes s = 1.0f / (1.0f + lanes_exp(-z));
+    mk_lanes s = 1.0f / (1.0f + mk_lanes_exp(-z));
     return s * (1.0f + z * (1.0f - s));
   }
   case MK_HARDSWISH: {
@@ -229,36 +210,20 @@ MK_INLINE void mk_norm_gradient_rows_any(
   FOR_EACH_KIND(ROWS)
 }
 
-// AVX2 with fused multiplications, where the processor has them.
-#if MK_X86
-#define PER_LEVEL(name, parameters, arguments)                                                                         \
-  static void name##_scalar parameters { name##_any arguments; }                                                       \
-  MK_TARGET_FMA static void name##_avx2 parameters { name##_any arguments; }                                           \
-  MK_TARGET_AVX512 static void name##_avx512 parameters { name##_any arguments; }                                      \
-  void name parameters {                                                                                               \
-    if (mk_current_level() == MK_AVX512) return name##_avx512 arguments;                                               \
-    if (mk_has_fma()) return name##_avx2 arguments;                                                                    \
-    name##_scalar arguments;                                                                                           \
-  }
-#else
-#define PER_LEVEL(name, parameters, arguments)                                                                         \
-  void name parameters { name##_any arguments; }
-#endif
-
-PER_LEVEL(
+MK_PER_FUSED_LEVEL(
   mk_channel_moments,
   (double *sums, double *squares, const float *src, size_t rows, size_t channels, ptrdiff_t row, const float *pivot),
   (sums, squares, src, rows, channels, row, pivot))
-PER_LEVEL(
+MK_PER_FUSED_LEVEL(
   mk_normalize_channels,
   (const mk_normalization *n, float *dst, const float *src, const float *addend, size_t rows),
   (n, dst, src, addend, rows))
-PER_LEVEL(
+MK_PER_FUSED_LEVEL(
   mk_norm_gradient_sums,
   (const mk_norm_gradient *n, double *sums, double *products, const float *gradient, const float *src,
    const float *result, float *kept, size_t rows),
   (n, sums, products, gradient, src, result, kept, rows))
-PER_LEVEL(
+MK_PER_FUSED_LEVEL(
   mk_norm_gradient_rows,
   (const mk_norm_gradient *n, float *dst, const float *gradient, const float *src, const float *result, size_t rows),
   (n, dst, gradient, src, result, rows))

@@ -32,16 +32,24 @@ public final class Session {
     return try execution.timed(inputs)
   }
 
-  private func check(_ inputs: [Tensor]) throws {
-    guard inputs.count == plan.inputTypes.count else {
-      throw ModelError(.mismatch, "takes \(plan.inputTypes.count) tensors, not \(inputs.count)")
-    }
-    for (index, (input, type)) in zip(inputs, plan.inputTypes).enumerated()
+  private func check(_ inputs: [Tensor]) throws { try inputs.check(are: plan.inputTypes, named: plan.inputNames) }
+}
+
+extension [Tensor] {
+  /// - Throws: `ModelError` that names the first that a plan was not made for.
+  func check(are types: [TensorType], named names: [String]) throws {
+    guard count == types.count else { throw ModelError(.mismatch, "takes \(types.count) tensors, not \(count)") }
+    for (index, (input, type)) in zip(self, types).enumerated()
     where input.dtype != type.dtype || input.shape != type.shape {
       throw ModelError(
         .mismatch,
         "is \(input.dtype.rawValue) \(input.shape), the plan is made for \(type.dtype.rawValue) \(type.shape)",
-        subject: plan.inputNames[index])
+        subject: names[index])
     }
   }
+}
+
+extension Graph {
+  /// The names of the inputs.
+  var inputNames: [String] { inputs.map { if case .input(let name) = definitions[$0.index] { name } else { "" } } }
 }

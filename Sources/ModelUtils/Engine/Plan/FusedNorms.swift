@@ -59,10 +59,10 @@ struct FusedNorms {
     var own: Set<Int> = []
     // A sum before the activation.
     if !outputs.contains(fused.result.index), users[fused.result.index].count == 1,
-      let sum = fused.sum(users[fused.result.index][0], compiler), !absorbed.contains(sum.node),
+      let sum = fused.sum(users[fused.result.index][0], compiler), isFree(sum.node, compiler),
       case let result = graph.nodes[sum.node].results[0],
       !outputs.contains(result.index), let function = users[result.index].first,
-      users[result.index].count == 1, case .unary(.relu) = graph.nodes[function].operation
+      users[result.index].count == 1, case .unary(.relu) = graph.nodes[function].operation, isFree(function, compiler)
     {
       (fused.addend, fused.addsBefore) = (sum.addend, true)
       own.insert(sum.node)
@@ -79,7 +79,8 @@ struct FusedNorms {
       if !others.isEmpty {
         // Its gradient must go with that of the norm.
         guard let gradient, let norm = users[gradient.result.index].first, users[gradient.result.index].count == 1,
-          graph.nodes[norm].isGradient(ofNorm: node), !outputs.contains(gradient.result.index)
+          graph.nodes[norm].isGradient(ofNorm: node), graph.nodes[norm].operands[4] == gradient.result,
+          !outputs.contains(gradient.result.index)
         else { return }
         backward[norm] = Backward(
           activation: kind.kind, slope: kind.slope, gradient: gradient.incoming, result: nil, kept: nil)
@@ -93,6 +94,11 @@ struct FusedNorms {
     ends[fused.last] = index
     absorbed.formUnion(own)
     absorbed.insert(index)
+  }
+
+  /// Whether a node is computed by itself so far: a convolution may have taken it.
+  private func isFree(_ node: Int, _ compiler: Compiler) -> Bool {
+    !absorbed.contains(node) && compiler.absorbed[node] == nil
   }
 
   /// The gradient of a ReLU, which is found by its result, where that of a norm is the first to take it.

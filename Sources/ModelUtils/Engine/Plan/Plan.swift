@@ -75,6 +75,6 @@ public struct Plan: Sendable {
     inputTypes = inputs
     self.precision = precision
     outputTypes = outputs.map { types[$0] }
-    inputNames = graph.inputs.map { if case .input(let name) = graph.definitions[$0.index] { name } else { "" } }
+    inputNames = graph.inputNames
   }
 }

@@ -21,6 +21,16 @@ private struct Rows {
     (index * chunk, min(chunk, count - index * chunk))
   }
 
+  /// A channel's two sums over all chunks, of [chunks, 2, channels].
+  func sums(_ totals: UnsafePointer<Double>, _ channel: Int) -> (Double, Double) {
+    var (first, second) = (0.0, 0.0)
+    for chunk in 0..<chunks {
+      first += totals[chunk * 2 * channels + channel]
+      second += totals[(chunk * 2 + 1) * channels + channel]
+    }
+    return (first, second)
+  }
+
   func forEachChunk(_ body: @Sendable (_ index: Int, _ first: Int, _ count: Int) -> Void) {
     if chunks == 1 { return body(0, 0, count) }
     Parallel.forEach(chunks) { index in
@@ -104,11 +114,7 @@ extension Compiler {
         }
         let number = Double(rows.count)
         for channel in 0..<channels {
-          var (sum, squares) = (0.0, 0.0)
-          for chunk in 0..<rows.chunks {
-            sum += totals[chunk * 2 * channels + channel]
-            squares += totals[(chunk * 2 + 1) * channels + channel]
-          }
+          let (sum, squares) = rows.sums(totals, channel)
           let shifted = sum / number
           let mean = Double(from[channel]) + shifted
           let variance = max(squares / number - shifted * shifted, squares.isNaN ? .nan : 0)
@@ -186,11 +192,7 @@ extension Compiler {
         }
         let number = Double(rows.count)
         for channel in 0..<channels {
-          var (sum, product) = (0.0, 0.0)
-          for chunk in 0..<rows.chunks {
-            sum += totals[chunk * 2 * channels + channel]
-            product += totals[(chunk * 2 + 1) * channels + channel]
-          }
+          let (sum, product) = rows.sums(totals, channel)
           let inverse = Double(values[2][channel])
           let factor = Double(values[0][channel]) * inverse
           sumsOut[0][channel] = Float(product * inverse)

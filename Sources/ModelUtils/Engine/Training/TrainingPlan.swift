@@ -8,6 +8,7 @@ public struct TrainingPlan: Sendable {
   public let inputTypes: [TensorType]
   /// What it gives.
   public let outputTypes: [TensorType]
+  let inputNames: [String]
   let executable: CPUExecutable
 
   /// The steps that a run takes, in order.
@@ -32,7 +33,7 @@ public struct TrainingPlan: Sendable {
     executable = try CPUBackend().compile(
       graph, for: inputs, giving: outputs, precision: precision,
       training: TrainingRequest(slots: variables.slots, gradients: gradients, updates: graph.updates))
-    inputTypes = inputs
+    (inputTypes, inputNames) = (inputs, graph.inputNames)
     outputTypes = outputs.map { types[$0] }
   }
 }
@@ -80,10 +81,5 @@ public final class TrainingSession {
     return try execution.timed(inputs)
   }
 
-  private func check(_ inputs: [Tensor]) throws {
-    guard inputs.map({ TensorType($0.dtype, $0.shape) }) == plan.inputTypes else {
-      throw ModelError(
-        .mismatch, "takes \(plan.inputTypes), not \(inputs.map { TensorType($0.dtype, $0.shape) })")
-    }
-  }
+  private func check(_ inputs: [Tensor]) throws { try inputs.check(are: plan.inputTypes, named: plan.inputNames) }
 }

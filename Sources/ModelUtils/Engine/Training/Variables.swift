@@ -18,8 +18,6 @@ public final class Variables {
   private(set) var slots: OrderedDictionary<String, Slot> = [:]
   let values: Arena
   let gradients: Arena
-  private let byteCount: Int
-  private let gradientByteCount: Int
 
   /// - Parameters:
   ///   - weights: with their first values.
@@ -37,7 +35,6 @@ public final class Variables {
       end += (weight.tensor.byteCount + Arena.alignment - 1) / Arena.alignment * Arena.alignment
       if index < parameters.count { parameterEnd = end }
     }
-    (byteCount, gradientByteCount) = (end, parameterEnd)
     values = try Arena(byteCount: end)
     gradients = try Arena(byteCount: parameterEnd)
     values.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: end)
@@ -96,12 +93,6 @@ public final class Variables {
     }
   }
 
-  func setGradient(of path: String, _ tensor: Tensor) throws {
-    guard let slot = slots[path], slot.isParameter else { return }
-    try tensor.copyBytes(
-      to: UnsafeMutableRawBufferPointer(start: gradients.pointer + slot.offset, count: tensor.byteCount))
-  }
-
   // MARK: In place
 
   /// A parameter's elements where they lie, and its gradient's: valid while the variables are.
@@ -119,27 +110,5 @@ public final class Variables {
       UnsafeMutableBufferPointer(
         start: (gradients.pointer + slot.offset).assumingMemoryBound(to: Float.self), count: count)
     )
-  }
-
-  /// The same of float64.
-  public func doubles(of path: String) throws -> (
-    values: UnsafeMutableBufferPointer<Double>, gradient: UnsafeMutableBufferPointer<Double>
-  ) {
-    guard let slot = slots[path], slot.isParameter, slot.type.dtype == .float64 else {
-      throw ModelError(.mismatch, "is no parameter of float64", subject: path)
-    }
-    let count = slot.type.shape.reduce(1, *)
-    return (
-      UnsafeMutableBufferPointer(
-        start: (values.pointer + slot.offset).assumingMemoryBound(to: Double.self), count: count),
-      UnsafeMutableBufferPointer(
-        start: (gradients.pointer + slot.offset).assumingMemoryBound(to: Double.self), count: count)
-    )
-  }
-
-  /// All gradients of float32 as one run of elements, the unused between them 0.
-  public var allGradients: UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(
-      start: gradients.pointer.assumingMemoryBound(to: Float.self), count: gradientByteCount / 4)
   }
 }
