@@ -50,8 +50,7 @@ MK_INLINE mk_lanes mk_either(mk_lane_bits mask, mk_lanes a, mk_lanes b) {
   return (mk_lanes)(((mk_lane_bits)a & mask) | ((mk_lane_bits)b & ~mask));
 }
 
-// e to a power between -87 and 87 in float32: 2 to the nearest whole number, by adding to the exponent's bits, times
-// Taylor's polynomial of the rest, which is at most ln 2 / 2. Within 2 units in the last place.
+// As activate.c's of one float, from which the compiler makes a loop that is a tenth faster than one of these.
 MK_INLINE mk_lanes mk_lanes_exp(mk_lanes x) {
   x = mk_either(x < -87.0f, mk_all(-87.0f), x);
   x = mk_either(x > 87.0f, mk_all(87.0f), x);
