@@ -87,7 +87,7 @@ extension TalkOptions {
         note("the model takes no pictures: --image-size says nothing of it")
       }
     }
-    if let batchSize, let shape = picture ?? shapes.first { $0.count > 1 }, shape[0] != batchSize {
+    if let batchSize, let shape = picture ?? shapes.first(where: { $0.count > 1 }), shape[0] != batchSize {
       note("the model takes batches of one size, \(shape[0])")
     }
   }

@@ -150,6 +150,8 @@ public struct ClassificationSets: Sendable {
   /// What is judged by; nil where there is none. Its classes are those of `training`.
   public let validation: ClassificationSet?
 
+  /// Two sets with the same classes.
+  ///
   /// - Throws: `ModelError` for a class without samples in `training`, and other classes in `validation`.
   public init(training: ClassificationSet, validation: ClassificationSet?) throws {
     try training.checkClasses()

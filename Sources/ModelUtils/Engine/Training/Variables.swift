@@ -19,6 +19,8 @@ public final class Variables {
   let values: Arena
   let gradients: Arena
 
+  /// Memory for the weights that change, with their first values in it.
+  ///
   /// - Parameters:
   ///   - weights: with their first values.
   ///   - parameters: the paths of those that have gradients.

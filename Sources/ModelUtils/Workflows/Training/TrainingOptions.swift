@@ -58,7 +58,9 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   /// The first rate.
   public var initialLearningRate: Double { learningRate ?? (optimizer == .sgd ? 0.05 : 0.001) }
 
-  /// - Throws: `ModelError` for numbers out of their ranges.
+  /// Refuses numbers out of their ranges before anything is read or written.
+  ///
+  /// - Throws: `ModelError` that names the number.
   public func check() throws {
     func require(_ holds: Bool, _ what: String) throws { if !holds { throw ModelError(.invalid, what) } }
     try require((1...1_000_000).contains(epochs), "a run has 1 to 1000000 epochs, not \(epochs)")
