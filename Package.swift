@@ -182,7 +182,8 @@ let tests: [Target] = [
   .testTarget(name: "ModelImagesTests", dependencies: ["ModelImages", "CKernels", "CCodecs", "TestSupport"]),
   .testTarget(name: "ModelAveragingTests", dependencies: ["ModelAveraging", "ModelCheckpoints", "CKernels"]),
   .testTarget(
-    name: "ModelTrainingTests", dependencies: ["ModelTraining", "ModelCheckpoints", "TestSupport"],
+    name: "ModelTrainingTests",
+    dependencies: ["ModelTraining", "ModelAutograd", "ModelCheckpoints", "ModelRandom", "TestSupport"],
     exclude: ["Goldens"]),
   .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelReportsTests", dependencies: ["ModelReports", "TestSupport"], exclude: ["Goldens"]),
@@ -195,7 +196,7 @@ let tests: [Target] = [
   // What the articles of the documentation show, compiled and run.
   .target(name: "OtherFramework", path: "Tests/Examples/OtherFramework"),
   .testTarget(
-    name: "Examples", dependencies: ["ModelUtils", "OtherFramework"], exclude: ["OtherFramework"]),
+    name: "Examples", dependencies: ["ModelUtils", "OtherFramework", "TestSupport"], exclude: ["OtherFramework"]),
   .executableTarget(
     name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Interop/Interpreter"),
@@ -220,7 +221,7 @@ let package = Package(
     .executable(name: "mutils", targets: ["mutils"]),
   ],
   traits: [
-    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils zero-first, withRankZeroFirst")
+    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils train, mutils zero-first, withRankZeroFirst")
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

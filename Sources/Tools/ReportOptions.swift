@@ -58,8 +58,9 @@ struct ReportOptions: ParsableArguments {
   func progress(_ what: String, of total: Int) -> Progress { Progress(what, of: total, isShown: !quiet) }
 
   /// Runs `body` with the number of threads asked for, and tells of what it writes and logs.
-  func withThreads<R>(_ body: () throws -> R) rethrows -> R {
-    try Parallel.$threadCount.withValue(threads ?? Parallel.threadCount) {
+  /// - Parameter processes: how many of this command share the machine.
+  func withThreads<R>(among processes: Int = 1, _ body: () throws -> R) rethrows -> R {
+    try Parallel.$threadCount.withValue(threads ?? max(1, Parallel.threadCount / processes)) {
       try talk.withLog {
         let progress = FileProgress(isShown: !quiet)
         defer { progress.finish() }

@@ -14,10 +14,13 @@ struct Train: ParsableCommand {
       A run depends on its seed and the number of threads alone. Interrupted, it finishes its step and writes; with --resume it goes on and gives what it would have \
       given.
 
+      In a build with --traits MPI, mpirun's ranks divide each batch and learn what one process learns, up to rounding.
+
       Examples:
         mutils train pictures --model resnet18 --epochs 20 -o runs/first
         mutils train pictures --resume runs/first
         mutils val runs/first/best.pt pictures
+        mpirun -n 2 mutils train pictures --batch-size 128 -o runs/second
       """)
 
   @Argument(help: "The pictures with their classes.", completion: .file())
@@ -45,24 +48,29 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
-    try report.withThreads {
+    let world = try currentCommunicator()
+    try report.withThreads(among: world.localSize) {
       let sets = try ClassificationSets(contentsOf: data)
       let training: ClassifierTraining
       if let resume {
-        training = try ClassifierTraining(sets, resuming: resume)
+        training = try ClassifierTraining(sets, resuming: resume, communicator: world)
       } else {
-        training = try ClassifierTraining(sets, options: recipe.options(), folder: output ?? "")
+        training = try ClassifierTraining(sets, options: recipe.options(), folder: output ?? "", communicator: world)
       }
-      if sets.validation == nil { report.note("no pictures to judge by: the best is found by those learned from") }
-      if !report.json {
+      let speaks = world.rank == 0
+      if speaks, sets.validation == nil {
+        report.note("no pictures to judge by: the best is found by those learned from")
+      }
+      if speaks, !report.json {
         Terminal.print(
           "\(training.options.model): \(sets.training.count) pictures of \(sets.training.classNames.count) classes, "
-            + "\(training.stepsPerEpoch) steps an epoch")
+            + "\(training.stepsPerEpoch) steps an epoch" + (world.worldSize > 1 ? ", \(world.worldSize) ranks" : ""))
         Terminal.print(EpochLine.header)
       }
       var progress: Progress?
       let outcome = try Signals.endingGracefully { isAsked in
         try training.run(shouldStop: isAsked) { event in
+          guard speaks else { return }
           switch event {
           case .step(let epoch, let done, let count, _, _):
             if progress == nil { progress = Progress("steps of epoch \(epoch)", of: count, isShown: !report.quiet) }
@@ -76,6 +84,11 @@ struct Train: ParsableCommand {
         }
       }
       progress?.finish()
+      world.close()
+      guard speaks else {
+        if outcome.isInterrupted { throw ExitCode(130) }
+        return
+      }
       let folder = training.folder
       if report.json { try Terminal.print(json: TrainingReport(outcome, folder: folder)) }
       if outcome.isInterrupted {
@@ -145,6 +158,11 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Keep and judge a running average of this decay, such as 0.999.", valueName: "decay"))
   var ema: Double?
 
+  @Flag(
+    name: .customLong("sync-batch-norm"), inversion: .prefixedNo,
+    help: "Whether batch norms take their statistics over the pictures of all ranks. Default: they do.")
+  var synchronizesBatchNorms: Bool?
+
   @Flag(help: "Neither cut nor mirror pictures at random.")
   var noAugmentation = false
 
@@ -159,7 +177,8 @@ struct TrainingArguments: ParsableArguments {
       ("--lr", learningRate != nil), ("--momentum", momentum != nil), ("--nesterov", nesterov),
       ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil), ("--final-share", finalShare != nil),
       ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil),
-      ("--clip-norm", clipNorm != nil), ("--ema", ema != nil), ("--no-augmentation", noAugmentation),
+      ("--clip-norm", clipNorm != nil), ("--ema", ema != nil),
+      ("--sync-batch-norm", synchronizesBatchNorms != nil), ("--no-augmentation", noAugmentation),
       ("--seed", seed != nil),
     ]
     return given.first { $0.1 }?.0
@@ -183,6 +202,7 @@ struct TrainingArguments: ParsableArguments {
     options.labelSmoothing = labelSmoothing ?? options.labelSmoothing
     options.clipNorm = clipNorm
     options.ema = ema
+    options.synchronizesBatchNorms = synchronizesBatchNorms ?? options.synchronizesBatchNorms
     options.augments = !noAugmentation
     options.seed = seed ?? options.seed
     return options

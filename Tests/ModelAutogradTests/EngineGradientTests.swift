@@ -38,6 +38,60 @@ import Testing
     }
   }
 
+  /// The loss is computed outside, between the two passes.
+  @Test func inTwoParts() throws {
+    var numbers = Generator(6)
+    func weight(_ shape: [Int]) throws -> Graph.Weight {
+      Graph.Weight(
+        tensor: try Tensor((0..<shape.reduce(1, *)).map { _ in Float.random(in: 0.1...1, using: &numbers) }, shape))
+    }
+    var graph = Graph()
+    let x = graph.addInput("x")
+    let kernel = graph.addWeight("kernel", try weight([5, 3]))
+    let line = try ["weight", "bias", "mean", "variance"].map { graph.addWeight($0, try weight([5])) }
+    let product = try graph.emit(.linear, x, kernel)
+    let norm = try graph.emitAll(.batchNorm(.training(momentum: 0.5), eps: 1e-3), [product] + line)
+    graph.updates = ["mean": norm[1], "variance": norm[2]]
+    graph.outputs = [try graph.emit(.unary(.relu), norm[0]), try graph.emit(.unary(.sigmoid), product)]
+    let (type, outputType) = (TensorType(.float32, [7, 3]), TensorType(.float32, [7, 5]))
+    let parameters = ["kernel", "weight", "bias"]
+    let training = try graph.gradientsOfOutputs(with: parameters, for: [type])
+    let outputs = graph.outputs.map { training[$0] }
+    let variables = try Variables(graph.weights, parameters: parameters, others: ["mean", "variance"])
+    let plan = try TrainingPlan(
+      training.graph, gradients: training.gradients, for: [type, outputType, outputType], giving: outputs,
+      variables: variables, cut: (training.forwardNodeCount, 2))
+    let session = try TrainingSession(plan, variables)
+    let mean = try #require(variables["mean"])
+    func random(_ type: TensorType) throws -> Tensor {
+      try Tensor(
+        (0..<type.shape.reduce(1, *)).map { _ in Float.random(in: -1...1, using: &numbers) }, type.shape)
+    }
+    let picture = try random(type)
+    _ = try session.forward([random(type)])
+    let found = try session.forward([picture])
+    #expect(try variables["mean"]?.floats() == mean.floats())
+    let gradients = [try random(outputType), try random(outputType)]
+    try session.backward(gradients)
+
+    let tensors = [picture] + gradients
+    let updates = graph.updates.values.map { training[$0] }
+    let wanted = try training.graph.reference(tensors, of: outputs + updates + training.gradients.values)
+    let paths = ["mean", "variance"].map { variables[$0] }
+    let mine = try found + paths.compactMap { $0 } + training.gradients.keys.map { try variables.gradient(of: $0) }
+    #expect(mine.count == wanted.count)
+    // Some roundings of float32.
+    for (a, b) in zip(mine, wanted) { #expect(try a.isClose(to: b, relative: 1e-5, absolute: 1e-6)) }
+
+    #expect(refusal { try session.backward([gradients[0]]) } != nil)
+    #expect(refusal { _ = try session.forward(tensors) } != nil)
+    let whole = try TrainingPlan(
+      training.graph, gradients: training.gradients, for: [type, outputType, outputType], giving: outputs,
+      variables: variables)
+    #expect(
+      refusal { _ = try TrainingSession(whole, variables).forward([picture]) } == "this plan computes its loss itself")
+  }
+
   /// A norm's sum with a convolution's result, whose activation either of the two could take.
   @Test func aNormMeetsAConvolution() throws {
     var numbers = Generator(5)

@@ -7,6 +7,7 @@
     public let rank: Int
     public let localRank: Int
     public let worldSize: Int
+    public let localSize: Int
 
     /// Initialises MPI unless it is already.
     /// - Parameter known: what the launcher said; the world must be the same.
@@ -24,7 +25,7 @@
       guard rank == known.rank, size == known.worldSize else {
         throw refusal(known, "to MPI it is rank \(rank) of \(size)")
       }
-      return MPICommunicator(rank: rank, localRank: Int(world.local_rank), worldSize: size)
+      return MPICommunicator(rank: rank, localRank: Int(world.local_rank), worldSize: size, localSize: Int(world.local_size))
     }
 
     private static func refusal(_ known: Rank, _ reason: String) -> ModelError {
@@ -36,9 +37,41 @@
     }
 
     public func maximum(_ value: Int32, timeout: Duration) throws -> Int32 {
-      let seconds = Double(timeout.components.seconds) + Double(timeout.components.attoseconds) * 1e-18
       var result: Int32 = 0
-      let status = mm_maximum(value, seconds, &result)
+      try wait(timeout) { mm_maximum(value, $0, &result) }
+      return result
+    }
+
+    public func sum(_ values: UnsafeMutableBufferPointer<Double>, timeout: Duration) throws {
+      guard let base = values.baseAddress else { return }
+      try wait(timeout) { mm_sum(base, Int64(values.count), $0) }
+    }
+
+    public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int, timeout: Duration) throws {
+      guard let base = bytes.baseAddress else { return }
+      guard (0..<worldSize).contains(root) else { throw ModelError(.invalid, "there is no rank \(root)") }
+      try wait(timeout) { mm_broadcast(base, Int64(bytes.count), Int32(root), $0) }
+    }
+
+    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum {
+      var pending: OpaquePointer?
+      try Self.check(mm_begin_sum(values.baseAddress, Int64(values.count), &pending))
+      guard let pending else { throw ModelError(.system, "MPI has begun nothing") }
+      return Sum(pending: pending, communicator: self)
+    }
+
+    /// Freed by waiting alone: nobody who fails before meets the others again.
+    private struct Sum: PendingSum {
+      let pending: OpaquePointer
+      let communicator: MPICommunicator
+
+      func advance() throws { try MPICommunicator.check(mm_advance(pending)) }
+      func wait(timeout: Duration) throws { try communicator.wait(timeout) { mm_finish(pending, $0) } }
+    }
+
+    private func wait(_ timeout: Duration, _ body: (_ seconds: Double) -> Int32) throws {
+      let seconds = Double(timeout.components.seconds) + Double(timeout.components.attoseconds) * 1e-18
+      let status = body(seconds)
       guard status != MM_TIMEOUT else {
         throw ModelError(
           .system,
@@ -46,7 +79,6 @@
         )
       }
       try Self.check(status)
-      return result
     }
 
     /// Ends MPI, unless it was initialised before; it cannot be initialised again.

@@ -61,9 +61,12 @@ final class CPUExecution: Execution {
   private let variables: Variables?
   private let memory: Memory
   private var works: [Step.Work] = []
+  private let gradients: GradientExchange?
 
-  /// - Parameter variables: what a training plan was made for.
-  init(_ executable: CPUExecutable, _ variables: Variables? = nil) throws {
+  /// - Parameters:
+  ///   - variables: what a training plan was made for.
+  ///   - ranks: whom its gradients are added up with.
+  init(_ executable: CPUExecutable, _ variables: Variables? = nil, _ ranks: RankExchange? = nil) throws {
     self.executable = executable
     self.variables = variables
     let program = executable.program
@@ -77,15 +80,23 @@ final class CPUExecution: Execution {
         case .variable(let offset): (variables?.values.pointer ?? arena.pointer) + offset
         case .gradient(let offset): (variables?.gradients.pointer ?? arena.pointer) + offset
         }
-      }, scratch: arena.pointer + program.arenaBytes)
+      }, scratch: arena.pointer + program.arenaBytes, norms: ranks.flatMap { $0.synchronizesBatchNorms ? $0 : nil })
+    gradients = try ranks.flatMap { ranks in try variables.map { try GradientExchange(program, $0, ranks) } }
     works = try program.steps.map { try $0.bind(memory) }
   }
 
-  func run(_ inputs: [Tensor]) throws -> [Tensor] {
+  func run(_ inputs: [Tensor]) throws -> [Tensor] { try run(inputs, at: 0, steps: works.indices) }
+
+  /// Some of the steps, after some of the inputs were put to their places.
+  func run(_ inputs: [Tensor], at first: Int, steps: Range<Int>) throws -> [Tensor] {
     try Parallel.$threadCount.withValue(executable.threads) {
       OneDNN.useThreads()
-      try put(inputs)
-      for work in works { try work() }
+      try put(inputs, at: first)
+      for index in steps {
+        try works[index]()
+        try gradients?.didRun(step: index)
+      }
+      if steps.upperBound == works.count { try gradients?.finish() }
       return try outputs()
     }
   }
@@ -93,7 +104,7 @@ final class CPUExecution: Execution {
   func timed(_ inputs: [Tensor]) throws -> [Double] {
     try Parallel.$threadCount.withValue(executable.threads) {
       OneDNN.useThreads()
-      try put(inputs)
+      try put(inputs, at: 0)
       let clock = ContinuousClock()
       return try works.map { work in
         let duration = try clock.measure { try work() }
@@ -111,8 +122,9 @@ final class CPUExecution: Execution {
     }
   }
 
-  private func put(_ inputs: [Tensor]) throws {
-    for ((type, placed), input) in zip(zip(executable.inputTypes, executable.program.inputs), inputs) {
+  private func put(_ inputs: [Tensor], at first: Int) throws {
+    let places = zip(executable.inputTypes, executable.program.inputs).dropFirst(first)
+    for ((type, placed), input) in zip(places, inputs) {
       let source = Placed(buffer: 0, layout: .rowMajor(type.shape), dtype: type.dtype)
       try input.withContiguousBytes { bytes in
         guard let base = bytes.baseAddress else { return }

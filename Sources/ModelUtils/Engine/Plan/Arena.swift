@@ -15,10 +15,12 @@ final class Arena: @unchecked Sendable {
   private static let hugePage = 2 << 20
 
   let pointer: UnsafeMutableRawPointer
+  let byteCount: Int
 
   /// - Throws: `ModelError` for more bytes than the machine has.
   init(byteCount: Int) throws {
     try Storage.checkMemory(byteCount, elementSize: 1)
+    self.byteCount = byteCount
     let isLarge = byteCount >= Self.hugePage
     pointer = .allocate(byteCount: max(byteCount, 1), alignment: isLarge ? Self.hugePage : Self.alignment)
     #if canImport(Glibc) || canImport(Musl)

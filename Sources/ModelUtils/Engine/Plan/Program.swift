@@ -89,6 +89,8 @@ struct Step: Sendable {
 struct Memory {
   let bases: [UnsafeMutableRawPointer]
   let scratch: UnsafeMutableRawPointer
+  /// Whom batch norms in training take their statistics with; nil for their own alone.
+  var norms: RankExchange?
 
   func pointer(_ placed: Placed) -> UnsafeMutableRawPointer {
     bases[placed.buffer] + placed.layout.offset * (placed.dtype.byteWidth ?? 1)

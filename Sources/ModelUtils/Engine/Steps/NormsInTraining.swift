@@ -31,12 +31,59 @@ private struct Rows {
     return (first, second)
   }
 
+  /// Adds up, over all ranks, two lines of sums of channels and the number of rows.
+  func together(_ first: [Double], _ second: [Double], _ ranks: RankExchange) throws -> ([Double], [Double], Double) {
+    let all = try ranks.communicator.sum(first + second + [Double(count)], timeout: ranks.timeout)
+    return (Array(all[..<channels]), Array(all[channels..<2 * channels]), all[2 * channels])
+  }
+
   func forEachChunk(_ body: @Sendable (_ index: Int, _ first: Int, _ count: Int) -> Void) {
     if chunks == 1 { return body(0, 0, count) }
     Parallel.forEach(chunks) { index in
       let (first, count) = range(index)
       body(index, first, count)
     }
+  }
+}
+
+/// The mean and the variance of each channel, over this rank's rows or those of all ranks.
+private struct ChannelMoments {
+  /// How many rows there are.
+  let number: Double
+  private var sums: [Double] = []
+  private var squares: [Double] = []
+  private var pivots: [Double] = []
+
+  /// - Parameters:
+  ///   - totals: sums of differences from `pivots` and of their squares, of [chunks, 2, channels].
+  ///   - common: numbers near the means that all ranks have.
+  init(
+    _ rows: Rows, _ totals: UnsafePointer<Double>, pivots own: UnsafePointer<Float>, common: UnsafePointer<Float>,
+    _ ranks: RankExchange?
+  ) throws {
+    var count = Double(rows.count)
+    for channel in 0..<rows.channels {
+      let (sum, square) = rows.sums(totals, channel)
+      sums.append(sum)
+      squares.append(square)
+      pivots.append(Double(own[channel]))
+    }
+    if let ranks {
+      for channel in 0..<rows.channels {
+        let shift = pivots[channel] - Double(common[channel])
+        squares[channel] += shift * (2 * sums[channel] + shift * count)
+        sums[channel] += shift * count
+        pivots[channel] = Double(common[channel])
+      }
+      (sums, squares, count) = try rows.together(sums, squares, ranks)
+    }
+    number = count
+  }
+
+  subscript(channel: Int) -> (mean: Double, variance: Double) {
+    let shifted = sums[channel] / number
+    let square = squares[channel]
+    return (pivots[channel] + shifted, max(square / number - shifted * shifted, square.isNaN ? .nan : 0))
   }
 }
 
@@ -100,6 +147,7 @@ extension Compiler {
         channels: channels, scale: scale, shift: shift, activation: activation, slope: slope, adds_before: addsBefore,
         dst_row: channels, src_row: row, addend_row: addend?.row ?? 0)
       let addedRow = addend?.row ?? 0
+      let ranks = memory.norms
       return {
         rows.forEachChunk { chunk, first, count in
           let sums = totals + chunk * 2 * channels
@@ -112,12 +160,10 @@ extension Compiler {
           Double.load(dtype, pointer, 1, &step, 1)
           step = 1 / (step + 1)
         }
-        let number = Double(rows.count)
+        let moments = try ChannelMoments(rows, totals, pivots: from, common: values[2], ranks)
+        let number = moments.number
         for channel in 0..<channels {
-          let (sum, squares) = rows.sums(totals, channel)
-          let shifted = sum / number
-          let mean = Double(from[channel]) + shifted
-          let variance = max(squares / number - shifted * shifted, squares.isNaN ? .nan : 0)
+          let (mean, variance) = moments[channel]
           let (oldMean, oldVariance) = (Double(values[2][channel]), Double(values[3][channel]))
           let inverse = 1 / (variance + eps).squareRoot()
           next[0][channel] = Float(oldMean + step * (mean - oldMean))
@@ -172,6 +218,7 @@ extension Compiler {
       nonisolated(unsafe) let lines = memory.floats(factors)
       nonisolated(unsafe) let totals = memory.pointer(partial).assumingMemoryBound(to: Double.self)
       let resultRow = result?.row ?? 0
+      let ranks = memory.norms
       nonisolated(unsafe) let base = mk_norm_gradient(
         channels: channels, mean: values[1], scale: lines, shift: lines + channels, factor: lines + 2 * channels,
         tilt: lines + 3 * channels, offset: lines + 4 * channels, activation: activation, slope: slope,
@@ -190,13 +237,20 @@ extension Compiler {
             &job, sums, sums + channels, incoming + first * gradientRow, from + first * row,
             results.map { $0 + first * resultRow }, keeps.map { $0 + first * channels }, count)
         }
-        let number = Double(rows.count)
+        // The gradients of weight and bias are added over ranks with all others; the input's needs the sums of all here.
+        var (sums, products, number) = ([Double](), [Double](), Double(rows.count))
         for channel in 0..<channels {
           let (sum, product) = rows.sums(totals, channel)
+          sumsOut[0][channel] = Float(product * Double(values[2][channel]))
+          sumsOut[1][channel] = Float(sum)
+          sums.append(sum)
+          products.append(product)
+        }
+        if let ranks { (sums, products, number) = try rows.together(sums, products, ranks) }
+        for channel in 0..<channels {
+          let (sum, product) = (sums[channel], products[channel])
           let inverse = Double(values[2][channel])
           let factor = Double(values[0][channel]) * inverse
-          sumsOut[0][channel] = Float(product * inverse)
-          sumsOut[1][channel] = Float(sum)
           lines[2 * channels + channel] = Float(factor)
           lines[3 * channels + channel] = Float(-factor * inverse * inverse * product / number)
           lines[4 * channels + channel] = Float(-factor * sum / number)

@@ -10,6 +10,8 @@ public struct TrainingPlan: Sendable {
   public let outputTypes: [TensorType]
   let inputNames: [String]
   let executable: CPUExecutable
+  /// Where the loss is computed outside: how many of the inputs the forward takes, and how many steps it has.
+  let cut: (inputs: Int, steps: Int)?
 
   /// The steps that a run takes, in order.
   public var steps: [Plan.StepDescription] { executable.steps }
@@ -23,11 +25,14 @@ public struct TrainingPlan: Sendable {
   ///   - inputs: the types that its inputs will have.
   ///   - outputs: the values to be given, such as the loss.
   ///   - variables: the weights that are trained, which sessions are made for.
+  ///   - cut: where the loss is computed outside, how many nodes the forward has (`TrainingGraph.forwardNodeCount`) and
+  ///     how many outputs' gradients come behind it, as the last of the inputs.
   ///   - precision: what to multiply in.
   /// - Throws: as `Plan.init`.
   public init(
     _ graph: Graph, gradients: OrderedDictionary<String, Graph.Value>, for inputs: [TensorType],
-    giving outputs: [Graph.Value], variables: Variables, precision: Precision = .float32
+    giving outputs: [Graph.Value], variables: Variables, cut: (forwardNodes: Int, gradients: Int)? = nil,
+    precision: Precision = .float32
   ) throws {
     let types = try graph.types(of: inputs)
     executable = try CPUBackend().compile(
@@ -35,6 +40,11 @@ public struct TrainingPlan: Sendable {
       training: TrainingRequest(slots: variables.slots, gradients: gradients, updates: graph.updates))
     (inputTypes, inputNames) = (inputs, graph.inputNames)
     outputTypes = outputs.map { types[$0] }
+    let steps = executable.program.steps
+    self.cut = cut.map { [inputs] cut in
+      let first = steps.firstIndex { $0.nodes.isEmpty || $0.nodes.contains { $0 >= cut.forwardNodes } }
+      return (inputs.count - cut.gradients, first ?? steps.count)
+    }
   }
 }
 
@@ -60,19 +70,44 @@ public final class TrainingSession {
   private let execution: CPUExecution
 
   /// Memory for a plan.
+  /// - Parameter ranks: whom gradients are added up with, and batch norms' statistics; nil for a process of its own.
   /// - Throws: `ModelError` when it is more than the machine has.
-  public init(_ plan: TrainingPlan, _ variables: Variables) throws {
+  public init(_ plan: TrainingPlan, _ variables: Variables, ranks: RankExchange? = nil) throws {
     self.plan = plan
     self.variables = variables
-    execution = try CPUExecution(plan.executable, variables)
+    execution = try CPUExecution(plan.executable, variables, ranks)
   }
 
-  /// One run forward and backward.
+  /// One run forward and backward; with ranks, gradients are the sums of theirs.
   /// - Returns: the outputs; gradients and running statistics are the variables'.
-  /// - Throws: `ModelError` for inputs of other types.
+  /// - Throws: `ModelError` for inputs of other types, and for ranks that do not come.
   public func run(_ inputs: [Tensor]) throws -> [Tensor] {
     try check(inputs)
     return try execution.run(inputs)
+  }
+
+  /// The forward alone, where the loss is computed outside.
+  /// - Returns: the outputs.
+  /// - Throws: `ModelError` for inputs of other types, and for a plan that is not cut.
+  public func forward(_ inputs: [Tensor]) throws -> [Tensor] {
+    let cut = try cut()
+    try inputs.check(are: Array(plan.inputTypes.prefix(cut.inputs)), named: Array(plan.inputNames.prefix(cut.inputs)))
+    return try execution.run(inputs, at: 0, steps: 0..<cut.steps)
+  }
+
+  /// The backward pass of the last forward: gradients and running statistics are the variables' then.
+  /// - Parameter gradients: of the loss by each output.
+  /// - Throws: as `forward`.
+  public func backward(_ gradients: [Tensor]) throws {
+    let cut = try cut()
+    try gradients.check(
+      are: Array(plan.inputTypes.dropFirst(cut.inputs)), named: Array(plan.inputNames.dropFirst(cut.inputs)))
+    _ = try execution.run(gradients, at: cut.inputs, steps: cut.steps..<plan.steps.count)
+  }
+
+  private func cut() throws -> (inputs: Int, steps: Int) {
+    guard let cut = plan.cut else { throw ModelError(.invalid, "this plan computes its loss itself") }
+    return cut
   }
 
   /// The seconds that each step takes.

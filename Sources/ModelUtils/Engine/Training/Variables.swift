@@ -95,6 +95,27 @@ public final class Variables {
     }
   }
 
+  // MARK: Ranks
+
+  /// Takes rank 0's values.
+  /// - Parameter statisticsAlone: whether parameters are left out.
+  /// - Throws: as `Communicator.broadcast`.
+  public func broadcast(_ ranks: RankExchange, statisticsAlone: Bool = false) throws {
+    let start = statisticsAlone ? gradients.byteCount : 0
+    let bytes = UnsafeMutableRawBufferPointer(start: values.pointer + start, count: values.byteCount - start)
+    try ranks.communicator.broadcast(bytes, from: 0, timeout: ranks.timeout)
+  }
+
+  /// Whether all ranks hold the same bits.
+  /// - Throws: as `Communicator.maximum`.
+  public func areEqual(on ranks: RankExchange) throws -> Bool {
+    var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+    for word in UnsafeRawBufferPointer(start: values.pointer, count: values.byteCount).bindMemory(to: UInt32.self) { sum = (sum ^ UInt64(word)) &* 0x100_0000_01b3 }
+    let mine = Int32(truncatingIfNeeded: sum ^ sum >> 32)
+    let most = try ranks.communicator.maximum(mine, timeout: ranks.timeout)
+    return try ranks.communicator.maximum(~mine, timeout: ranks.timeout) == ~most
+  }
+
   // MARK: In place
 
   /// A parameter's elements where they lie, and its gradient's: valid while the variables are.

@@ -20,6 +20,8 @@ public final class Learner {
   public let seed: UInt64
   /// The rules and their state.
   public var optimizer: Optimizer<Float>
+  /// Whom it learns with; nil for a process of its own.
+  public let ranks: RankExchange?
   private var average: WeightAverage?
   private let objective: Objective
   private var plans: [[TensorType]: Compiled] = [:]
@@ -47,11 +49,13 @@ public final class Learner {
   ///   - groups: the parameters that are trained, by groups. Nil makes one group of all that require a gradient.
   ///   - rule: of that one group.
   ///   - averageDecay: of the running average, as `ModelEMA`'s; nil for none.
+  ///   - ranks: whom it learns with: they begin with the weights of rank 0 and make the same steps, each with its part
+  ///     of a batch. Nil for a process of its own.
   ///   - objective: the loss.
   /// - Throws: `ModelError` for a module whose forward in training is not known, and as `Optimizer.init`.
   public init(
     _ module: Module, inputs: [TensorType], rule: OptimizerRule, groups: ((Graph) -> [ParameterGroup])? = nil,
-    averageDecay: Double? = nil, seed: UInt64 = 0, objective: @escaping Objective
+    averageDecay: Double? = nil, seed: UInt64 = 0, ranks: RankExchange? = nil, objective: @escaping Objective
   ) throws {
     var module = module
     let state = module.stateDict()
@@ -66,26 +70,34 @@ public final class Learner {
     let groups = groups?(graph) ?? [ParameterGroup(trained, rule, initialLearningRate: rule.learningRate)]
     variables = try Variables(graph.weights, parameters: groups.flatMap(\.names), others: graph.updates.map(\.key))
     optimizer = try Optimizer(groups)
-    (self.module, self.objective, self.seed, networkInputs) = (module, objective, seed, inputs.count)
+    (self.module, self.objective, networkInputs) = (module, objective, inputs.count)
+    self.ranks = ranks.flatMap { $0.communicator.worldSize > 1 ? $0 : nil }
+    // What is dropped differs from rank to rank, as it does from picture to picture.
+    self.seed = seed &+ UInt64(self.ranks?.communicator.rank ?? 0)
+    try self.ranks.map { try variables.broadcast($0) }
     average = try averageDecay.map { try WeightAverage(variables, decay: $0) }
   }
 
   /// One step: forward, loss, backward, update.
   /// - Parameters:
   ///   - inputs: the network's, then those that the objective added.
+  ///   - share: with ranks, this rank's part of the batch: their losses are added in these shares.
   ///   - clipping: how gradients are bounded.
-  /// - Throws: `ModelError` for a loss that is not finite, before anything is changed.
-  public func step(_ inputs: [Tensor], clipping: GradientClipping? = nil) throws -> StepResult {
+  /// - Throws: `ModelError` for a loss that is not finite, before anything is changed, and for ranks that do not come.
+  public func step(_ inputs: [Tensor], share: Double = 1, clipping: GradientClipping? = nil) throws -> StepResult {
     let compiled = try compiled(for: inputs.map { TensorType($0.dtype, $0.shape) })
     let statistics = try variables.paths.filter { !variables.isParameter($0) }.map { ($0, variables[$0]) }
+    let shares = ranks == nil ? [] : [try Tensor([Float(share)], [])]
     let draws = compiled.draws ? [try Tensor([Int64(bitPattern: seed), Int64(updates)])] : []
-    var outputs = try compiled.session.run(inputs + draws)
-    let loss = try outputs.removeFirst().doubles().first ?? .nan
+    var outputs = try compiled.session.run(inputs + shares + draws)
+    var loss = try outputs.removeFirst().doubles().first ?? .nan
+    if let ranks { loss = try ranks.communicator.sum([loss], timeout: ranks.timeout)[0] }
     guard loss.isFinite else {
       // The forward has moved the running statistics.
       for case (let path, let tensor?) in statistics { try variables.set(path, tensor) }
       throw notFinite(loss)
     }
+    if let ranks, !ranks.synchronizesBatchNorms { try variables.broadcast(ranks, statisticsAlone: true) }
     updates += 1
     let memory = try compiled.trained.map { path -> ParameterMemory<Float> in
       let (values, gradient) = try variables.floats(of: path)
@@ -109,20 +121,25 @@ public final class Learner {
   }
 
   /// The plan for inputs of these types, made when they first come.
-  private func compiled(for types: [TensorType]) throws -> Compiled {
-    if let known = plans[types] { return known }
-    var graph = try Graph(module, inputs: Array(types.prefix(networkInputs)), mode: .training)
+  private func compiled(for given: [TensorType]) throws -> Compiled {
+    if let known = plans[given] { return known }
+    var graph = try Graph(module, inputs: Array(given.prefix(networkInputs)), mode: .training)
     let outputs = graph.outputs
-    let loss = try objective(&graph, outputs)
+    var loss = try objective(&graph, outputs)
+    var types = given
+    if ranks != nil {
+      loss = try graph.append(.binary(.multiply), [loss, graph.addInput("share")], scope: 0)[0]
+      types.append(TensorType(.float32, []))
+    }
     let training = try graph.gradients(of: loss, with: variables.parameters, for: types)
     let all = types + (training.seed == nil ? [] : [TensorType(.int64, [2])])
     let plan = try TrainingPlan(
       training.graph, gradients: training.gradients, for: all, giving: [training[loss]] + outputs.map { training[$0] },
       variables: variables)
     let made = Compiled(
-      session: try TrainingSession(plan, variables), trained: Array(training.gradients.keys),
+      session: try TrainingSession(plan, variables, ranks: ranks), trained: Array(training.gradients.keys),
       draws: training.seed != nil)
-    plans[types] = made
+    plans[given] = made
     return made
   }
 

@@ -2,6 +2,7 @@ import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
 import ModelData
+import ModelEngine
 import ModelGraph
 import ModelRandom
 import ModelSurgery
@@ -13,6 +14,9 @@ import SystemPackage
 /// Each epoch goes through the set in the order that torch's `DataLoader(shuffle=True, generator=…)` with a generator of
 /// the seed has; each picture is cut and mirrored by a generator of its own. So a run depends on its seed alone, and one
 /// that was interrupted and goes on gives bit for bit what it would have given.
+///
+/// Several ranks divide each batch, so that they learn what one process learns, up to rounding and to what networks drop
+/// at random; rank 0 judges and writes.
 public final class ClassifierTraining {
   /// The files of a run's folder.
   public enum FileName {
@@ -69,26 +73,33 @@ public final class ClassifierTraining {
   private let learner: Learner
   private var state = TrainingState()
   private let loader: BatchLoader
+  private let communicator: any Communicator
   private let clock = ContinuousClock()
 
   /// A run that begins.
   /// - Parameters:
   ///   - folder: is made; it must not hold a run.
+  ///   - communicator: the ranks that divide the batches.
   /// - Throws: `ModelError` for options out of range, a set that cannot be trained on, weights that do not fit, and a
   ///   folder with a run in it.
-  public convenience init(_ sets: ClassificationSets, options: TrainingOptions, folder: some FileLocation) throws {
+  public convenience init(
+    _ sets: ClassificationSets, options: TrainingOptions, folder: some FileLocation,
+    communicator: any Communicator = SingleProcess()
+  ) throws {
     let folder = try folder.filePath
     if FileFolder.exists(folder.appending(FileName.last)) {
       throw ModelError(
         .invalid, "holds a run already", file: folder.string,
         advice: "go on with it by --resume, or give another folder")
     }
-    try self.init(sets, options, folder)
+    try self.init(sets, options, folder, communicator)
   }
 
   /// A run that goes on where its folder's `last.pt` stands.
   /// - Throws: `ModelError` where there is none, where it was stripped, and for another set of classes.
-  public convenience init(_ sets: ClassificationSets, resuming folder: some FileLocation) throws {
+  public convenience init(
+    _ sets: ClassificationSets, resuming folder: some FileLocation, communicator: any Communicator = SingleProcess()
+  ) throws {
     let folder = try folder.filePath
     let saved = try TrainingState.Saved(folder.appending(FileName.last))
     guard saved.names == sets.training.classNames else {
@@ -96,14 +107,22 @@ public final class ClassifierTraining {
         .mismatch, "has \(sets.training.classNames.count) classes that are not the run's \(saved.names.count)",
         file: sets.training.name)
     }
-    try self.init(sets, saved.options, folder)
+    try self.init(sets, saved.options, folder, communicator)
     state = saved.state
     try saved.restore(learner)
   }
 
-  private init(_ sets: ClassificationSets, _ options: TrainingOptions, _ folder: FilePath) throws {
+  private init(
+    _ sets: ClassificationSets, _ options: TrainingOptions, _ folder: FilePath, _ communicator: any Communicator
+  ) throws {
     try options.check()
+    guard options.batchSize >= communicator.worldSize else {
+      throw ModelError(
+        .invalid, "a batch of \(options.batchSize) pictures is too small for \(communicator.worldSize) ranks",
+        advice: "give a larger --batch-size")
+    }
     (self.sets, self.options, self.folder) = (sets, options, folder)
+    self.communicator = communicator
     let set = sets.training
     let channels = 3
     let own = try set.pictureSize
@@ -118,17 +137,26 @@ public final class ClassifierTraining {
     let smoothing = options.labelSmoothing
     learner = try Learner(
       module, inputs: [TensorType(.float32, [min(options.batchSize, set.count), channels] + size)], rule: options.rule,
-      averageDecay: options.ema, seed: options.seed
+      averageDecay: options.ema, seed: options.seed,
+      ranks: RankExchange(
+        communicator, synchronizesBatchNorms: options.synchronizesBatchNorms, timeout: Self.patience)
     ) { graph, outputs in
       let labels = graph.addInput("labels")
       return try graph.crossEntropy(outputs[0], labels, classes: classes, smoothing: smoothing)
     }
     loader = try BatchLoader(set, training, seed: options.seed)
-    try FileFolder.make(folder)
+    try first { try FileFolder.make(folder) }
   }
 
-  /// How many batches an epoch has. A last one of a single picture is left out: batch norms learn nothing of it.
-  public var stepsPerEpoch: Int { (sets.training.count + options.batchSize - 2) / options.batchSize }
+  /// How long ranks wait for the one that writes.
+  private static let patience = Duration.seconds(7200)
+
+  /// How many batches an epoch has. A last one of a single picture is left out, of which batch norms learn nothing, and
+  /// one that does not give each rank a picture.
+  public var stepsPerEpoch: Int {
+    let (whole, left) = sets.training.count.quotientAndRemainder(dividingBy: options.batchSize)
+    return whole + (left >= max(2, communicator.worldSize) ? 1 : 0)
+  }
 
   /// Trains to the end, or until it is asked to stop.
   /// - Parameters:
@@ -142,16 +170,18 @@ public final class ClassifierTraining {
     }
     var results: [EpochResult] = []
     var scores: ClassificationScores?
-    let files = try RunFiles(folder, options, sets.training, through: state.epoch)
+    let files = try first { try RunFiles(folder, options, sets.training, through: state.epoch) }
     while state.epoch < options.epochs {
       let start = clock.now
       guard try runEpoch(shouldStop, observe) else {
-        try save()
+        try first { try save() }
         return Outcome(epochs: results, best: state.best, isInterrupted: true, scores: scores)
       }
       let judged = try learner.updated(averaged: learner.isAveraged)
       scores = try sets.validation.map { set in
-        try judged.evaluate(on: set, evaluation, batchSize: options.batchSize) { observe(.judged($0, of: set.count)) }
+        try judged.evaluate(on: set, evaluation, batchSize: options.batchSize, communicator: communicator) {
+          observe(.judged($0, of: set.count))
+        }
       }
       let seen = Double(min(stepsPerEpoch * options.batchSize, sets.training.count))
       let accuracy = scores?.top1 ?? Double(state.rightCount) / seen
@@ -163,15 +193,29 @@ public final class ClassifierTraining {
         top5: scores?.top5,
         learningRate: try options.learningRate(step: state.epoch * stepsPerEpoch - 1, stepsPerEpoch: stepsPerEpoch),
         seconds: seconds(since: start))
-      // The state last: what was written before it is written anew by a run that goes on.
-      try files.add(result)
-      if isBest { try saveBest(judged, accuracy) }
-      try save()
-      try files.report(best: state.best, judged: sets.validation, scores)
+      try first {
+        // The state last: what was written before it is written anew by a run that goes on.
+        try files?.add(result)
+        if isBest { try saveBest(judged, accuracy) }
+        try save()
+        try files?.report(best: state.best, judged: sets.validation, scores)
+      }
       results.append(result)
       observe(.epoch(result))
     }
     return Outcome(epochs: results, best: state.best, isInterrupted: false, scores: scores)
+  }
+
+  /// Lets the first rank do what one does for all.
+  @discardableResult
+  private func first<Result>(_ body: () throws -> Result) throws -> Result? {
+    try communicator.together(timeout: Self.patience) { communicator.rank == 0 ? try body() : nil }
+  }
+
+  /// This rank's part of a batch.
+  private func part(of batch: [Int]) -> [Int] {
+    let (rank, count) = (communicator.rank, communicator.worldSize)
+    return Array(batch[batch.count * rank / count..<batch.count * (rank + 1) / count])
   }
 
   /// - Returns: whether it came to its end.
@@ -179,28 +223,32 @@ public final class ClassifierTraining {
     let batches = Array(
       try SampleOrder.batches(try order(state.epoch), size: options.batchSize).prefix(stepsPerEpoch).dropFirst(
         state.step))
-    let epoch = try loader.batches(epoch: state.epoch, batches)
+    let epoch = try loader.batches(epoch: state.epoch, batches.map(part))
     defer { epoch.stop() }
-    while let batch = try epoch.next() {
+    while let batch = try communicator.together(timeout: Self.patience, { try epoch.next() }) {
       let rate = try options.learningRate(
         step: state.epoch * stepsPerEpoch + state.step, stepsPerEpoch: stepsPerEpoch)
       try learner.optimizer.updateGroups { $0.rule.learningRate = rate }
       let labels = try Tensor(batch.labels.map { Int64($0) })
       let step: Learner.StepResult
       do {
-        step = try learner.step([batch.tensor(), labels], clipping: options.clipNorm.map { .norm(maximum: $0) })
+        step = try learner.step(
+          [batch.tensor(), labels], share: Double(batch.indices.count) / Double(batches[batch.number].count),
+          clipping: options.clipNorm.map { .norm(maximum: $0) })
       } catch let error as ModelError {
         let names = batch.indices.prefix(3).map { sets.training.location(of: $0) }
         throw error.inFile(names.joined(separator: ", ") + (batch.indices.count > 3 ? ", …" : ""))
       }
       state.step += 1
       state.lossSum += step.loss
-      state.rightCount += try step.outputs[0].floats().rightCount(batch.labels)
       observe(
         .step(
           epoch: state.epoch + 1, done: state.step, of: stepsPerEpoch, loss: state.lossSum / Double(state.step),
           learningRate: rate))
-      if shouldStop(), state.step < stepsPerEpoch { return false }
+      let right = try step.outputs[0].floats().rightCount(batch.labels)
+      let sums = try communicator.sum([Double(right), shouldStop() ? 1 : 0], timeout: Self.patience)
+      state.rightCount += Int(sums[0])
+      if sums[1] > 0, state.step < stepsPerEpoch { return false }
     }
     return true
   }

@@ -47,6 +47,9 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   public var clipNorm: Double?
   /// The decay of the running average that is evaluated and kept beside the weights; nil for none.
   public var ema: Double?
+  /// With ranks, whether batch norms take their statistics over the pictures of all; else each over its own, and the
+  /// running ones are rank 0's.
+  public var synchronizesBatchNorms = true
   /// Whether pictures are cut and mirrored at random.
   public var augments = true
   /// What weights, order, cuts and dropouts are drawn by.

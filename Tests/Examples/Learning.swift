@@ -1,0 +1,69 @@
+import ModelUtils
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The snippets of the article Learning.
+@Suite struct Learning {
+  private func sets() throws -> ClassificationSets {
+    let pixels = (0..<6 * 32 * 32 * 3).map { UInt8(truncatingIfNeeded: $0 * $0 / 7) }
+    let pictures = try Tensor(.uint8, [6, 32, 32, 3]) { $0.copyBytes(from: pixels) }
+    let set = try ClassificationSet(name: "six", pictures: pictures, labels: [0, 1, 0, 1, 0, 1])
+    return try ClassificationSets(training: set, validation: set)
+  }
+
+  @Test func aRun() throws {
+    let temporary = try TemporaryFolder()
+    let folder = temporary.path
+    let sets = try sets()
+
+    var options = TrainingOptions()
+    (options.model, options.epochs, options.batchSize) = ("resnet18", 2, 4)
+    let training = try ClassifierTraining(sets, options: options, folder: folder.appending("run"))
+    let outcome = try training.run { event in
+      if case .epoch(let result) = event { print(result.epoch, result.trainLoss, result.top1 ?? 0) }
+    }
+    #expect(outcome.epochs.count == 2 && !outcome.isInterrupted)
+
+    let further = try ClassifierTraining(sets, resuming: folder.appending("run"))
+    #expect(try further.run().epochs.isEmpty)
+
+    let world = try currentCommunicator()
+    let ranked = try ClassifierTraining(
+      sets, options: options, folder: folder.appending("ranks"), communicator: world)
+    #expect(ranked.stepsPerEpoch == 2)
+    withExtendedLifetime(temporary) {}
+  }
+
+  @Test func steps() throws {
+    let net = try smallNet()
+    let pictures = try Tensor((0..<384).map { Float($0 % 17) / 17 }, [2, 3, 8, 8])
+    let labels = try Tensor([Int64(0), 1])
+
+    let rule = OptimizerRule.sgd(SGD(learningRate: 0.05, momentum: 0.9, nesterov: true))
+    let learner = try Learner(net, inputs: [TensorType(.float32, [2, 3, 8, 8])], rule: rule, averageDecay: 0.999) {
+      graph, outputs in
+      try graph.crossEntropy(outputs[0], graph.addInput("labels"), classes: 2, smoothing: 0.1)
+    }
+    for _ in 0..<10 {
+      let step = try learner.step([pictures, labels], clipping: .norm(maximum: 10))
+      print(learner.updates, step.loss, step.gradientNorm ?? 0)
+    }
+    let learned = try learner.updated(averaged: true)
+    #expect(learner.updates == 10)
+    #expect(learned.stateDict().tensors.count == net.stateDict().tensors.count)
+  }
+
+  @Test func gradients() throws {
+    let net = try smallNet()
+    let pictures = try Tensor((0..<384).map { Float($0 % 17) / 17 }, [2, 3, 8, 8])
+    let labels = try Tensor([Int64(0), 1])
+
+    var graph = try Graph(net, mode: .training)
+    let loss = try graph.crossEntropy(graph.outputs[0], graph.addInput("labels"), classes: 2)
+    let types = [TensorType(.float32, [2, 3, 8, 8]), TensorType(.int64, [2])]
+    let training = try graph.gradients(of: loss, for: types)
+    let values = try training.graph.reference([pictures, labels], of: Array(training.gradients.values))
+    #expect(values.count == 5)
+  }
+}
