@@ -145,6 +145,9 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Keep and judge a running average of this decay, such as 0.999.", valueName: "decay"))
   var ema: Double?
 
+  @Flag(help: "Keep less of the forward and compute it again for the gradients: the same results in less memory.")
+  var checkpointActivations = false
+
   @Flag(help: "Neither cut nor mirror pictures at random.")
   var noAugmentation = false
 
@@ -159,7 +162,8 @@ struct TrainingArguments: ParsableArguments {
       ("--lr", learningRate != nil), ("--momentum", momentum != nil), ("--nesterov", nesterov),
       ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil), ("--final-share", finalShare != nil),
       ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil),
-      ("--clip-norm", clipNorm != nil), ("--ema", ema != nil), ("--no-augmentation", noAugmentation),
+      ("--clip-norm", clipNorm != nil), ("--ema", ema != nil),
+      ("--checkpoint-activations", checkpointActivations), ("--no-augmentation", noAugmentation),
       ("--seed", seed != nil),
     ]
     return given.first { $0.1 }?.0
@@ -183,6 +187,7 @@ struct TrainingArguments: ParsableArguments {
     options.labelSmoothing = labelSmoothing ?? options.labelSmoothing
     options.clipNorm = clipNorm
     options.ema = ema
+    options.checkpointsActivations = checkpointActivations
     options.augments = !noAugmentation
     options.seed = seed ?? options.seed
     return options

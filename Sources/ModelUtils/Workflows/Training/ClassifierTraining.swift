@@ -118,7 +118,7 @@ public final class ClassifierTraining {
     let smoothing = options.labelSmoothing
     learner = try Learner(
       module, inputs: [TensorType(.float32, [min(options.batchSize, set.count), channels] + size)], rule: options.rule,
-      averageDecay: options.ema, seed: options.seed
+      averageDecay: options.ema, seed: options.seed, checkpointsActivations: options.checkpointsActivations
     ) { graph, outputs in
       let labels = graph.addInput("labels")
       return try graph.crossEntropy(outputs[0], labels, classes: classes, smoothing: smoothing)

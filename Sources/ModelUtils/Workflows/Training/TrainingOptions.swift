@@ -47,6 +47,13 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   public var clipNorm: Double?
   /// The decay of the running average that is evaluated and kept beside the weights; nil for none.
   public var ema: Double?
+  /// Whether less is kept of the forward and computed again for the backward pass: the same results in less memory.
+  public var checkpointsActivations: Bool {
+    get { checkpointing ?? false }
+    set { checkpointing = newValue ? true : nil }
+  }
+  // Runs from before it was there do not say it.
+  private var checkpointing: Bool?
   /// Whether pictures are cut and mirrored at random.
   public var augments = true
   /// What weights, order, cuts and dropouts are drawn by.
