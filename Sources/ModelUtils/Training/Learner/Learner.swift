@@ -24,6 +24,7 @@ public final class Learner {
   private let objective: Objective
   private var plans: [[TensorType]: Compiled] = [:]
   private let networkInputs: Int
+  private let checkpointsActivations: Bool
 
   private struct Compiled {
     let session: TrainingSession
@@ -47,11 +48,14 @@ public final class Learner {
   ///   - groups: the parameters that are trained, by groups. Nil makes one group of all that require a gradient.
   ///   - rule: of that one group.
   ///   - averageDecay: of the running average, as `ModelEMA`'s; nil for none.
+  ///   - checkpointsActivations: whether less is kept of the forward and computed again for the backward pass: the same
+  ///     results in less memory.
   ///   - objective: the loss.
   /// - Throws: `ModelError` for a module whose forward in training is not known, and as `Optimizer.init`.
   public init(
     _ module: Module, inputs: [TensorType], rule: OptimizerRule, groups: ((Graph) -> [ParameterGroup])? = nil,
-    averageDecay: Double? = nil, seed: UInt64 = 0, objective: @escaping Objective
+    averageDecay: Double? = nil, seed: UInt64 = 0, checkpointsActivations: Bool = false,
+    objective: @escaping Objective
   ) throws {
     var module = module
     let state = module.stateDict()
@@ -67,6 +71,7 @@ public final class Learner {
     variables = try Variables(graph.weights, parameters: groups.flatMap(\.names), others: graph.updates.map(\.key))
     optimizer = try Optimizer(groups)
     (self.module, self.objective, self.seed, networkInputs) = (module, objective, seed, inputs.count)
+    self.checkpointsActivations = checkpointsActivations
     average = try averageDecay.map { try WeightAverage(variables, decay: $0) }
   }
 
@@ -114,8 +119,9 @@ public final class Learner {
     var graph = try Graph(module, inputs: Array(types.prefix(networkInputs)), mode: .training)
     let outputs = graph.outputs
     let loss = try objective(&graph, outputs)
-    let training = try graph.gradients(of: loss, with: variables.parameters, for: types)
+    var training = try graph.gradients(of: loss, with: variables.parameters, for: types)
     let all = types + (training.seed == nil ? [] : [TensorType(.int64, [2])])
+    if checkpointsActivations { training = try training.recomputingActivations(for: all) }
     let plan = try TrainingPlan(
       training.graph, gradients: training.gradients, for: all, giving: [training[loss]] + outputs.map { training[$0] },
       variables: variables)
