@@ -69,7 +69,8 @@ private struct Recomputation {
     }
     graph.outputs = old.outputs.map(place)
     return TrainingGraph(
-      graph: graph, gradients: source.gradients.mapValues(place), inputGradients: source.inputGradients.map { $0.map(place) },
+      graph: graph, gradients: source.gradients.mapValues(place),
+      inputGradients: source.inputGradients.map { $0.map(place) },
       outputGradients: source.outputGradients.map(place), seed: source.seed, forwardNodeCount: source.forwardNodeCount,
       mapping: source.mapping)
   }

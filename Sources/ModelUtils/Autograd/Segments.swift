@@ -151,7 +151,7 @@ struct Segments {
     var (low, high) = (0, whole.left + whole.own)
     var found: [Int] = [0]
     let plain = high
-    while high - low > high / 256 {
+    while high - low > max(1, high / 256) {
       let middle = (low + high) / 2
       if let starts = division(costs, within: middle) {
         (found, high) = (starts, middle)

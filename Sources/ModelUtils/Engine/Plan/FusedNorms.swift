@@ -87,7 +87,8 @@ struct FusedNorms {
           !outputs.contains(gradient.result.index)
         else { return }
         backward[norm] = Backward(
-          activation: kind.kind, slope: kind.slope, function: gradient.node, gradient: gradient.incoming, result: nil, kept: nil)
+          activation: kind.kind, slope: kind.slope, function: gradient.node, gradient: gradient.incoming, result: nil,
+          kept: nil)
         absorbed.insert(gradient.node)
       }
       (fused.activation, fused.slope, fused.result, fused.last) = (kind.kind, kind.slope, result, function)
@@ -151,7 +152,9 @@ extension FusedNorms {
         continue
       }
       var own = fused
-      (own.result, own.last, own.parts) = (graph.nodes[last].results[0], last, Set(fused.parts.compactMap { copies[$0] }))
+      (own.result, own.last, own.parts) = (
+        graph.nodes[last].results[0], last, Set(fused.parts.compactMap { copies[$0] })
+      )
       for part in fused.parts {
         guard let addend = fused.addend, let place = graph.nodes[part].operands.firstIndex(of: addend),
           let again = copies[part]

@@ -22,8 +22,8 @@ public final class Learner {
   public var optimizer: Optimizer<Float>
   private var average: WeightAverage?
   private let objective: Objective
+  let networkInputs: Int
   private var plans: [[TensorType]: Compiled] = [:]
-  private let networkInputs: Int
   private let checkpointsActivations: Bool
 
   private struct Compiled {
@@ -89,7 +89,7 @@ public final class Learner {
     guard loss.isFinite else {
       // The forward has moved the running statistics.
       for case (let path, let tensor?) in statistics { try variables.set(path, tensor) }
-      throw notFinite(loss)
+      throw notFinite(loss, inputs)
     }
     updates += 1
     let memory = try compiled.trained.map { path -> ParameterMemory<Float> in
@@ -100,17 +100,6 @@ public final class Learner {
       memory, clipping: clipping, averaging: average?.step(updates) ?? .none)
     average?.addStatistics(of: variables, updates)
     return StepResult(loss: loss, gradientNorm: norm, outputs: outputs)
-  }
-
-  private func notFinite(_ loss: Double) -> ModelError {
-    let path = variables.paths.first { path in
-      guard let tensor = variables[path], let values = try? tensor.floats() else { return false }
-      return values.contains { !$0.isFinite }
-    }
-    let reason = path.map { "\($0) is not finite" } ?? "all weights are finite"
-    return ModelError(
-      .invalid, "the loss of step \(updates + 1) is \(loss), where \(reason)",
-      advice: "look at these pictures, or take a lower learning rate")
   }
 
   /// The plan for inputs of these types, made when they first come.
