@@ -170,7 +170,9 @@ let tests: [Target] = [
   .testTarget(name: "ModelCoreTests", dependencies: ["ModelCore", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelRandomTests", dependencies: ["ModelRandom", "TestSupport"]),
   .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph", "TestSupport"], exclude: ["Goldens"]),
-  .testTarget(name: "ModelAutogradTests", dependencies: ["ModelAutograd", "ModelEngine", "TestSupport"]),
+  .testTarget(
+    name: "ModelAutogradTests",
+    dependencies: ["ModelAutograd", "ModelArchitectures", "ModelEngine", "TestSupport"]),
   .testTarget(name: "ModelEngineTests", dependencies: ["ModelEngine", "TestSupport"]),
   .testTarget(
     name: "ModelRuntimeTests",

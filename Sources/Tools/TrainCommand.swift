@@ -158,6 +158,9 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Keep and judge a running average of this decay, such as 0.999.", valueName: "decay"))
   var ema: Double?
 
+  @Flag(help: "Keep less of the forward and compute it again for the gradients: the same results in less memory.")
+  var checkpointActivations = false
+
   @Flag(
     name: .customLong("sync-batch-norm"), inversion: .prefixedNo,
     help: "Whether batch norms take their statistics over the pictures of all ranks. Default: they do.")
@@ -178,7 +181,8 @@ struct TrainingArguments: ParsableArguments {
       ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil), ("--final-share", finalShare != nil),
       ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil),
       ("--clip-norm", clipNorm != nil), ("--ema", ema != nil),
-      ("--sync-batch-norm", synchronizesBatchNorms != nil), ("--no-augmentation", noAugmentation),
+      ("--checkpoint-activations", checkpointActivations), ("--sync-batch-norm", synchronizesBatchNorms != nil),
+      ("--no-augmentation", noAugmentation),
       ("--seed", seed != nil),
     ]
     return given.first { $0.1 }?.0
@@ -202,6 +206,7 @@ struct TrainingArguments: ParsableArguments {
     options.labelSmoothing = labelSmoothing ?? options.labelSmoothing
     options.clipNorm = clipNorm
     options.ema = ema
+    options.checkpointsActivations = checkpointActivations
     options.synchronizesBatchNorms = synchronizesBatchNorms ?? options.synchronizesBatchNorms
     options.augments = !noAugmentation
     options.seed = seed ?? options.seed

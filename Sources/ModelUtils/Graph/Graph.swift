@@ -89,6 +89,8 @@ public struct Graph: Sendable {
   public var weights: OrderedDictionary<String, Weight> = [:]
   /// What weights become in one run in training: running statistics, by their paths.
   public internal(set) var updates: OrderedDictionary<String, Value> = [:]
+  /// Nodes that compute anew what another has computed, with that other: places in `nodes`.
+  public internal(set) var recomputations: [Int: Int] = [:]
 
   /// A part of a model that is not in the graph.
   public struct Omission: Sendable, Hashable, Codable {

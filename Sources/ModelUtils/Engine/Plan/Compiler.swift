@@ -4,7 +4,7 @@ import ModelGraph
 
 /// Makes a plan's program of a graph: one step after the other, in the graph's order.
 struct Compiler {
-  let graph: Graph
+  private(set) var graph: Graph
   let types: InferredTypes
   let outputs: [Graph.Value]
   /// Whether batch norms go into the weights before them.
@@ -44,13 +44,7 @@ struct Compiler {
     self.training = training
     computed = precision == .bfloat16 ? .bfloat16 : .float32
     types = try graph.types(of: inputs)
-    isNeeded = graph.nodes.map { _ in false }
-    var taken = [Bool](repeating: false, count: graph.definitions.count)
-    for output in outputs + (training?.kept ?? []) { taken[output.index] = true }
-    for (index, node) in graph.nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
-      isNeeded[index] = true
-      for operand in node.operands { taken[operand.index] = true }
-    }
+    isNeeded = graph.needed(for: outputs + (training?.kept ?? []))
     for (index, definition) in graph.definitions.enumerated() {
       switch definition {
       case .weight(let path): if training?.slots[path] == nil { constantValues.insert(index) }
@@ -70,9 +64,8 @@ struct Compiler {
       let placed = allocate(type.shape.count > 3 ? .channelsLast(type.shape) : .rowMajor(type.shape), for: input)
       program.inputs.append(placed)
     }
-    findEpilogues()
     addDestinations()
-    fusedNorms = FusedNorms(self)
+    findFusions()
     for (index, node) in graph.nodes.enumerated() where isNeeded[index] && !node.results.allSatisfy({ isConstant($0) })
     {
       do { try compile(index, node) } catch let error as ModelError {
@@ -84,6 +77,20 @@ struct Compiler {
     try addUpdates()
     layOut()
     return program
+  }
+
+  /// Finds what is computed with what, as if nothing were computed anew: so everything is computed alike each time.
+  private mutating func findFusions() {
+    var plain = self
+    plain.graph = graph.withoutRecomputations()
+    plain.isNeeded = plain.graph.needed(for: outputs + (training?.kept ?? []))
+    plain.findEpilogues()
+    plain.fusedNorms = FusedNorms(plain)
+    (absorbed, fused, fusedNorms) = (plain.absorbed, plain.fused, plain.fusedNorms)
+    guard !graph.recomputations.isEmpty else { return }
+    let copies = Dictionary(graph.recomputations.map { ($1, $0) }) { first, _ in first }
+    repeatEpilogues(in: copies)
+    fusedNorms.repeat(in: copies, self)
   }
 
   private mutating func compile(_ index: Int, _ node: Graph.Node) throws {
@@ -364,6 +371,20 @@ struct Compiler {
         let binding = try primitive.bind(bound)
         return { try binding.run() }
       })
+  }
+}
+
+extension Graph {
+  /// Of each node whether one of the values follows from it.
+  fileprivate func needed(for values: [Value]) -> [Bool] {
+    var needed = nodes.map { _ in false }
+    var taken = [Bool](repeating: false, count: definitions.count)
+    for value in values { taken[value.index] = true }
+    for (index, node) in nodes.enumerated().reversed() where node.results.contains(where: { taken[$0.index] }) {
+      needed[index] = true
+      for operand in node.operands { taken[operand.index] = true }
+    }
+    return needed
   }
 }
 

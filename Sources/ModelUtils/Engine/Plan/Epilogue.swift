@@ -50,6 +50,26 @@ extension Compiler {
     }
   }
 
+  /// The same where it is all computed anew.
+  /// - Parameter copies: of nodes those that compute them anew.
+  mutating func repeatEpilogues(in copies: [Int: Int]) {
+    for (last, fusion) in fused {
+      let parts = absorbed.filter { $0.value == fusion.layer }.keys
+      guard let copy = copies[last], let layer = copies[fusion.layer] else { continue }
+      var values: [Graph.Value: Graph.Value] = [:]
+      var epilogue = fusion.epilogue
+      for part in parts {
+        guard let place = copies[part] else { continue }
+        let (node, again) = (graph.nodes[part], graph.nodes[place])
+        for (value, own) in zip(node.operands + node.results, again.operands + again.results) { values[value] = own }
+        if case .batchNorm = again.operation { epilogue.norm = again }
+        absorbed[place] = layer
+      }
+      epilogue.take(values)
+      fused[copy] = (layer, epilogue)
+    }
+  }
+
   /// Whether a node takes and gives float32 alone, and some of it.
   private func isFloatWithElements(_ node: Graph.Node) -> Bool {
     (node.operands + node.results).allSatisfy { types[$0].dtype == .float32 && !types[$0].shape.contains(0) }
@@ -87,6 +107,13 @@ struct Tail {
 }
 
 extension Epilogue {
+  /// Takes other values in the places of some.
+  fileprivate mutating func take(_ others: [Graph.Value: Graph.Value]) {
+    bias = bias.map { others[$0] ?? $0 }
+    result = others[result] ?? result
+    posts = posts.map { if case .add(let value) = $0 { .add(others[value] ?? value) } else { $0 } }
+  }
+
   /// Takes SiLU off the end of the posts.
   mutating func takeTail() -> Tail? {
     var posts = self.posts

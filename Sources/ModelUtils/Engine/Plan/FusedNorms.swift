@@ -10,6 +10,8 @@ struct FusedNorms {
     var slope: Float = 0
     var addend: Graph.Value?
     var addsBefore = false
+    /// The nodes.
+    var parts: Set<Int> = []
     /// What the last of them gives.
     var result: Graph.Value
     /// Where the last of them stands: there the whole is computed.
@@ -20,10 +22,12 @@ struct FusedNorms {
   struct Backward {
     var activation = MK_NO_ACTIVATION
     var slope: Float = 0
+    /// The gradient of the activation, a node.
+    let function: Int
     /// The gradient of the activation's result.
-    let gradient: Graph.Value
+    var gradient: Graph.Value
     /// The activation's result, by which its derivative is found; nil where it is found by the norm's input.
-    let result: Graph.Value?
+    var result: Graph.Value?
     /// The gradient of the activation's operand, where others take it too.
     let kept: Graph.Value?
   }
@@ -83,13 +87,15 @@ struct FusedNorms {
           !outputs.contains(gradient.result.index)
         else { return }
         backward[norm] = Backward(
-          activation: kind.kind, slope: kind.slope, gradient: gradient.incoming, result: nil, kept: nil)
+          activation: kind.kind, slope: kind.slope, function: gradient.node, gradient: gradient.incoming, result: nil,
+          kept: nil)
         absorbed.insert(gradient.node)
       }
       (fused.activation, fused.slope, fused.result, fused.last) = (kind.kind, kind.slope, result, function)
       own.insert(function)
     }
     guard !own.isEmpty else { return }
+    fused.parts = own
     forward[index] = fused
     ends[fused.last] = index
     absorbed.formUnion(own)
@@ -113,7 +119,7 @@ struct FusedNorms {
     let norm = compiler.graph.nodes[first]
     guard case .gradient(.batchNorm) = norm.operation, norm.operands[4] == gradient else { return }
     backward[first] = Backward(
-      activation: MK_RELU, gradient: node.operands[1], result: node.operands[0],
+      activation: MK_RELU, function: index, gradient: node.operands[1], result: node.operands[0],
       kept: users[gradient.index].count > 1 ? gradient : nil)
     absorbed.insert(index)
   }
@@ -128,6 +134,43 @@ struct FusedNorms {
       }
       return (user, graph.nodes[user].results[0], graph.nodes[user].operands[1])
     }.first
+  }
+}
+
+extension FusedNorms {
+  /// The same where it is computed anew.
+  /// - Parameter copies: of nodes those that compute them anew.
+  mutating func `repeat`(in copies: [Int: Int], _ compiler: Compiler) {
+    let graph = compiler.graph
+    let users = graph.users()
+    for (norm, fused) in forward {
+      guard let copy = copies[norm], compiler.isNeeded[copy] else { continue }
+      guard let last = copies[fused.last], compiler.isNeeded[last] else {
+        // What is kept is not computed anew; the gradient of an activation asks for the norm's input alone.
+        let takers = graph.nodes[copy].results.flatMap { users[$0.index] }.filter { compiler.isNeeded[$0] }
+        if takers.allSatisfy(absorbed.contains) { absorbed.insert(copy) }
+        continue
+      }
+      var own = fused
+      (own.result, own.last, own.parts) = (
+        graph.nodes[last].results[0], last, Set(fused.parts.compactMap { copies[$0] })
+      )
+      for part in fused.parts {
+        guard let addend = fused.addend, let place = graph.nodes[part].operands.firstIndex(of: addend),
+          let again = copies[part]
+        else { continue }
+        own.addend = graph.nodes[again].operands[place]
+      }
+      forward[copy] = own
+      ends[last] = copy
+      absorbed.formUnion(own.parts)
+      absorbed.insert(copy)
+    }
+    for (norm, fused) in backward {
+      let operands = graph.nodes[fused.function].operands
+      backward[norm]?.gradient = operands[1]
+      if fused.result != nil { backward[norm]?.result = operands[0] }
+    }
   }
 }
 

@@ -8,13 +8,17 @@ extension Compiler {
   mutating func matrixProduct(_ node: Graph.Node) throws -> Bool {
     guard types[node.results[0]].shape.count <= Int(CE_MAX_RANK) else { return false }
     let result = try product(
-      factor(place(node.operands[0], as: computed)), factor(place(node.operands[1], as: computed)), node)
+      factor(place(node.operands[0], as: computed)), factor(place(node.operands[1], as: computed)), node,
+      for: node.results[0])
     set(node.results[0], result)
     return true
   }
 
   /// The product of two factors that are ready for it, row-major.
-  mutating func product(_ left: Placed, _ right: Placed, _ node: Graph.Node) throws -> Placed {
+  /// - Parameter value: what it is, where it is a value of the graph as it is.
+  mutating func product(
+    _ left: Placed, _ right: Placed, _ node: Graph.Node, for value: Graph.Value? = nil
+  ) throws -> Placed {
     let (rows, columns) = (left.layout.shape[left.layout.rank - 2], right.layout.shape[right.layout.rank - 1])
     let rank = max(left.layout.rank, right.layout.rank)
     func description(_ placed: Placed) throws -> (shape: [Int], made: MemoryDescription) {
@@ -26,7 +30,8 @@ extension Compiler {
     }
     let (a, b) = (try description(left), try description(right))
     let batch = zip(a.shape, b.shape).dropLast(2).map { max($0, $1) }
-    let result = allocate(.rowMajor(batch + [rows, columns]), left.dtype)
+    let layout = Layout.rowMajor(batch + [rows, columns])
+    let result = value.map { allocate(layout, left.dtype, for: $0) } ?? allocate(layout, left.dtype)
     let c = try MemoryDescription(result)
     let primitive = try Primitive("product") { ce_matmul(&$0, a.made.handle, b.made.handle, nil, c.handle, 0, nil) }
     add(node, "product", primitive, [(CE_SRC, left), (CE_WEIGHTS, right)], [(CE_DST, result)])

@@ -24,8 +24,9 @@ public final class Learner {
   public let ranks: RankExchange?
   private var average: WeightAverage?
   private let objective: Objective
+  let networkInputs: Int
   private var plans: [[TensorType]: Compiled] = [:]
-  private let networkInputs: Int
+  private let checkpointsActivations: Bool
 
   private struct Compiled {
     let session: TrainingSession
@@ -49,13 +50,16 @@ public final class Learner {
   ///   - groups: the parameters that are trained, by groups. Nil makes one group of all that require a gradient.
   ///   - rule: of that one group.
   ///   - averageDecay: of the running average, as `ModelEMA`'s; nil for none.
+  ///   - checkpointsActivations: whether less is kept of the forward and computed again for the backward pass: the same
+  ///     results in less memory.
   ///   - ranks: whom it learns with: they begin with the weights of rank 0 and make the same steps, each with its part
   ///     of a batch. Nil for a process of its own.
   ///   - objective: the loss.
   /// - Throws: `ModelError` for a module whose forward in training is not known, and as `Optimizer.init`.
   public init(
     _ module: Module, inputs: [TensorType], rule: OptimizerRule, groups: ((Graph) -> [ParameterGroup])? = nil,
-    averageDecay: Double? = nil, seed: UInt64 = 0, ranks: RankExchange? = nil, objective: @escaping Objective
+    averageDecay: Double? = nil, seed: UInt64 = 0, checkpointsActivations: Bool = false, ranks: RankExchange? = nil,
+    objective: @escaping Objective
   ) throws {
     var module = module
     let state = module.stateDict()
@@ -71,6 +75,7 @@ public final class Learner {
     variables = try Variables(graph.weights, parameters: groups.flatMap(\.names), others: graph.updates.map(\.key))
     optimizer = try Optimizer(groups)
     (self.module, self.objective, networkInputs) = (module, objective, inputs.count)
+    self.checkpointsActivations = checkpointsActivations
     self.ranks = ranks.flatMap { $0.communicator.worldSize > 1 ? $0 : nil }
     // What is dropped differs from rank to rank, as it does from picture to picture.
     self.seed = seed &+ UInt64(self.ranks?.communicator.rank ?? 0)
@@ -95,7 +100,7 @@ public final class Learner {
     guard loss.isFinite else {
       // The forward has moved the running statistics.
       for case (let path, let tensor?) in statistics { try variables.set(path, tensor) }
-      throw notFinite(loss)
+      throw notFinite(loss, inputs)
     }
     if let ranks, !ranks.synchronizesBatchNorms { try variables.broadcast(ranks, statisticsAlone: true) }
     updates += 1
@@ -109,17 +114,6 @@ public final class Learner {
     return StepResult(loss: loss, gradientNorm: norm, outputs: outputs)
   }
 
-  private func notFinite(_ loss: Double) -> ModelError {
-    let path = variables.paths.first { path in
-      guard let tensor = variables[path], let values = try? tensor.floats() else { return false }
-      return values.contains { !$0.isFinite }
-    }
-    let reason = path.map { "\($0) is not finite" } ?? "all weights are finite"
-    return ModelError(
-      .invalid, "the loss of step \(updates + 1) is \(loss), where \(reason)",
-      advice: "look at these pictures, or take a lower learning rate")
-  }
-
   /// The plan for inputs of these types, made when they first come.
   private func compiled(for given: [TensorType]) throws -> Compiled {
     if let known = plans[given] { return known }
@@ -131,8 +125,9 @@ public final class Learner {
       loss = try graph.append(.binary(.multiply), [loss, graph.addInput("share")], scope: 0)[0]
       types.append(TensorType(.float32, []))
     }
-    let training = try graph.gradients(of: loss, with: variables.parameters, for: types)
+    var training = try graph.gradients(of: loss, with: variables.parameters, for: types)
     let all = types + (training.seed == nil ? [] : [TensorType(.int64, [2])])
+    if checkpointsActivations { training = try training.recomputingActivations(for: all) }
     let plan = try TrainingPlan(
       training.graph, gradients: training.gradients, for: all, giving: [training[loss]] + outputs.map { training[$0] },
       variables: variables)

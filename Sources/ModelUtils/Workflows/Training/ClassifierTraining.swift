@@ -137,7 +137,7 @@ public final class ClassifierTraining {
     let smoothing = options.labelSmoothing
     learner = try Learner(
       module, inputs: [TensorType(.float32, [min(options.batchSize, set.count), channels] + size)], rule: options.rule,
-      averageDecay: options.ema, seed: options.seed,
+      averageDecay: options.ema, seed: options.seed, checkpointsActivations: options.checkpointsActivations,
       ranks: RankExchange(
         communicator, synchronizesBatchNorms: options.synchronizesBatchNorms, timeout: Self.patience)
     ) { graph, outputs in

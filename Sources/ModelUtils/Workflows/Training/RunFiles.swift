@@ -100,7 +100,8 @@ extension TrainingOptions {
       ("nesterov", "\(nesterov)"), ("weight_decay", number(weightDecay)), ("schedule", schedule.rawValue),
       ("final_share", number(finalShare)), ("warmup_epochs", number(warmupEpochs)),
       ("label_smoothing", number(labelSmoothing)), ("clip_norm", number(clipNorm)), ("ema", number(ema)),
-      ("sync_batch_norm", "\(synchronizesBatchNorms)"), ("augments", "\(augments)"), ("seed", "\(seed)"),
+      ("checkpoint_activations", "\(checkpointsActivations)"), ("sync_batch_norm", "\(synchronizesBatchNorms)"),
+      ("augments", "\(augments)"), ("seed", "\(seed)"),
     ]
   }
 }

@@ -47,6 +47,8 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   public var clipNorm: Double?
   /// The decay of the running average that is evaluated and kept beside the weights; nil for none.
   public var ema: Double?
+  /// Whether less is kept of the forward and computed again for the backward pass: the same results in less memory.
+  public var checkpointsActivations = false
   /// With ranks, whether batch norms take their statistics over the pictures of all; else each over its own, and the
   /// running ones are rank 0's.
   public var synchronizesBatchNorms = true
