@@ -21,7 +21,8 @@ import ModelTraining
 ///     rehearse load PATH SIZE BATCH THREADS
 ///
 /// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`; `learn` with a state of
-/// training by batches (`Learning`). `set` writes labels and pictures; `transform` pictures, of which each has the seed anew; `load` reads a set once and says how fast.
+/// training by batches (`Learning`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
+/// anew; `load` reads a set once and says how fast.
 @main
 enum Rehearse {
   static func main() {
