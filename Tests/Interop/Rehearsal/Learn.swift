@@ -62,9 +62,10 @@ struct Learning {
 
   private mutating func learn(_ weights: inout StateDict, _ saved: Attribute) throws -> [Double] {
     let types = batches.prefix(1).map { TensorType($0.input.dtype, $0.input.shape) }
-    let learner = try Learner(module, inputs: types, rule: rule, groups: { [groups] _ in groups }) { graph, outputs in
-      try Self.loss(&graph, outputs, types)
-    }
+    let groups = groups
+    let learner = try Learner(
+      module, inputs: types, rule: rule, groups: { _ in groups },
+      objective: { graph, outputs in try Self.loss(&graph, outputs, types) })
     try learner.resume(weights: weights, averages: nil, optimizer: saved, updates: 0)
     let losses = try batches.map { try learner.step([$0.input, $0.labels]).loss }
     for (path, tensor) in try learner.weights() { weights[path] = tensor }
