@@ -44,6 +44,8 @@ enum Signals {
       sources.append(source)
     }
     signal(SIGPIPE, SIG_DFL)
+    // A file beyond what the shell allows is an error of its writing, which names it.
+    signal(SIGXFSZ, SIG_IGN)
   }
 
   /// Runs what ends by itself, in good order, when it is told to; told a second time it ends at once.

@@ -105,6 +105,8 @@ import Testing
         refusal { _ = try ClassifierTraining(sets, options: options, folder: run) }?.contains("holds a run") == true)
       let others = try ClassificationSets(training: set(16).renamed(["a", "b", "c"]), validation: nil)
       #expect(refusal { _ = try ClassifierTraining(others, resuming: run) }?.contains("classes") == true)
+      let fewer = try ClassificationSets(training: set(15), validation: nil)
+      #expect(refusal { _ = try ClassifierTraining(fewer, resuming: run) }?.contains("15 pictures") == true)
       #expect(refusal { _ = try ClassifierTraining(sets, resuming: root.appending("no")) }?.contains("last.pt") == true)
     }
   }

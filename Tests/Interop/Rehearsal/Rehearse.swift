@@ -15,12 +15,14 @@ import ModelTraining
 /// Does single parts of a training, so that tests can compare them with PyTorch.
 ///
 ///     rehearse optimize CHECKPOINT.pt GRADIENTS.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop [MAXIMUM-NORM]
+///     rehearse learn MODEL.pt STATE.pt BATCHES.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop float|double
 ///     rehearse set PATH OUTPUT.safetensors
 ///     rehearse transform FOLDER OUTPUT.safetensors training|evaluation|cifar SIZE SEED
 ///     rehearse load PATH SIZE BATCH THREADS
 ///
-/// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`. `set` writes labels
-/// and pictures; `transform` pictures, of which each has the seed anew; `load` reads a set once and says how fast.
+/// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`; `learn` with a state of
+/// training by batches (`Learning`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
+/// anew; `load` reads a set once and says how fast.
 @main
 enum Rehearse {
   static func main() {
@@ -28,10 +30,11 @@ enum Rehearse {
       let arguments = Array(CommandLine.arguments.dropFirst())
       switch (arguments.first, arguments.count) {
       case ("optimize", 5...6): try optimize(arguments)
+      case ("learn", 7): try learn(arguments)
       case ("set", 3): try writeSets(ClassificationSets(contentsOf: arguments[1]), to: arguments[2])
       case ("transform", 6): try transform(arguments)
       case ("load", 5): try load(arguments)
-      default: throw ModelError(.invalid, "takes optimize, set, transform or load, and their files")
+      default: throw ModelError(.invalid, "takes optimize, learn, set, transform or load, and their files")
       }
     } catch {
       let line = "rehearse: error: \(error)\n"
@@ -45,10 +48,7 @@ enum Rehearse {
     var state = checkpoint.preferred.stateDict()
     let gradients = try Checkpoint(contentsOf: arguments[2]).preferred.stateDict()
     guard let saved = checkpoint.contents(of: "optimizer") else { throw ModelError(.missing, "has no optimizer") }
-    let rules: [String: OptimizerRule] = [
-      "SGD": .sgd(SGD()), "Adam": .adam(Adam()), "AdamW": .adam(.adamW()), "RMSprop": .rmsprop(RMSprop()),
-    ]
-    guard let rule = rules[arguments[4]] else { throw ModelError(.invalid, "\(arguments[4]) is no optimizer") }
+    let rule = try rule(arguments[4])
     var names = Array(state.names)
     var groups: [ParameterGroup] = []
     for entry in saved.entriesValue ?? [] where entry.key == .string("param_groups") {
@@ -61,30 +61,34 @@ enum Rehearse {
     }
     var optimizer = try Optimizer<Float>(groups)
     try optimizer.load(saved)
-    var values = try state.tensors.mapValues { try $0.floats() }
+    var values = try state.tensors.reduce(into: [:]) { $0[$1.key] = try $1.value.floats() }
     let steps = Set(gradients.names.compactMap { $0.split(separator: ".").first.flatMap { Int($0) } }).sorted()
     let clipping = arguments.count > 5 ? Double(arguments[5]).map { GradientClipping.norm(maximum: $0) } : nil
     for step in steps {
-      var memory: [ParameterMemory<Float>] = []
-      var buffers: [UnsafeMutableBufferPointer<Float>] = []
-      defer { for buffer in buffers { buffer.deallocate() } }
-      func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
-        _ = buffer.initialize(from: values)
-        buffers.append(buffer)
-        return buffer
-      }
-      for (name, value) in values {
-        let gradient = try gradients["\(step).\(name)"].map { copy(try $0.floats()) }
-        memory.append(ParameterMemory(name, copy(value), gradient: gradient))
-      }
-      try optimizer.step(memory, clipping: clipping)
-      for item in memory { values[item.name] = Array(item.parameter) }
+      let known = try values.keys.reduce(into: [:]) { $0[$1] = try gradients["\(step).\($1)"]?.floats() }
+      try optimizer.step(&values, known, clipping: clipping)
     }
     for (name, value) in values { state[name] = try Tensor(value, state[name]?.shape) }
     checkpoint.preferred = .stateDict(state)
     try checkpoint.setEntry("optimizer", to: optimizer.stateDict(like: state))
     try checkpoint.write(to: arguments[3])
+  }
+
+  private static func rule(_ name: String) throws -> OptimizerRule {
+    let rules: [String: OptimizerRule] = [
+      "SGD": .sgd(SGD()), "Adam": .adam(Adam()), "AdamW": .adam(.adamW()), "RMSprop": .rmsprop(RMSprop()),
+    ]
+    guard let rule = rules[name] else { throw ModelError(.invalid, "\(name) is no optimizer") }
+    return rule
+  }
+
+  private static func learn(_ arguments: [String]) throws {
+    guard let precision = Learning.Precision(rawValue: arguments[6]) else {
+      throw ModelError(.invalid, "\(arguments[6]) is no precision")
+    }
+    var learning = try Learning(
+      model: arguments[1], state: arguments[2], batches: arguments[3], rule: rule(arguments[5]))
+    try learning.run(precision, to: arguments[4])
   }
 
   private static func writeSets(_ sets: ClassificationSets, to output: String) throws {

@@ -21,7 +21,7 @@ extension ClassificationSets {
       do {
         return try ClassificationSet(
           name: path.string, pictures: pictures, labels: Self.labels(labels), classNames: classNames)
-      } catch let error as ModelError { throw error.about(keys.0) }
+      } catch let error as ModelError { throw error.about(keys.0).inFile(path.string) }
     }
     for names in Self.names {
       guard let training = try set(names.training, nil) else { continue }

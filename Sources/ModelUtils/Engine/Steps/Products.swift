@@ -55,8 +55,31 @@ extension Compiler {
     let result = source.buffer == placed.buffer ? allocate(.ordered(shape, order), for: node.results[0]) : source
     if source.buffer != placed.buffer { set(node.results[0], result) }
     let (rows, length) = (source.layout.count / shape[axis], shape[axis])
+    if isLogarithm {
+      add(node, "log softmax", "own", reads: [source], writes: [result]) { memory in
+        nonisolated(unsafe) let (from, to) = (memory.floats(source), memory.floats(result))
+        return {
+          Parallel.forEachRange(rows, of: length) { range in
+            for row in range { logSoftmax(from + row * length, to + row * length, length) }
+          }
+        }
+      }
+      return
+    }
     let flat = try MemoryDescription([rows, length], strides: [length, 1])
-    let primitive = try Primitive("softmax") { ce_softmax(&$0, flat.handle, flat.handle, 1, isLogarithm) }
+    let primitive = try Primitive("softmax") { ce_softmax(&$0, flat.handle, flat.handle, 1, false) }
     add(node, "softmax", primitive, [(CE_SRC, source)], [(CE_DST, result)])
   }
+}
+
+/// Numbers less the logarithm of the sum of their exponentials; both places may be one.
+///
+/// oneDNN's is off by 1e-6, which is more than a loss where a class is nearly certain.
+private func logSoftmax(_ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ count: Int) {
+  var largest = -Float.infinity
+  for index in 0..<count where from[index] > largest { largest = from[index] }
+  var sum = 0.0
+  for index in 0..<count { sum += CMath.exp(Double(from[index] - largest)) }
+  let logarithm = Float(CMath.log(sum))
+  for index in 0..<count { to[index] = from[index] - largest - logarithm }
 }

@@ -96,7 +96,8 @@ public final class ClassifierTraining {
   }
 
   /// A run that goes on where its folder's `last.pt` stands.
-  /// - Throws: `ModelError` where there is none, where it was stripped, and for another set of classes.
+  /// - Throws: `ModelError` where there is none, where it was stripped, and for other classes or another number of
+  ///   pictures.
   public convenience init(
     _ sets: ClassificationSets, resuming folder: some FileLocation, communicator: any Communicator = SingleProcess()
   ) throws {
@@ -106,6 +107,11 @@ public final class ClassifierTraining {
       throw ModelError(
         .mismatch, "has \(sets.training.classNames.count) classes that are not the run's \(saved.names.count)",
         file: sets.training.name)
+    }
+    guard saved.count == sets.training.count else {
+      throw ModelError(
+        .mismatch, "has \(sets.training.count) pictures, not the run's \(saved.count)", file: sets.training.name,
+        advice: "go on with the pictures that it began with, or begin another run by --pretrained")
     }
     try self.init(sets, saved.options, folder, communicator)
     state = saved.state
@@ -162,8 +168,9 @@ public final class ClassifierTraining {
   /// - Parameters:
   ///   - shouldStop: is asked after each step; the run can go on from there.
   ///   - observe: is told what happens.
-  /// - Throws: `ModelError` for pictures that cannot be read and a loss that is not finite; the folder keeps the last
-  ///   state that was written.
+  /// - Throws: `ModelError` for a picture that cannot be read, behind the steps before it, which are written: once it is
+  ///   mended or replaced the run goes on. For a loss that is not finite and what cannot be written; the folder keeps the
+  ///   last state that was written.
   public func run(shouldStop: () -> Bool = { false }, observing observe: (Event) -> Void = { _ in }) throws -> Outcome {
     guard stepsPerEpoch > 0 else {
       throw ModelError(.invalid, "a single picture is too few to train on", file: sets.training.name)
@@ -178,9 +185,11 @@ public final class ClassifierTraining {
         return Outcome(epochs: results, best: state.best, isInterrupted: true, scores: scores)
       }
       let judged = try learner.updated(averaged: learner.isAveraged)
-      scores = try sets.validation.map { set in
-        try judged.evaluate(on: set, evaluation, batchSize: options.batchSize, communicator: communicator) {
-          observe(.judged($0, of: set.count))
+      scores = try keeping {
+        try sets.validation.map { set in
+          try judged.evaluate(on: set, evaluation, batchSize: options.batchSize, communicator: communicator) {
+            observe(.judged($0, of: set.count))
+          }
         }
       }
       let seen = Double(min(stepsPerEpoch * options.batchSize, sets.training.count))
@@ -223,9 +232,9 @@ public final class ClassifierTraining {
     let batches = Array(
       try SampleOrder.batches(try order(state.epoch), size: options.batchSize).prefix(stepsPerEpoch).dropFirst(
         state.step))
-    let epoch = try loader.batches(epoch: state.epoch, batches.map(part))
+    let epoch = try keeping { try loader.batches(epoch: state.epoch, batches.map(part)) }
     defer { epoch.stop() }
-    while let batch = try communicator.together(timeout: Self.patience, { try epoch.next() }) {
+    while let batch = try keeping({ try epoch.next() }) {
       let rate = try options.learningRate(
         step: state.epoch * stepsPerEpoch + state.step, stepsPerEpoch: stepsPerEpoch)
       try learner.optimizer.updateGroups { $0.rule.learningRate = rate }
@@ -260,9 +269,22 @@ public final class ClassifierTraining {
     return try SampleOrder.shuffled(sets.training.count, from: &generator)
   }
 
+  /// What reads pictures: where one cannot be read, on any rank, what was learned until then is not lost.
+  private func keeping<R>(_ read: () throws -> R) throws -> R {
+    do { return try communicator.together(timeout: Self.patience, read) } catch let error as ModelError
+      where error.file != nil || communicator.worldSize > 1
+    {
+      if learner.updates > 0 {
+        // Nobody ends before it is written: the launcher would end the others.
+        defer { _ = try? communicator.maximum(0, timeout: Self.patience) }
+        if communicator.rank == 0 { try save() }
+      }
+      throw error
+    }
+  }
+
   private func save() throws {
-    try state.write(
-      to: folder.appending(FileName.last), learner, module, options: options, names: sets.training.classNames)
+    try state.write(to: folder.appending(FileName.last), learner, module, options: options, of: sets.training)
   }
 
   /// The weights that were judged, alone.

@@ -1,5 +1,6 @@
 import ModelCheckpoints
 import ModelCore
+import ModelData
 import ModelTraining
 import SystemPackage
 
@@ -12,8 +13,8 @@ import SystemPackage
 /// Where a run stands: all that its continuation needs, in one file that torch loads with `weights_only=True`.
 ///
 /// The file is a dict: `model` and `ema` (state dicts), `optimizer` (torch's), `epoch` and `step` (what comes next, and
-/// how many batches of it are done), `updates`, `loss` and `right` (sums over the epoch so far), `best`, `options` (JSON)
-/// and `names`.
+/// how many batches of it are done), `updates`, `loss` and `right` (sums over the epoch so far), `best`, `options` (JSON),
+/// `names` and `pictures`, of what it learns from.
 struct TrainingState {
   var epoch = 0
   /// Batches of the epoch that are done.
@@ -24,7 +25,7 @@ struct TrainingState {
 
   /// Writes the state in a file's place, which is whole at any time.
   func write(
-    to path: FilePath, _ learner: Learner, _ module: Module, options: TrainingOptions, names: [String]
+    to path: FilePath, _ learner: Learner, _ module: Module, options: TrainingOptions, of set: ClassificationSet
   ) throws {
     var model = module.stateDict()
     let weights = try learner.weights()
@@ -45,7 +46,8 @@ struct TrainingState {
     try file.setEntry("right", to: .int(rightCount))
     try file.setEntry("best", to: best.map { .double($0) } ?? .none)
     try file.setEntry("options", to: .string(try options.json()))
-    try file.setEntry("names", to: .list(names.map { .string($0) }))
+    try file.setEntry("names", to: .list(set.classNames.map { .string($0) }))
+    try file.setEntry("pictures", to: .int(set.count))
     try file.write(to: path)
   }
 
@@ -54,6 +56,8 @@ struct TrainingState {
     let state: TrainingState
     let options: TrainingOptions
     let names: [String]
+    /// How many pictures it learns from.
+    let count: Int
     private let file: Checkpoint
 
     init(_ path: FilePath) throws {
@@ -70,6 +74,7 @@ struct TrainingState {
       state.epoch = try number("epoch")
       state.step = try number("step")
       state.rightCount = try number("right")
+      count = try number("pictures")
       if case .double(let sum)? = file.entry("loss") { state.lossSum = sum }
       if case .double(let best)? = file.entry("best") { state.best = best }
       guard case .string(let text)? = file.entry("options") else {
