@@ -17,6 +17,8 @@ PYTHON ?= /tmp/reference/bin/python
 MUTILS := .build/release/mutils
 STATIC := .build-static
 WITH_MPI := .build-mpi
+# Tests see what is internal, which another build is for: one folder for both would be built anew at every change of use.
+TESTED := .build-test
 
 .PHONY: run build check test lint docs interop mpi bench train-demo install manual uninstall clean deps
 
@@ -29,8 +31,8 @@ build: deps
 	$(SWIFT) build -c release --product mutils
 
 test: run
-	$(SWIFT) test -c release
-	$(SWIFT) run --package-path Tests/Consumer -c release consumer
+	$(SWIFT) test -c release --scratch-path $(TESTED)
+	$(SWIFT) run --package-path Tests/Consumer consumer
 
 # The loop of a working day: a debug build, its tests, what a formatter says.
 check: deps
@@ -94,7 +96,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
 
 clean:
-	rm -rf .build $(STATIC) $(WITH_MPI) Tests/Consumer/.build
+	rm -rf .build $(TESTED) $(STATIC) $(WITH_MPI) Tests/Consumer/.build
 
 # The headers of zlib, libpng and libjpeg, and oneDNN, where they are missing.
 deps:
