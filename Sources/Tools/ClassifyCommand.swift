@@ -43,7 +43,7 @@ struct Classify: ParsableCommand {
     try report.withThreads {
       let files = try PictureFiles.all(images, passOver: report.note)
       let checkpoint = try ModelSource.open(model, key: key)
-      var made = try checkpoint.named { try Classifier(checkpoint.computableModule(report.talk)) }
+      var made = try checkpoint.named { try Classifier(checkpoint.computableModule(report.talk), of: checkpoint) }
       if let imageSize {
         made.preprocessing = made.preprocessing.resized(to: [imageSize.height, imageSize.width])
       }

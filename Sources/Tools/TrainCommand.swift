@@ -39,7 +39,10 @@ struct Train: ParsableCommand {
   var resume: String?
 
   func validate() throws {
-    guard (output == nil) != (resume == nil) else {
+    guard output == nil || resume == nil else {
+      throw ValidationError("A run goes on in its own folder; leave -o out.")
+    }
+    guard output != nil || resume != nil else {
       throw ValidationError("Give the run's folder with -o, or go on with one with --resume.")
     }
     if resume != nil, let given = recipe.firstGiven {
@@ -63,7 +66,7 @@ struct Train: ParsableCommand {
       }
       if speaks, !report.json {
         Terminal.print(
-          "\(training.options.model): \(sets.training.count) pictures of \(sets.training.classNames.count) classes, "
+          "\(training.options.model) at \(training.imageSize.map(String.init).joined(separator: "x")): \(sets.training.count) pictures of \(sets.training.classNames.count) classes, "
             + "\(training.stepsPerEpoch) steps an epoch" + (world.worldSize > 1 ? ", \(world.worldSize) ranks" : ""))
         Terminal.print(EpochLine.header)
       }
@@ -85,14 +88,13 @@ struct Train: ParsableCommand {
       }
       progress?.finish()
       world.close()
-      guard speaks else {
-        if outcome.isInterrupted { throw ExitCode(130) }
-        return
-      }
+      // The status is the first rank's: one of another's, before that, would make mpirun end the first.
+      guard speaks else { return }
       let folder = training.folder
       if report.json { try Terminal.print(json: TrainingReport(outcome, folder: folder)) }
       if outcome.isInterrupted {
         Terminal.note("interrupted: go on with mutils train \(data) --resume \(folder)")
+        Terminal.printNotes()
         throw ExitCode(130)
       }
       if outcome.epochs.isEmpty, !report.json {
@@ -219,15 +221,15 @@ extension TrainingOptions.ScheduleName: ExpressibleByArgument {}
 
 /// Epochs one under the other.
 enum EpochLine {
-  static let header = "   epoch  train loss  train top1    val loss    val top1    val top5        lr   seconds"
+  static let header = "   epoch  train loss  train top1   val loss  val top1  val top5       lr  seconds"
 
   static func line(_ result: ClassifierTraining.EpochResult, of count: Int) -> String {
-    func share(_ value: Double?) -> String { value.map { CFormat.string("%11.2f", $0 * 100) + "%" } ?? "           -" }
+    func share(_ value: Double?) -> String { value.map { CFormat.string("%9.2f", $0 * 100) + "%" } ?? "         -" }
+    func loss(_ value: Double) -> String { CFormat.string(abs(value) < 1e5 ? "%11.4f" : "%11.3e", value) }
     let place = "\(result.epoch)/\(count)"
-    return String(repeating: " ", count: max(0, 8 - place.count)) + place
-      + CFormat.string("%12.4f", result.trainLoss) + share(result.trainTop1)
-      + (result.loss.map { CFormat.string("%12.4f", $0) } ?? "           -") + share(result.top1) + share(result.top5)
-      + CFormat.string("%10.2g%10.1f", result.learningRate, result.seconds)
+    return String(repeating: " ", count: max(0, 8 - place.count)) + place + " " + loss(result.trainLoss)
+      + "  " + share(result.trainTop1) + (result.loss.map(loss) ?? "          -") + share(result.top1)
+      + share(result.top5) + CFormat.string("%9.2g%9.1f", result.learningRate, result.seconds)
   }
 }
 

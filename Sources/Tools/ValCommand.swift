@@ -43,6 +43,11 @@ struct Val: ParsableCommand {
       let module = try checkpoint.computableModule(report.talk)
       let trained = try TrainingOptions(of: checkpoint)
       let size = imageSize.map { [$0.height, $0.width] } ?? trained?.imageSize
+      if let learned = LearnedClasses(checkpoint), learned.names != set.classNames {
+        report.note(
+          "the model's classes are called \(Text.list(learned.names)), the set's \(Text.list(set.classNames)): they are taken in this order"
+        )
+      }
       let progress = Progress("pictures", of: set.count, isShown: !report.quiet)
       let scores: ClassificationScores
       do {

@@ -64,7 +64,9 @@ import Testing
       try Parallel.$threadCount.withValue(1) {
         var module = net
         // What is not rank 0's is given up.
-        if member.rank > 0 { module.setTensors { path in net.stateDict()[path].flatMap { try? Tensor($0.dtype, $0.shape) } } }
+        if member.rank > 0 {
+          module.setTensors { path in net.stateDict()[path].flatMap { try? Tensor($0.dtype, $0.shape) } }
+        }
         let part = parts[member.rank]
         let exchange = RankExchange(member, synchronizesBatchNorms: synchronizes, timeout: .seconds(60))
         let learner = try learner(module, part.count, ranks: exchange)
@@ -86,7 +88,9 @@ import Testing
     #expect(zip(mine, wanted).allSatisfy { abs($0 - $1) <= 4e-6 * max(largest, 1e-2) }, "\(path)")
   }
 
-  @Test(arguments: [[0..<3, 3..<6], [0..<1, 1..<6], [0..<1, 1..<3, 3..<6]]) func asOneProcess(_ parts: [Range<Int>]) throws {
+  @Test(arguments: [[0..<3, 3..<6], [0..<1, 1..<6], [0..<1, 1..<3, 3..<6]]) func asOneProcess(_ parts: [Range<Int>])
+    throws
+  {
     let one = try learner(try net(), 6)
     let wanted = try Learned(one, try (0..<3).map { try one.step(inputs($0, 0..<6)).loss })
     let all = try learned(parts)

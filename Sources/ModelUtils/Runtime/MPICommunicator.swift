@@ -25,7 +25,8 @@
       guard rank == known.rank, size == known.worldSize else {
         throw refusal(known, "to MPI it is rank \(rank) of \(size)")
       }
-      return MPICommunicator(rank: rank, localRank: Int(world.local_rank), worldSize: size, localSize: Int(world.local_size))
+      return MPICommunicator(
+        rank: rank, localRank: Int(world.local_rank), worldSize: size, localSize: Int(world.local_size))
     }
 
     private static func refusal(_ known: Rank, _ reason: String) -> ModelError {

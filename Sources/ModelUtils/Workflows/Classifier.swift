@@ -49,9 +49,18 @@ public struct Classifier: Sendable {
   /// - Throws: `ModelError` where the file cannot be read or does not say what its layers compute.
   public init(contentsOf location: some FileLocation, key: String? = nil) throws {
     let checkpoint = try Checkpoint(contentsOf: location, key: key)
-    do { try self.init(checkpoint.computableModule()) } catch let error as ModelError {
+    do { try self.init(checkpoint.computableModule(), of: checkpoint) } catch let error as ModelError {
       throw error.inFile(checkpoint.name)
     }
+  }
+
+  /// A classifier of a checkpoint's module, with the classes' names and the size of pictures that a training run's file
+  /// says.
+  /// - Throws: as `ClassifierPreprocessing.init(of:)`.
+  public init(_ module: Module, of checkpoint: Checkpoint) throws {
+    let learned = LearnedClasses(checkpoint)
+    try self.init(module, classNames: learned.map { ClassNames($0.names) })
+    if let size = learned?.imageSize { preprocessing = preprocessing.resized(to: size) }
   }
 
   /// A classifier of a module.

@@ -110,7 +110,9 @@ public final class Variables {
   /// - Throws: as `Communicator.maximum`.
   public func areEqual(on ranks: RankExchange) throws -> Bool {
     var sum: UInt64 = 0xcbf2_9ce4_8422_2325
-    for word in UnsafeRawBufferPointer(start: values.pointer, count: values.byteCount).bindMemory(to: UInt32.self) { sum = (sum ^ UInt64(word)) &* 0x100_0000_01b3 }
+    for word in UnsafeRawBufferPointer(start: values.pointer, count: values.byteCount).bindMemory(to: UInt32.self) {
+      sum = (sum ^ UInt64(word)) &* 0x100_0000_01b3
+    }
     let mine = Int32(truncatingIfNeeded: sum ^ sum >> 32)
     let most = try ranks.communicator.maximum(mine, timeout: ranks.timeout)
     return try ranks.communicator.maximum(~mine, timeout: ranks.timeout) == ~most

@@ -68,6 +68,8 @@ public final class ClassifierTraining {
   public let module: Module
   /// Where it writes.
   public let folder: FilePath
+  /// [height, width] of what the network sees.
+  public let imageSize: [Int]
   /// What the network sees of pictures, in training and in evaluation.
   public let training, evaluation: PicturePreprocessing
   private let learner: Learner
@@ -133,6 +135,7 @@ public final class ClassifierTraining {
     let channels = 3
     let own = try set.pictureSize
     let size = options.imageSize ?? own ?? [224, 224]
+    imageSize = size
     training = try .classifier(size: size, own: own, augments: options.augments)
     evaluation = try .evaluation(of: set, imageSize: options.imageSize)
     let weights: ClassifierWeights = options.pretrained.map { .file($0) } ?? .random
@@ -195,7 +198,7 @@ public final class ClassifierTraining {
       let seen = Double(min(stepsPerEpoch * options.batchSize, sets.training.count))
       let accuracy = scores?.top1 ?? Double(state.rightCount) / seen
       let (loss, trained) = (state.lossSum / Double(stepsPerEpoch), Double(state.rightCount) / seen)
-      let isBest = state.best.map { accuracy > $0 } ?? true
+      let isBest = state.best.map { accuracy >= $0 } ?? true
       state = TrainingState(epoch: state.epoch + 1, best: isBest ? accuracy : state.best)
       let result = EpochResult(
         epoch: state.epoch, trainLoss: loss, trainTop1: trained, loss: scores?.loss, top1: scores?.top1,
@@ -257,6 +260,8 @@ public final class ClassifierTraining {
       let right = try step.outputs[0].floats().rightCount(batch.labels)
       let sums = try communicator.sum([Double(right), shouldStop() ? 1 : 0], timeout: Self.patience)
       state.rightCount += Int(sums[0])
+      // From its first step on a run can be gone on with.
+      if learner.updates == 1 { try first { try save() } }
       if sums[1] > 0, state.step < stepsPerEpoch { return false }
     }
     return true
@@ -284,7 +289,8 @@ public final class ClassifierTraining {
   }
 
   private func save() throws {
-    try state.write(to: folder.appending(FileName.last), learner, module, options: options, of: sets.training)
+    try state.write(
+      to: folder.appending(FileName.last), learner, module, options: options, of: sets.training, imageSize: imageSize)
   }
 
   /// The weights that were judged, alone.
@@ -295,6 +301,7 @@ public final class ClassifierTraining {
     try file.setEntry("top1", to: .double(accuracy))
     try file.setEntry("options", to: .string(try options.json()))
     try file.setEntry("names", to: .list(sets.training.classNames.map { .string($0) }))
+    try file.setEntry("image_size", to: .list(imageSize.map { .int($0) }))
     try file.write(to: folder.appending(FileName.best))
   }
 

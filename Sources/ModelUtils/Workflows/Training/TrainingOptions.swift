@@ -70,14 +70,17 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
     func require(_ holds: Bool, _ what: String) throws { if !holds { throw ModelError(.invalid, what) } }
     try require((1...1_000_000).contains(epochs), "a run has 1 to 1000000 epochs, not \(epochs)")
     try require((1...1 << 20).contains(batchSize), "a batch has 1 to 1048576 pictures, not \(batchSize)")
-    try require(initialLearningRate >= 0 && initialLearningRate.isFinite, "the rate is not below 0 and finite")
+    try require(
+      initialLearningRate >= 0 && initialLearningRate.isFinite,
+      "a learning rate is finite and not below 0, as \(initialLearningRate) is")
     try require((0...1).contains(momentum), "momentum is 0 to 1, not \(momentum)")
-    try require(weightDecay >= 0 && weightDecay.isFinite, "weight decay is not below 0 and finite")
+    try require(
+      weightDecay >= 0 && weightDecay.isFinite, "weight decay is finite and not below 0, as \(weightDecay) is")
     try require((0...1).contains(finalShare), "the share of the rate at the end is 0 to 1, not \(finalShare)")
     try require((0...1e6).contains(warmupEpochs), "the rate rises over 0 to 1000000 epochs, not \(warmupEpochs)")
     try require((0...1).contains(labelSmoothing), "label smoothing is 0 to 1, not \(labelSmoothing)")
     try require(clipNorm.map { $0 > 0 } ?? true, "gradients are clipped to a norm above 0")
-    try require(ema.map { (0..<1).contains($0) } ?? true, "an average's decay is 0 up to 1")
+    try require(ema.map { (0..<1).contains($0) } ?? true, "an average's decay is 0 up to 1 (--ema), not \(ema ?? 0)")
     if let imageSize {
       try require(
         imageSize.count == 2 && imageSize.allSatisfy { (1...1 << 14).contains($0) },

@@ -25,7 +25,8 @@ struct TrainingState {
 
   /// Writes the state in a file's place, which is whole at any time.
   func write(
-    to path: FilePath, _ learner: Learner, _ module: Module, options: TrainingOptions, of set: ClassificationSet
+    to path: FilePath, _ learner: Learner, _ module: Module, options: TrainingOptions, of set: ClassificationSet,
+    imageSize: [Int]
   ) throws {
     var model = module.stateDict()
     let weights = try learner.weights()
@@ -48,6 +49,7 @@ struct TrainingState {
     try file.setEntry("options", to: .string(try options.json()))
     try file.setEntry("names", to: .list(set.classNames.map { .string($0) }))
     try file.setEntry("pictures", to: .int(set.count))
+    try file.setEntry("image_size", to: .list(imageSize.map { .int($0) }))
     try file.write(to: path)
   }
 
@@ -105,6 +107,25 @@ struct TrainingState {
           weights: file.preferred.stateDict(), averages: averages, optimizer: optimizer, updates: updates)
       } catch let error as ModelError { throw error.inFile(file.name) }
     }
+  }
+}
+
+/// What a run's files say beside the weights: what the classes are called, and the [height, width] of pictures.
+public struct LearnedClasses: Sendable, Hashable {
+  /// In the order of the classes.
+  public let names: [String]
+  /// What the network was trained with.
+  public let imageSize: [Int]?
+
+  /// nil for any other file.
+  public init?(_ file: Checkpoint) {
+    guard case .string(let text)? = file.entry("options"), text.hasPrefix("{"),
+      case .list(let items)? = file.contents(of: "names")
+    else { return nil }
+    names = items.compactMap(\.stringValue)
+    var size: [Int]?
+    if case .list(let items)? = file.contents(of: "image_size") { size = items.compactMap(\.intValue) }
+    imageSize = size.flatMap { $0.count == 2 && $0.allSatisfy { (1...1 << 14).contains($0) } ? $0 : nil }
   }
 }
 
