@@ -71,7 +71,8 @@ bench: build
 FASHION := /usr/share/datasets/fashion-mnist
 train-demo: build
 	@[ -e $(FASHION) ] || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get install -q -y dataset-fashion-mnist; }
-	$(MUTILS) train $(FASHION) --model resnet18 --epochs 2 --batch-size 128 --lr 0.1 -o runs/fashion-mnist
+	$(MUTILS) train $(FASHION) --model resnet18 --epochs 4 --batch-size 128 --lr 0.05 \
+	  --warmup-epochs 0.5 --no-augmentation -o runs/fashion-mnist
 	$(MUTILS) val runs/fashion-mnist/best.pt $(FASHION)
 
 install: deps

@@ -20,9 +20,9 @@ import Testing
     var options = TrainingOptions()
     (options.model, options.epochs, options.batchSize) = ("resnet18", 2, 4)
     let training = try ClassifierTraining(sets, options: options, folder: folder.appending("run"))
-    let outcome = try training.run { event in
+    let outcome = try training.run(observing: { event in
       if case .epoch(let result) = event { print(result.epoch, result.trainLoss, result.top1 ?? 0) }
-    }
+    })
     #expect(outcome.epochs.count == 2 && !outcome.isInterrupted)
 
     let further = try ClassifierTraining(sets, resuming: folder.appending("run"))

@@ -175,7 +175,7 @@ def test_a_rank_that_fails_ends_the_run(tmp_path):
     assert status == 1
     told = errors(err)
     assert sum("12.png" in line for line in told) == 1 and len(told) <= 2
-    assert not (tmp_path / "run/last.pt").exists()
+    assert not (tmp_path / "run/best.pt").exists()
 
 
 def test_too_many_ranks(tmp_path, pictures):

@@ -51,7 +51,8 @@ import Testing
     let line = try ["weight", "bias", "mean", "variance"].map { graph.addWeight($0, try weight([5])) }
     let product = try graph.emit(.linear, x, kernel)
     let norm = try graph.emitAll(.batchNorm(.training(momentum: 0.5), eps: 1e-3), [product] + line)
-    graph.updates = ["mean": norm[1], "variance": norm[2]]
+    graph.update("mean", to: norm[1])
+    graph.update("variance", to: norm[2])
     graph.outputs = [try graph.emit(.unary(.relu), norm[0]), try graph.emit(.unary(.sigmoid), product)]
     let (type, outputType) = (TensorType(.float32, [7, 3]), TensorType(.float32, [7, 5]))
     let parameters = ["kernel", "weight", "bias"]

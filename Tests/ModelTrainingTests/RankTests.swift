@@ -49,9 +49,9 @@ import Testing
 
     init(_ learner: Learner, _ losses: [Double]) throws {
       self.losses = losses
-      for (path, tensor) in try learner.weights() { weights[path] = try tensor.converted(to: .float32).floats() }
+      for (path, tensor) in try learner.weights() { weights[path] = try tensor.doubles().map { Float($0) } }
       for (path, tensor) in try learner.weights(averaged: true) {
-        averages[path] = try tensor.converted(to: .float32).floats()
+        averages[path] = try tensor.doubles().map { Float($0) }
       }
     }
   }
@@ -133,7 +133,7 @@ import Testing
         let learner = try learner(net, 3, ranks: exchange)
         #expect(try learner.variables.areEqual(on: exchange))
         if member.rank == 1 {
-          try learner.variables.withFloats(of: "0.weight") { $0[7] = $0[7].nextUp }
+          learner.variables.withFloats(of: "0.weight") { $0[7] = $0[7].nextUp }
         }
         #expect(try !learner.variables.areEqual(on: exchange))
       }
