@@ -7,6 +7,7 @@
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make train-demo  a ResNet-18 learns 60,000 real pictures of garments, in some minutes (needs Debian's dataset-fashion-mnist)
 # make interop   the originals judge the command's output (needs PYTHON)
+# make interop-slow  those of its tests that take minutes
 # make mpi       the ranks of a real mpirun (needs Open MPI and a PYTHON with pytest)
 
 SWIFT  ?= swift
@@ -20,7 +21,7 @@ WITH_MPI := .build-mpi
 # Tests see what is internal, which another build is for: one folder for both would be built anew at every change of use.
 TESTED := .build-test
 
-.PHONY: run build check test lint docs interop mpi bench train-demo install manual uninstall clean deps
+.PHONY: run build check test lint docs interop interop-slow mpi bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MUTILS) info
@@ -52,6 +53,12 @@ interop: build
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps -r Tests/Interop/requirements-originals.txt
 	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 Tests/Interop
+
+# What is left out above for its time.
+interop-slow: build
+	$(SWIFT) build -c release --product interpret
+	$(SWIFT) build -c release --product rehearse
+	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 -m slow Tests/Interop
 
 mpi: deps
 	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product mutils

@@ -212,7 +212,13 @@ FORCED = {
 
 @pytest.mark.parametrize(
     "name, rule",
-    [(name, rule) for name in ("resnet18", "mobilenet_v3_small") for rule in FORCED] + [("efficientnet_b0", "SGD")],
+    [
+        pytest.param("resnet18", "SGD", marks=pytest.mark.slow),
+        pytest.param("resnet18", "AdamW", marks=pytest.mark.slow),
+        ("mobilenet_v3_small", "SGD"),
+        pytest.param("mobilenet_v3_small", "AdamW", marks=pytest.mark.slow),
+        ("efficientnet_b0", "SGD"),
+    ],
 )
 def test_single_steps_in_float(name, rule, tmp_path):
     """Along a run of torch's: what a step makes of its weights, statistics and optimizer is as close to what double
@@ -279,6 +285,7 @@ def torch_run(x, y, seed, epochs, lr):
         return (model(x[-TESTED:]).argmax(1) == y[-TESTED:]).float().mean().item()
 
 
+@pytest.mark.slow
 def test_ends_where_torch_does(digits, tmp_path):
     path, x, y = digits
     options = ["--model", "shufflenet_v2_x0_5", "--epochs", 5, "--batch-size", 64, "--lr", 0.05, "--no-augmentation"]
