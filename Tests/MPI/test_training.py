@@ -156,7 +156,7 @@ def test_an_interrupt_of_one_rank_stops_all(tmp_path, pictures):
     status, out, err = ends(process, ABORTS)
     assert status == 130 and err.count("go on with mutils train") == 1
     stopped = state(tmp_path / "run")
-    assert stopped["epoch"] >= 1 and stopped["updates"] == stopped["epoch"] * 5 + stopped["step"]
+    assert stopped["updates"] > 0 and stopped["updates"] == stopped["epoch"] * 5 + stopped["step"]
 
 
 def test_a_rank_that_fails_ends_the_run(tmp_path):
