@@ -158,7 +158,7 @@ public final class ClassifierTraining {
   }
 
   /// How long ranks wait for the one that writes.
-  private static let patience = Duration.seconds(7200)
+  static let patience = Duration.seconds(7200)
 
   /// How many batches an epoch has. A last one of a single picture is left out, of which batch norms learn nothing, and
   /// one that does not give each rank a picture.
@@ -205,6 +205,11 @@ public final class ClassifierTraining {
         top5: scores?.top5,
         learningRate: try options.learningRate(step: state.epoch * stepsPerEpoch - 1, stepsPerEpoch: stepsPerEpoch),
         seconds: seconds(since: start))
+      if let ranks = learner.ranks, try !learner.variables.areEqual(on: ranks) {
+        throw ModelError(
+          .system, "after epoch \(state.epoch) the ranks hold different weights",
+          advice: "run them on processors of one kind, by one build")
+      }
       try first {
         // The state last: what was written before it is written anew by a run that goes on.
         try files?.add(result)

@@ -30,7 +30,7 @@ extension Module {
     on set: ClassificationSet, _ preprocessing: PicturePreprocessing, batchSize: Int = 64,
     communicator: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) throws -> ClassificationScores {
-    let timeout = Duration.seconds(7200)
+    let timeout = ClassifierTraining.patience
     let all = try SampleOrder.batches(Array(0..<set.count), size: min(batchSize, set.count))
     let own = stride(from: communicator.rank, to: all.count, by: communicator.worldSize).map { all[$0] }
     let tally = try communicator.together(timeout: timeout) {
