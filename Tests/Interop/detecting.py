@@ -111,9 +111,9 @@ def mapped(mask, inside, original):
     return mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)]
 
 
-def compare_masks(found, pairs, masks, inside, original):
-    """But for pixels whose sums are as good as zero, and a pixel of the input along the box: its edge may round to either side."""
-    edge = 1 + max(original[0] / inside[0], original[1] / inside[1])
+def compare_masks(found, pairs, masks, inside, original, cell=1):
+    """But for pixels whose sums are as good as zero, and a cell of the grid that is cut along the box: its edge may round to either side."""
+    edge = 1 + cell * max(original[0] / inside[0], original[1] / inside[1])
     columns, rows = np.arange(original[1])[None] + 0.5, np.arange(original[0])[:, None] + 0.5
     for detection, index in zip(found, pairs):
         actual = coco_mask.decode(detection["mask"]).astype(bool)

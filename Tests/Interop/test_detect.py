@@ -86,12 +86,13 @@ def test_yolov5_segment(tmp_path):
     from yolov5.utils.segment.general import process_mask
 
     model, files = yolov5("yolov5n-seg", "SegmentationModel"), pictures(tmp_path)[:3]
-    found = ours(model, files, tmp_path)
+    # Of a thousand, some have two classes whose scores are as good as equal.
+    found = ours(model, files, tmp_path, "--max-detections", 60)
     for file, detections in zip(files, found):
-        theirs, y, boxes, inside, original = detect_yolov5(model, file)
+        theirs, y, boxes, inside, original = detect_yolov5(model, file, limit=60)
         pairs = compare(detections, theirs[:, :4], theirs[:, 4], theirs[:, 5], model.names)
         masks = process_mask(y[1][0], theirs[:, 6:], boxes, inside, upsample=True)
-        compare_masks(detections, pairs, masks, inside, original)
+        compare_masks(detections, pairs, masks, inside, original, cell=8)  # cut on the prototypes' grid, then enlarged
     assert sum(map(len, found)) > 20
 
 
