@@ -11,8 +11,8 @@ struct Train: ParsableCommand {
       .npz with x_train, y_train, x_test and y_test, or a .csv. The run's folder gets last.pt, where the run stands, best.pt, the \
       weights that did best (torch loads both with weights_only=True), results.csv, TensorBoard's events, args.yaml and report.html.
 
-      A run depends on its seed and the number of threads alone. Interrupted, it finishes its step and writes; with --resume it goes on and gives what it would have \
-      given.
+      A run depends on its seed and the number of threads alone. Interrupted, it finishes its step, writes and exits with 130; with --resume it goes on and gives what it \
+      would have given.
 
       In a build with --traits MPI, mpirun's ranks divide each batch and learn what one process learns, up to rounding.
 
@@ -42,6 +42,7 @@ struct Train: ParsableCommand {
     guard output == nil || resume == nil else {
       throw ValidationError("A run goes on in its own folder; leave -o out.")
     }
+    guard output != "", resume != "" else { throw ValidationError("The run's folder has no name.") }
     guard output != nil || resume != nil else {
       throw ValidationError("Give the run's folder with -o, or go on with one with --resume.")
     }
@@ -67,7 +68,8 @@ struct Train: ParsableCommand {
       if speaks, !report.json {
         Terminal.print(
           "\(training.options.model) at \(training.imageSize.map(String.init).joined(separator: "x")): \(sets.training.count) pictures of \(sets.training.classNames.count) classes, "
-            + "\(training.stepsPerEpoch) steps an epoch" + (world.worldSize > 1 ? ", \(world.worldSize) ranks" : ""))
+            + "\(training.stepsPerEpoch) \(training.stepsPerEpoch == 1 ? "step" : "steps") an epoch"
+            + (world.worldSize > 1 ? ", \(world.worldSize) ranks" : ""))
         Terminal.print(EpochLine.header)
       }
       var progress: Progress?
@@ -163,6 +165,12 @@ struct TrainingArguments: ParsableArguments {
   @Flag(help: "Keep less of the forward and compute it again for the gradients: the same results in less memory.")
   var checkpointActivations = false
 
+  @Option(
+    help: ArgumentHelp(
+      "What to multiply in: float32, or bfloat16 where the processor has it; weights stay float32. Default: float32.",
+      valueName: "type"))
+  var precision: Precision?
+
   @Flag(
     name: .customLong("sync-batch-norm"), inversion: .prefixedNo,
     help: "Whether batch norms take their statistics over the pictures of all ranks. Default: they do.")
@@ -183,7 +191,8 @@ struct TrainingArguments: ParsableArguments {
       ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil), ("--final-share", finalShare != nil),
       ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil),
       ("--clip-norm", clipNorm != nil), ("--ema", ema != nil),
-      ("--checkpoint-activations", checkpointActivations), ("--sync-batch-norm", synchronizesBatchNorms != nil),
+      ("--checkpoint-activations", checkpointActivations), ("--precision", precision != nil),
+      ("--sync-batch-norm", synchronizesBatchNorms != nil),
       ("--no-augmentation", noAugmentation),
       ("--seed", seed != nil),
     ]
@@ -209,6 +218,7 @@ struct TrainingArguments: ParsableArguments {
     options.clipNorm = clipNorm
     options.ema = ema
     options.checkpointsActivations = checkpointActivations
+    options.precision = precision ?? options.precision
     options.synchronizesBatchNorms = synchronizesBatchNorms ?? options.synchronizesBatchNorms
     options.augments = !noAugmentation
     options.seed = seed ?? options.seed

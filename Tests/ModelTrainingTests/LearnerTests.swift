@@ -1,5 +1,6 @@
 import ModelArchitectures
 import ModelCore
+import ModelEngine
 import ModelGraph
 import ModelTraining
 import TestSupport
@@ -8,13 +9,14 @@ import Testing
 @Suite struct LearnerTests {
   /// A small network that learns to give 0.
   private func learner(
-    checkpointsActivations: Bool = false, changing change: (inout Module) -> Void = { _ in }
+    checkpointsActivations: Bool = false, precision: Precision = .float32,
+    changing change: (inout Module) -> Void = { _ in }
   ) throws -> Learner {
     var module = try Architecture(named: "mobilenet_v3_small").module(classes: 4)
     change(&module)
     return try Learner(
       module, inputs: [TensorType(.float32, [2, 3, 35, 41])], rule: .sgd(SGD(learningRate: 0.01, momentum: 0.9)),
-      seed: 5, checkpointsActivations: checkpointsActivations
+      seed: 5, checkpointsActivations: checkpointsActivations, precision: precision
     ) { graph, outputs in
       try graph.emit(.reduce(.mean, axes: [0, 1], keepsAxes: false), graph.emit(.unary(.square), outputs[0]))
     }
@@ -34,6 +36,25 @@ import Testing
     let (first, second) = (try plain.weights(), try checkpointing.weights())
     #expect(first.keys == second.keys)
     for (path, tensor) in first { #expect(try tensor.bytes() == second[path]?.bytes(), "\(path)") }
+  }
+
+  static let hasBFloat16 = (try? Precision.bfloat16.requireSupport()) != nil
+
+  /// bfloat16 has eight bits: each product is off by up to 2^-8, and a loss of some dozen layers by a few of those.
+  @Test(.enabled(if: LearnerTests.hasBFloat16)) func learnsNearlyTheSameInBFloat16() throws {
+    let (exact, rounded) = (try learner(), try learner(precision: .bfloat16))
+    for step in 0..<5 {
+      let picture = try pictures(step)
+      let (expected, loss) = (try exact.step([picture]).loss, try rounded.step([picture]).loss)
+      #expect(loss != expected && abs(loss - expected) <= 0.05 * abs(expected), "\(loss), \(expected)")
+    }
+    // What is kept is not rounded.
+    let weight = try #require(try rounded.weights()["features.0.0.weight"]).floats()
+    #expect(weight.contains { $0.bitPattern & 0xffff != 0 })
+  }
+
+  @Test(.enabled(if: !LearnerTests.hasBFloat16)) func refusesBFloat16WhereItIsNotThere() {
+    #expect(refusal { _ = try learner(precision: .bfloat16) }?.contains("compute in float32") == true)
   }
 
   @Test func namesWhereALossCeasesToBeANumber() throws {

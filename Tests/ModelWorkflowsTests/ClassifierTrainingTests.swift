@@ -1,6 +1,7 @@
 import ModelCheckpoints
 import ModelCore
 import ModelData
+import ModelEngine
 import ModelTraining
 import ModelWorkflows
 import SystemPackage
@@ -98,7 +99,30 @@ import Testing
       #expect(message { $0.ema = 1 }.contains("decay"))
       #expect(message { $0.model = "yolov5n" }.contains("no classifier"))
       #expect(message { $0.imageSize = [0, 8] }.contains("16384"))
+      #expect(message { $0.learningRate = 0 }.contains("above 0"))
+      #expect(message { ($0.nesterov, $0.optimizer) = (true, .adam) }.contains("--nesterov"))
+      #expect(message { ($0.nesterov, $0.momentum) = (true, 0) }.contains("--nesterov"))
+      #expect(message { $0.warmupEpochs = 3 }.contains("fewer than the run's 3 epochs"))
+      #expect(message { $0.model = "vit_b_32" }.contains("pictures come as 16x16"))
+      if (try? Precision.bfloat16.requireSupport()) == nil {
+        #expect(message { $0.precision = .bfloat16 }.contains("compute in float32"))
+      }
+      #expect(!FileFolder.exists(root.appending("new")))
       #expect(message { $0.pretrained = root.appending("nothing.pt").string }.contains("nothing.pt"))
+      let one = try ClassificationSet(
+        name: "made", pictures: tensor(.uint8, [2, 1, 1, 3], [UInt8](repeating: 0, count: 6)), labels: [0, 0],
+        classNames: ["cat"])
+      #expect(
+        refusal {
+          _ = try ClassifierTraining(
+            ClassificationSets(training: one, validation: nil), options: options, folder: root.appending("new"))
+        }?.contains("one class alone (cat)") == true)
+      let file = root.appending("file")
+      let empty = try AtomicFile(replacing: file)
+      try empty.write([])
+      try empty.commit()
+      #expect(
+        refusal { _ = try ClassifierTraining(sets, options: options, folder: file) }?.contains("is a file") == true)
       let run = root.appending("run")
       _ = try ClassifierTraining(sets, options: options, folder: run).run(shouldStop: { true })
       #expect(

@@ -17,7 +17,14 @@ package enum FileFolder {
 
   /// Makes the folder and those above it that are missing.
   package static func make(_ folder: FilePath) throws {
-    if folder.isEmpty || exists(folder) { return }
+    var status = stat()
+    if folder.isEmpty { return }
+    if stat(folder.string, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFDIR else {
+        throw ModelError(.exists, "is a file, where a folder is to be", file: folder.string)
+      }
+      return
+    }
     try make(folder.removingLastComponent())
     guard mkdir(folder.string, 0o777) == 0 || errno == EEXIST else {
       throw ModelError(.system, "the folder cannot be made: \(Errno(rawValue: errno))", file: folder.string)

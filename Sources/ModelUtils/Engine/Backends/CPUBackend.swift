@@ -20,11 +20,7 @@ public struct CPUBackend: Backend {
     _ graph: Graph, for inputs: [TensorType], giving outputs: [Graph.Value], precision: Precision,
     training: TrainingRequest?
   ) throws -> CPUExecutable {
-    try OneDNN.load()
-    guard precision == .float32 || OneDNN.hasBFloat16 else {
-      throw ModelError(
-        .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
-    }
+    try precision.requireSupport()
     OneDNN.useThreads()
     var compiler = try Compiler(
       graph, inputs, outputs, precision, foldsBatchNorms: foldsBatchNorms, training: training)

@@ -7,6 +7,15 @@ public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
   case float32
   /// Weights and activations are rounded to bfloat16, on processors that multiply it by themselves.
   case bfloat16
+
+  /// - Throws: `ModelError` where the processor, or oneDNN with it, does not multiply so.
+  public func requireSupport() throws {
+    try OneDNN.load()
+    guard self == .float32 || OneDNN.hasBFloat16 else {
+      throw ModelError(
+        .unsupported, "this processor does not multiply bfloat16 by itself", advice: "compute in float32")
+    }
+  }
 }
 
 /// A graph made ready to run for inputs of given types: constants computed, batch norms folded, weights packed, memory

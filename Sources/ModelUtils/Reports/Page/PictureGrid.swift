@@ -12,8 +12,10 @@ struct PictureGrid {
   init(_ pictures: [RunReport.Picture]) { self.pictures = pictures }
 
   /// The part of the page.
-  /// - Parameter room: how many bytes it may have.
-  func html(room: Int) throws -> String {
+  /// - Parameters:
+  ///   - room: how many bytes it may have.
+  ///   - title: its heading.
+  func html(room: Int, title: String) throws -> String {
     if pictures.isEmpty { return "" }
     var items: [String] = []
     let longest = pictures.map { max($0.picture.height, $0.picture.width) }.max() ?? 0
@@ -32,7 +34,7 @@ struct PictureGrid {
     }
     let missing = pictures.count - items.count
     let note = missing > 0 ? "<p>\(missing) more did not fit.</p>\n" : ""
-    return PageText.part("Pictures", "<ul class=\"grid\">\n\(items.joined())</ul>\n\(note)")
+    return PageText.part(title, "<ul class=\"grid\">\n\(items.joined())</ul>\n\(note)")
   }
 
   private static func item(_ entry: RunReport.Picture, side: Int) throws -> String {

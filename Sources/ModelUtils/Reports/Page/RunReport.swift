@@ -16,6 +16,8 @@ public struct RunReport: Sendable {
   public var confusion: ConfusionMatrix?
   /// The names of the matrix's classes; where there are too few, their numbers.
   public var classNames: [String]
+  /// When classes and pictures were judged, such as "after epoch 3"; empty for nothing said.
+  public var occasion = ""
   /// Pictures with what was predicted for them.
   public var pictures: [Picture]
 
@@ -71,7 +73,7 @@ public struct RunReport: Sendable {
         .limit, "the page would have more than \(Self.sizeLimit) bytes",
         advice: "give it fewer plots, or write plots by themselves")
     }
-    return try start + PictureGrid(pictures).html(room: room) + PageText.end
+    return try start + PictureGrid(pictures).html(room: room, title: heading("Pictures")) + PageText.end
   }
 
   /// Writes the page, whole or not at all.
@@ -106,6 +108,8 @@ public struct RunReport: Sendable {
     return PageText.part("Curves", "<div class=\"plots\">\n\(drawings.joined())</div>\n")
   }
 
+  private func heading(_ title: String) -> String { occasion.isEmpty ? title : "\(title) \(occasion)" }
+
   private func matrix() throws -> String {
     guard let confusion else { return "" }
     func name(_ index: Int) -> String { PageText.value(ConfusionMatrix.name(index, in: classNames)) }
@@ -130,6 +134,6 @@ public struct RunReport: Sendable {
       ]
     }
     text += PageText.folded("Each class", PageText.table(["class", "samples", "precision", "recall"], rows))
-    return PageText.part("Classes: \(MarkupText.percent(confusion.accuracy)) right", text)
+    return PageText.part(heading("Classes") + ": \(MarkupText.percent(confusion.accuracy)) right", text)
   }
 }

@@ -27,6 +27,7 @@ public final class Learner {
   let networkInputs: Int
   private var plans: [[TensorType]: Compiled] = [:]
   private let checkpointsActivations: Bool
+  private let precision: Precision
 
   private struct Compiled {
     let session: TrainingSession
@@ -52,15 +53,19 @@ public final class Learner {
   ///   - averageDecay: of the running average, as `ModelEMA`'s; nil for none.
   ///   - checkpointsActivations: whether less is kept of the forward and computed again for the backward pass: the same
   ///     results in less memory.
+  ///   - precision: what convolutions and products multiply in, forward and backward; weights, statistics, loss and
+  ///     updates are float32.
   ///   - ranks: whom it learns with: they begin with the weights of rank 0 and make the same steps, each with its part
   ///     of a batch. Nil for a process of its own.
   ///   - objective: the loss.
-  /// - Throws: `ModelError` for a module whose forward in training is not known, and as `Optimizer.init`.
+  /// - Throws: `ModelError` for a module whose forward in training is not known, a precision that the processor does not have,
+  ///   and as `Optimizer.init`.
   public init(
     _ module: Module, inputs: [TensorType], rule: OptimizerRule, groups: ((Graph) -> [ParameterGroup])? = nil,
-    averageDecay: Double? = nil, seed: UInt64 = 0, checkpointsActivations: Bool = false, ranks: RankExchange? = nil,
-    objective: @escaping Objective
+    averageDecay: Double? = nil, seed: UInt64 = 0, checkpointsActivations: Bool = false,
+    precision: Precision = .float32, ranks: RankExchange? = nil, objective: @escaping Objective
   ) throws {
+    try precision.requireSupport()
     var module = module
     let state = module.stateDict()
     var singles: [String: Tensor] = [:]
@@ -75,7 +80,7 @@ public final class Learner {
     variables = try Variables(graph.weights, parameters: groups.flatMap(\.names), others: graph.updates.map(\.key))
     optimizer = try Optimizer(groups)
     (self.module, self.objective, networkInputs) = (module, objective, inputs.count)
-    self.checkpointsActivations = checkpointsActivations
+    (self.checkpointsActivations, self.precision) = (checkpointsActivations, precision)
     self.ranks = ranks.flatMap { $0.communicator.worldSize > 1 ? $0 : nil }
     // What is dropped differs from rank to rank, as it does from picture to picture.
     self.seed = seed &+ UInt64(self.ranks?.communicator.rank ?? 0)
@@ -130,7 +135,7 @@ public final class Learner {
     if checkpointsActivations { training = try training.recomputingActivations(for: all) }
     let plan = try TrainingPlan(
       training.graph, gradients: training.gradients, for: all, giving: [training[loss]] + outputs.map { training[$0] },
-      variables: variables)
+      variables: variables, precision: precision)
     let made = Compiled(
       session: try TrainingSession(plan, variables, ranks: ranks), trained: Array(training.gradients.keys),
       draws: training.seed != nil)

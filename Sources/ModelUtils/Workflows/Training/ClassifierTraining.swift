@@ -129,6 +129,11 @@ public final class ClassifierTraining {
         .invalid, "a batch of \(options.batchSize) pictures is too small for \(communicator.worldSize) ranks",
         advice: "give a larger --batch-size")
     }
+    guard sets.training.classNames.count > 1 else {
+      throw ModelError(
+        .invalid, "has one class alone (\(sets.training.classNames.first ?? "")), of which there is nothing to learn",
+        file: sets.training.name, advice: "give a folder with a folder of pictures for each class")
+    }
     (self.sets, self.options, self.folder) = (sets, options, folder)
     self.communicator = communicator
     let set = sets.training
@@ -144,9 +149,12 @@ public final class ClassifierTraining {
     ).module
     let classes = set.classNames.count
     let smoothing = options.labelSmoothing
+    let inputs = [TensorType(.float32, [min(options.batchSize, set.count), channels] + size)]
+    try module.requireTraining(on: inputs)
     learner = try Learner(
-      module, inputs: [TensorType(.float32, [min(options.batchSize, set.count), channels] + size)], rule: options.rule,
+      module, inputs: inputs, rule: options.rule,
       averageDecay: options.ema, seed: options.seed, checkpointsActivations: options.checkpointsActivations,
+      precision: options.precision,
       ranks: RankExchange(
         communicator, synchronizesBatchNorms: options.synchronizesBatchNorms, timeout: Self.patience)
     ) { graph, outputs in
@@ -331,6 +339,17 @@ extension ClassificationSet {
   /// The [height, width] that all pictures have; nil for pictures in files.
   fileprivate var pictureSize: [Int]? {
     get throws { try isInFiles ? nil : Array(picture(0).shape.prefix(2)) }
+  }
+}
+
+extension Module {
+  /// Refuses pictures of a size that the network does not take.
+  fileprivate func requireTraining(on inputs: [TensorType]) throws {
+    do { _ = try Graph(self, inputs: inputs, mode: .training).types(of: inputs) } catch var error as ModelError {
+      let size = inputs[0].shape.suffix(2).map(String.init).joined(separator: "x")
+      error.advice = error.advice ?? "pictures come as \(size); the network may be made for another --image-size"
+      throw error
+    }
   }
 }
 

@@ -23,10 +23,14 @@ struct RunFiles {
       ? try ResultsFile(resuming: table, columns: Self.columns, through: epoch)
       : try ResultsFile(creating: table, columns: Self.columns)
     events = try EventWriter(folder: folder)
-    let text = options.entries.map { "\($0): \($1)\n" }.joined()
+    let text = arguments.map { "\($0): \($1)\n" }.joined()
     let file = try AtomicFile(replacing: folder.appending("args.yaml"))
     try file.write(text.utf8)
     try file.commit()
+  }
+
+  private var arguments: [(String, String)] {
+    [("data", "\"\(set.name.escapedForJSON)\"")] + options.entries + [("threads", "\(Parallel.threadCount)")]
   }
 
   func add(_ result: ClassifierTraining.EpochResult) throws {
@@ -52,7 +56,7 @@ struct RunFiles {
       .init("classes", "\(set.classNames.count)"),
     ]
     if let best { page.figures.append(.init("best top1", "\(CFormat.string("%.2f", best * 100)) %")) }
-    page.arguments = options.entries.map { .init($0, $1) }
+    page.arguments = arguments.map { .init($0, $1) }
     let hasScores = table["loss"]?.contains { $0 != nil } == true
     page.plots = [
       try LinePlot(table, columns: ["train_loss"] + (hasScores ? ["loss"] : []), title: "loss"),
@@ -63,6 +67,7 @@ struct RunFiles {
       var confusion = try ConfusionMatrix(classCount: judged.classNames.count)
       try confusion.add(true: judged.labels, predicted: scores.predictions)
       page.confusion = confusion
+      page.occasion = "after epoch \(epochs.count)"
       page.classNames = judged.classNames
       page.pictures = try pictures(judged, scores)
     }
@@ -100,7 +105,8 @@ extension TrainingOptions {
       ("nesterov", "\(nesterov)"), ("weight_decay", number(weightDecay)), ("schedule", schedule.rawValue),
       ("final_share", number(finalShare)), ("warmup_epochs", number(warmupEpochs)),
       ("label_smoothing", number(labelSmoothing)), ("clip_norm", number(clipNorm)), ("ema", number(ema)),
-      ("checkpoint_activations", "\(checkpointsActivations)"), ("sync_batch_norm", "\(synchronizesBatchNorms)"),
+      ("checkpoint_activations", "\(checkpointsActivations)"), ("precision", precision.rawValue),
+      ("sync_batch_norm", "\(synchronizesBatchNorms)"),
       ("augments", "\(augments)"), ("seed", "\(seed)"),
     ]
   }

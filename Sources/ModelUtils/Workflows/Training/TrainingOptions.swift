@@ -1,4 +1,5 @@
 import ModelCore
+import ModelEngine
 import ModelTraining
 
 /// How a classifier is trained: what a run's `args.yaml` and its states hold.
@@ -49,6 +50,8 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
   public var ema: Double?
   /// Whether less is kept of the forward and computed again for the backward pass: the same results in less memory.
   public var checkpointsActivations = false
+  /// What convolutions and products multiply in while learning; weights, statistics and the evaluation are float32.
+  public var precision = Precision.float32
   /// With ranks, whether batch norms take their statistics over the pictures of all; else each over its own, and the
   /// running ones are rank 0's.
   public var synchronizesBatchNorms = true
@@ -71,13 +74,18 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
     try require((1...1_000_000).contains(epochs), "a run has 1 to 1000000 epochs, not \(epochs)")
     try require((1...1 << 20).contains(batchSize), "a batch has 1 to 1048576 pictures, not \(batchSize)")
     try require(
-      initialLearningRate >= 0 && initialLearningRate.isFinite,
-      "a learning rate is finite and not below 0, as \(initialLearningRate) is")
+      initialLearningRate > 0 && initialLearningRate.isFinite,
+      "a learning rate is finite and above 0, not \(initialLearningRate)")
     try require((0...1).contains(momentum), "momentum is 0 to 1, not \(momentum)")
+    try require(
+      !nesterov || (optimizer == .sgd && momentum > 0),
+      "Nesterov's momentum (--nesterov) is of sgd with a momentum above 0")
     try require(
       weightDecay >= 0 && weightDecay.isFinite, "weight decay is finite and not below 0, as \(weightDecay) is")
     try require((0...1).contains(finalShare), "the share of the rate at the end is 0 to 1, not \(finalShare)")
-    try require((0...1e6).contains(warmupEpochs), "the rate rises over 0 to 1000000 epochs, not \(warmupEpochs)")
+    try require(
+      warmupEpochs >= 0 && warmupEpochs < Double(epochs),
+      "the rate rises over fewer than the run's \(epochs) epochs, not \(warmupEpochs)")
     try require((0...1).contains(labelSmoothing), "label smoothing is 0 to 1, not \(labelSmoothing)")
     try require(clipNorm.map { $0 > 0 } ?? true, "gradients are clipped to a norm above 0")
     try require(ema.map { (0..<1).contains($0) } ?? true, "an average's decay is 0 up to 1 (--ema), not \(ema ?? 0)")
@@ -93,7 +101,7 @@ public struct TrainingOptions: Codable, Sendable, Hashable {
     let rate = initialLearningRate
     return switch optimizer {
     case .sgd:
-      .sgd(SGD(learningRate: rate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov && momentum > 0))
+      .sgd(SGD(learningRate: rate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov))
     case .adam: .adam(Adam(learningRate: rate, weightDecay: weightDecay))
     case .adamw: .adam(.adamW(learningRate: rate, weightDecay: weightDecay))
     case .rmsprop: .rmsprop(RMSprop(learningRate: rate, weightDecay: weightDecay, momentum: momentum))
