@@ -30,7 +30,8 @@ import Testing
   }
 
   @Test func everyArchitectureHasAGolden() {
-    #expect(Golden.all.map(\.name).sorted() == Architecture.names.sorted())
+    // YOLOv6's have theirs in a table of their own.
+    #expect(Golden.all.map(\.name).sorted() == Architecture.names.filter { !$0.hasPrefix("yolov6") }.sorted())
   }
 
   @Test(arguments: Golden.all)

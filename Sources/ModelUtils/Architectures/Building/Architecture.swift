@@ -1,7 +1,7 @@
 import ModelCore
 import ModelRandom
 
-/// A network that can be built by name, as its original's constructor builds it: YOLOv5's and torchvision's.
+/// A network that can be built by name, as its original's constructor builds it: YOLOv5's, YOLOv6's and torchvision's.
 ///
 ///     let net = try Architecture(named: "resnet50")
 ///     let module = try net.module()            // shapes at once; seed 0's values when they are first read
@@ -17,7 +17,8 @@ public struct Architecture: Sendable {
   }
 
   private static let all: [Architecture] = [
-    YOLOv5Family.architectures, AlexNet.architectures, ConvNeXt.architectures, DenseNet.architectures,
+    YOLOv5Family.architectures, YOLOv6Family.architectures, AlexNet.architectures, ConvNeXt.architectures,
+    DenseNet.architectures,
     EfficientNet.architectures, GoogLeNet.architectures, Inception.architectures, MaxViT.architectures,
     MNASNet.architectures, MobileNetV2.architectures, MobileNetV3.architectures, RegNet.architectures,
     ResNet.architectures, ShuffleNetV2.architectures, SqueezeNet.architectures, SwinTransformer.architectures,
@@ -34,6 +35,19 @@ public struct Architecture: Sendable {
       let near = Self.names.nearest(to: name)
       throw ModelError(
         .missing, "there is no architecture of this name", subject: name, advice: "the nearest are \(near)")
+    }
+    self = found
+  }
+
+  /// A YOLOv6 network with a branch of anchors in its head, which helps in training alone: the original's `fuse_ab`.
+  /// - Throws: `ModelError` for what is no YOLOv6 network of three levels.
+  public init(named name: String, hasAnchorBranch: Bool) throws {
+    guard hasAnchorBranch else {
+      try self.init(named: name)
+      return
+    }
+    guard let found = YOLOv6Family.withAnchorBranch(name) else {
+      throw ModelError(.unsupported, "has no branch of anchors: YOLOv6 networks of three levels have", subject: name)
     }
     self = found
   }

@@ -9,7 +9,7 @@ extension Forward {
     // In training it predicts distributions as well.
     "yolov6.models.heads.effidehead_distill_ns.Detect": .decoupled(.distilled)
       .leaving("proj_conv", "reg_preds").leavingInTraining("proj_conv"),
-    // In training it has anchors as well.
+    // In training it has anchors as well. The anchor-free predictors are called `_af` in some releases.
     "yolov6.models.heads.effidehead_fuseab.Detect": .decoupled(.anchored)
       .leaving("proj_conv", "cls_preds_ab", "reg_preds_ab").leavingInTraining("proj_conv"),
   ]
@@ -38,6 +38,10 @@ extension ForwardCall {
   /// All levels' maps [batch, outputs, height, width] as [batch, positions, outputs].
   private func rows(_ levels: [Value]) throws -> Value { try permute(flat(levels), [0, 2, 1]) }
 
+  private func freeSuffix(_ kind: DecoupledHead) -> String {
+    kind == .anchored && !list("cls_preds_af").isEmpty ? "_af" : ""
+  }
+
   // MARK: Evaluation
 
   /// Boxes (centre, size, in pixels), a confidence of 1 and the classes' scores, [batch, positions, 5 + classes].
@@ -47,7 +51,7 @@ extension ForwardCall {
     var (boxes, scores): ([Value], [Value]) = ([], [])
     for (index, input) in inputs.enumerated() {
       let x = try branches(input, index)
-      let suffix = kind == .anchored ? "_af" : ""
+      let suffix = freeSuffix(kind)
       scores.append(try sigmoid(self(x.classes, "cls_preds\(suffix).\(index)")))
       let list = kind == .distilled ? "reg_preds_lrtb" : "reg_preds\(suffix)"
       let distances = try self(x.distances, "\(list).\(index)")
@@ -84,7 +88,7 @@ extension ForwardCall {
   fileprivate func rawDistances(_ inputs: [Value], _ kind: DecoupledHead) throws -> [Value] {
     let levels = try inputs.enumerated().map { try branches($1, $0) }
     let (classes, distances) = (levels.map(\.classes), levels.map(\.distances))
-    let suffix = kind == .anchored ? "_af" : ""
+    let suffix = freeSuffix(kind)
     let anchored = kind == .anchored ? try anchorBoxes(levels.map { ($0.classes, $0.distances) }) : []
     let scores = try rows(each("cls_preds\(suffix)", classes).map { try sigmoid($0) })
     let raw = try rows(each("reg_preds\(suffix)", distances))
