@@ -124,6 +124,7 @@ let floors: [Target] = [
       .product(name: "SystemPackage", package: "swift-system"),
     ],
     path: "\(library)/Data"),
+  .target(name: "ModelDetection", dependencies: ["ModelCore"], path: "\(library)/Detection"),
   .target(
     name: "ModelReports",
     dependencies: ["ModelCore", "ModelImages", .product(name: "SystemPackage", package: "swift-system")],
@@ -141,7 +142,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelONNX", "ModelDownloads",
       "ModelArchitectures", "ModelImages", "ModelInspection", "ModelAveraging", "ModelSurgery", "ModelAutograd",
-      "ModelEngine", "ModelTraining", "ModelData", "ModelReports", "ModelWorkflows",
+      "ModelEngine", "ModelTraining", "ModelData", "ModelDetection", "ModelReports", "ModelWorkflows",
     ],
     path: "\(library)/ModelUtils"),
 ]
@@ -188,6 +189,7 @@ let tests: [Target] = [
     dependencies: ["ModelTraining", "ModelAutograd", "ModelCheckpoints", "ModelRandom", "TestSupport"],
     exclude: ["Goldens"]),
   .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelDetectionTests", dependencies: ["ModelDetection", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelReportsTests", dependencies: ["ModelReports", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),

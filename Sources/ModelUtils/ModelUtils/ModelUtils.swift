@@ -5,6 +5,7 @@
 @_exported import ModelCheckpoints
 @_exported import ModelCore
 @_exported import ModelData
+@_exported import ModelDetection
 @_exported import ModelDownloads
 @_exported import ModelEngine
 @_exported import ModelGraph
