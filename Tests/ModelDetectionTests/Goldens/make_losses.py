@@ -4,7 +4,8 @@
 
 Needs ultralytics, yolov5 and yolov6detect beside torch (Tests/Interop/requirements*.txt). YOLOv6 runs as published, but on
 a CPU, with its predictions in float64 and boxes scaled by width and height; in float32 it must say the same.
-A gradient is told by its norm and its products with two drawn vectors.
+Where a box has fewer anchors above 0 than it chooses, torch's topk takes any others, which then may contest anchors: for
+YOLOv8, whose overlaps are often 0, it is made to take the first. A gradient is told by its norm and its products with two drawn vectors.
 """
 
 import json
@@ -73,15 +74,22 @@ def told(gradient, seed):
     return dict(norm=float(np.linalg.norm(g)), products=by)
 
 
+def first_topk(values, k, dim=-1, largest=True):
+    values, places = values.sort(dim=dim, descending=largest, stable=True)
+    return values.narrow(dim, 0, k), places.narrow(dim, 0, k)
+
+
 @contextmanager
-def doubles():
-    kept = torch.Tensor.float
+def doubles(family):
+    kept, topk = torch.Tensor.float, torch.topk
     torch.Tensor.float = torch.Tensor.double
+    if family == "yolov8":
+        torch.topk = first_topk
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
-        torch.Tensor.float = kept
+        torch.Tensor.float, torch.topk = kept, topk
         torch.set_default_dtype(torch.float32)
 
 
@@ -91,7 +99,7 @@ cases = []
 def add(family, seed, height, width, counts, classes, outputs, loss, names, spread=False, **options):
     rows = targets(seed + 500, counts, classes, spread)
     given = [torch.tensor(drawn(kind, seed + i, int(np.prod(shape)))).reshape(shape) for i, (kind, shape) in enumerate(outputs)]
-    with doubles():
+    with doubles(family):
         leaves = [g.double().requires_grad_() for g in given]
         total, items = loss(leaves, torch.tensor(rows, dtype=torch.float64))
         total.backward()

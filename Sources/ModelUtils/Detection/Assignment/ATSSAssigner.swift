@@ -13,18 +13,15 @@ public struct ATSSAssigner: Sendable, Hashable {
 
   /// The anchors that answer for a picture's boxes, in their order; the score is the overlap of box and prediction.
   /// - Parameters:
-  ///   - targets: what is to be found, boxes of finite sides.
+  ///   - targets: what is to be found.
   ///   - predictions: the predicted box of every anchor, in pixels.
-  /// - Throws: `ModelError` for a grid with several anchors at a place, for other numbers of predictions than anchors,
-  ///   and for a negative number of candidates.
+  /// - Throws: `ModelError` for a grid with several anchors at a place, for another number of predictions than anchors,
+  ///   for boxes whose sides are not finite, and for a negative number of candidates.
   public func callAsFunction(
     _ targets: [TargetBox], on grid: AnchorGrid, predictions: [CornerBox]
   ) throws -> [AnchorAssignment] {
-    guard predictions.count == grid.count else {
-      throw ModelError(.mismatch, "\(predictions.count) boxes are not one for each of \(grid.count) anchors")
-    }
+    try grid.check(targets, predictions, candidates: candidates)
     guard grid.copies == 1 else { throw ModelError(.unsupported, "ATSS takes one anchor at a place") }
-    guard candidates >= 0 else { throw ModelError(.invalid, "a box cannot choose \(candidates) anchors") }
     var claims = AnchorClaims(anchors: grid.count)
     for (index, target) in targets.enumerated() {
       let near = grid.levels.flatMap { nearest(to: target.box, in: $0, of: grid) }

@@ -1,3 +1,5 @@
+import ModelCore
+
 /// An anchor that answers for a box. Anchors that answer for none are background.
 public struct AnchorAssignment: Sendable, Hashable {
   /// The anchor's place in the grid.
@@ -6,6 +8,20 @@ public struct AnchorAssignment: Sendable, Hashable {
   public let target: Int
   /// What its class is to score, 0 to 1 or a little more.
   public var score: Double
+}
+
+extension AnchorGrid {
+  /// - Throws: `ModelError` for another number of predictions than anchors, for sides that are not finite, and for a
+  ///   negative number of candidates.
+  func check(_ targets: [TargetBox], _ predictions: [CornerBox], candidates: Int) throws {
+    guard predictions.count == count else {
+      throw ModelError(.mismatch, "\(predictions.count) boxes are not one for each of \(count) anchors")
+    }
+    guard targets.allSatisfy(\.box.isFinite), predictions.allSatisfy(\.isFinite) else {
+      throw ModelError(.invalid, "boxes that are not finite cannot be compared")
+    }
+    guard candidates >= 0 else { throw ModelError(.invalid, "a box cannot choose \(candidates) anchors") }
+  }
 }
 
 /// Which boxes want which anchors.
@@ -24,7 +40,7 @@ struct AnchorClaims {
   func settled(targets: Int, _ overlap: (_ target: Int, _ anchor: Int) -> Double) -> [AnchorAssignment] {
     var found: [AnchorAssignment] = []
     for (anchor, owner) in owners.enumerated() where owner != State.free {
-      var best = Int(owner)
+      var best = max(Int(owner), 0)
       if owner == State.contested {
         var highest = -Double.infinity
         for target in 0..<targets {

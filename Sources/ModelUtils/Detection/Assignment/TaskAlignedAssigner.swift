@@ -35,18 +35,16 @@ public struct TaskAlignedAssigner: Sendable, Hashable {
 
   /// The anchors that answer for a picture's boxes, in their order.
   /// - Parameters:
-  ///   - targets: what is to be found, boxes of finite sides.
+  ///   - targets: what is to be found.
   ///   - predictions: the predicted box of every anchor, in pixels.
   ///   - score: what an anchor scores for a class, 0 to 1.
-  /// - Throws: `ModelError` where there are not as many predictions as anchors, and for a negative number of candidates.
+  /// - Throws: `ModelError` where there are not as many predictions as anchors, for boxes whose sides are not finite, and
+  ///   for a negative number of candidates.
   public func callAsFunction(
     _ targets: [TargetBox], on grid: AnchorGrid, predictions: [CornerBox],
     score: (_ anchor: Int, _ classIndex: Int) -> Double
   ) throws -> [AnchorAssignment] {
-    guard predictions.count == grid.count else {
-      throw ModelError(.mismatch, "\(predictions.count) boxes are not one for each of \(grid.count) anchors")
-    }
-    guard candidates >= 0 else { throw ModelError(.invalid, "a box cannot choose \(candidates) anchors") }
+    try grid.check(targets, predictions, candidates: candidates)
     guard !targets.isEmpty else { return [] }
     let reaches = targets.map { reach(of: $0.box) }
     func measured(_ target: Int, _ anchor: Int) -> (metric: Double, overlap: Double) {

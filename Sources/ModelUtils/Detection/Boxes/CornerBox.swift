@@ -19,6 +19,8 @@ public struct CornerBox: Sendable, Hashable {
     self.init(centerX - width / 2, centerY - height / 2, centerX + width / 2, centerY + height / 2)
   }
 
+  var isFinite: Bool { x1.isFinite && y1.isFinite && x2.isFinite && y2.isFinite }
+
   /// The same rectangle in another unit.
   func scaled(by factor: Double) -> CornerBox { CornerBox(x1 * factor, y1 * factor, x2 * factor, y2 * factor) }
 

@@ -8,6 +8,9 @@ public struct DetectionLoss: Sendable {
     public let name: String
     /// With its weight.
     public let value: Double
+
+    /// A part with its weight.
+    public init(name: String, value: Double) { (self.name, self.value) = (name, value) }
   }
 
   /// What the gradients are of.
@@ -16,10 +19,15 @@ public struct DetectionLoss: Sendable {
   public let items: [Item]
   /// The total's derivatives by each output, float32 of its shape.
   public let gradients: [Tensor]
+
+  /// A loss that was found.
+  public init(total: Double, items: [Item], gradients: [Tensor]) {
+    (self.total, self.items, self.gradients) = (total, items, gradients)
+  }
 }
 
-/// A loss behind a detector in training mode. It is computed in double; the network's outputs are float32 (what has
-/// fewer bits is converted).
+/// A loss behind a detector in training mode, computed in double from outputs in float32; other floating types are
+/// converted to it. `TrainingSession.forward` gives the outputs, `backward` takes the gradients.
 public protocol DetectionObjective: Sendable {
   /// The loss of a batch.
   /// - Parameters:

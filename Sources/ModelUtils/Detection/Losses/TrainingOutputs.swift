@@ -1,5 +1,14 @@
 import ModelCore
 
+extension DetectionObjective {
+  /// - Throws: `ModelError` for a number of classes that no head has.
+  static func check(classes: Int) throws {
+    guard (1...1 << 20).contains(classes) else {
+      throw ModelError(.invalid, "a detector has 1 to \(1 << 20) classes, not \(classes)")
+    }
+  }
+}
+
 /// The outputs of a network as a loss takes them.
 struct TrainingOutputs {
   let tensors: [Tensor]
@@ -9,7 +18,9 @@ struct TrainingOutputs {
   init(_ outputs: [Tensor], _ expected: [(name: String, shape: [Int?])]) throws {
     guard outputs.count == expected.count else {
       throw ModelError(
-        .mismatch, "the loss takes \(expected.count) outputs (\(expected.map(\.name).joined(separator: ", "))), not \(outputs.count)")
+        .mismatch,
+        "the loss takes \(expected.count) outputs (\(expected.map(\.name).joined(separator: ", "))), not \(outputs.count)"
+      )
     }
     let batch = outputs.first?.shape.first
     for (output, (name, shape)) in zip(outputs, expected) {

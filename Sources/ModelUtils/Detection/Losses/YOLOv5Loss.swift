@@ -63,10 +63,12 @@ public struct YOLOv5Loss: DetectionObjective, Hashable {
     objectnessWeight: Double = 1, balance: [Double]? = nil
   ) throws {
     let balance = balance ?? (strides.count == 3 ? [4, 1, 0.4] : [4, 1, 0.25, 0.06, 0.02])
-    guard classes >= 1 else { throw ModelError(.invalid, "a detector has 1 class or more, not \(classes)") }
+    try Self.check(classes: classes)
     guard !strides.isEmpty, strides.count == anchors.count, balance.count >= strides.count else {
       throw ModelError(
-        .mismatch, "\(strides.count) strides, \(anchors.count) levels of anchors and \(balance.count) balances do not belong together")
+        .mismatch,
+        "\(strides.count) strides, \(anchors.count) levels of anchors and \(balance.count) balances do not belong together"
+      )
     }
     let count = anchors[0].count
     guard count > 0, anchors.allSatisfy({ $0.count == count && $0.allSatisfy { $0.min() > 0 && $0.max().isFinite } })

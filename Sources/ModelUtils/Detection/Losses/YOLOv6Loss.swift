@@ -40,7 +40,7 @@ public struct YOLOv6Loss: DetectionObjective, Hashable {
     warmupEpochs: Int = 0, fusesAnchors: Bool = false,
     gains: DetectionGains = DetectionGains(box: 2.5, classes: 1, bins: 0.5), smallestSum: Double = 0
   ) throws {
-    guard classes >= 1 else { throw ModelError(.invalid, "a detector has 1 class or more, not \(classes)") }
+    try Self.check(classes: classes)
     guard bins.map({ (2...1024).contains($0) }) ?? true else {
       throw ModelError(.invalid, "a distance has 2 to 1024 bins, not \(bins ?? 0)")
     }
@@ -65,7 +65,8 @@ public struct YOLOv6Loss: DetectionObjective, Hashable {
       ("scores", [nil, grid.count, classes]), ("distances", [nil, grid.count, regression.channels]),
     ]
     if fusesAnchors {
-      expected = [("anchors' scores", [nil, 3 * grid.count, classes]), ("anchors' boxes", [nil, 3 * grid.count, 4])] + expected
+      expected =
+        [("anchors' scores", [nil, 3 * grid.count, classes]), ("anchors' boxes", [nil, 3 * grid.count, 4])] + expected
     }
     let outputs = try TrainingOutputs(outputs, expected)
     let boxes = try targets.boxes(pictures: outputs.pictures, classes: classes, height: height, width: width)

@@ -25,7 +25,7 @@ public struct YOLOv8Loss: DetectionObjective, Hashable {
     classes: Int, strides: [Int] = [8, 16, 32], bins: Int = 16,
     gains: DetectionGains = DetectionGains(box: 7.5, classes: 0.5, bins: 1.5), candidates: Int = 10
   ) throws {
-    guard classes >= 1 else { throw ModelError(.invalid, "a detector has 1 class or more, not \(classes)") }
+    try Self.check(classes: classes)
     guard (2...1024).contains(bins) else {
       throw ModelError(.invalid, "a distance has 2 to 1024 bins, not \(bins)")
     }
