@@ -54,6 +54,18 @@ import Testing
     #expect(learned.stateDict().tensors.count == net.stateDict().tensors.count)
   }
 
+  @Test func losses() throws {
+    let scores = try Tensor([Float](repeating: 0.1, count: 2 * 189 * 6), [2, 189, 6])
+    let distances = try Tensor([Float](repeating: 2, count: 2 * 189 * 4), [2, 189, 4])
+
+    let loss = try YOLOv6Loss(classes: 6, overlap: .siou, warmupEpochs: 4)
+    let box = DetectionTargets.Row(picture: 0, classIndex: 2, centerX: 0.5, centerY: 0.4, width: 0.3, height: 0.2)
+    let found = try loss([scores, distances], DetectionTargets([box]), height: 96, width: 96, epoch: 0)
+    for item in found.items { print(item.name, item.value) }
+    #expect(found.gradients.map(\.shape) == [scores.shape, distances.shape])
+    #expect(found.items.map(\.name) == ["iou_loss", "dfl_loss", "cls_loss"])
+  }
+
   @Test func gradients() throws {
     let net = try smallNet()
     let pictures = try Tensor((0..<384).map { Float($0 % 17) / 17 }, [2, 3, 8, 8])

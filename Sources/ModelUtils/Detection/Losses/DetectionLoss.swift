@@ -13,7 +13,7 @@ public struct DetectionLoss: Sendable {
     public init(name: String, value: Double) { (self.name, self.value) = (name, value) }
   }
 
-  /// What the gradients are of.
+  /// What the gradients are of. It is not finite where the original's is not either, as of boxes without any size.
   public let total: Double
   /// Its parts as the original shows them; YOLOv5 and YOLOv8 multiply the total, but not these, by the batch's size.
   public let items: [Item]

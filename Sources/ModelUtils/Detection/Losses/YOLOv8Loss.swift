@@ -1,7 +1,8 @@
 import ModelCore
 
 /// Ultralytics' `v8DetectionLoss`, of YOLOv8 and its successors' heads: boxes are assigned by alignment, scores cost a
-/// binary cross entropy, boxes CIoU, distances' bins their cross entropy.
+/// binary cross entropy, boxes CIoU, distances' bins their cross entropy. Heads without bins and weights of classes are
+/// not here.
 public struct YOLOv8Loss: DetectionObjective, Hashable {
   /// How many classes there are.
   public let classes: Int
