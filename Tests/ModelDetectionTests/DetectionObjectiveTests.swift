@@ -68,6 +68,8 @@ import Testing
     #expect(
       refusal { _ = try YOLOv5Loss(classes: 1, strides: [8], anchors: [[SIMD2(0, 1)]]) }?.contains("above 0") == true)
     #expect(refusal { _ = try YOLOv5Loss(classes: 1, labelSmoothing: 2) }?.contains("smoothed") == true)
+    #expect(refusal { _ = try YOLOv5Loss(classes: 1, anchorThreshold: .nan) }?.contains("threshold") == true)
+    #expect(refusal { _ = try YOLOv5Loss(classes: 1, objectnessWeight: -1) }?.contains("objectness") == true)
   }
 
   /// The originals throw for levels of fewer cells than a box chooses.

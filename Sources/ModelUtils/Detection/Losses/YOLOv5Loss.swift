@@ -76,6 +76,9 @@ public struct YOLOv5Loss: DetectionObjective, Hashable {
     guard (0...1).contains(labelSmoothing) else {
       throw ModelError(.invalid, "labels are smoothed by 0 to 1, not \(labelSmoothing)")
     }
+    guard anchorThreshold > 0, [classWeight, objectnessWeight].allSatisfy({ $0 >= 0 && $0.isFinite }) else {
+      throw ModelError(.invalid, "an anchor's threshold is above 0, and what classes and objectness count is 0 or more")
+    }
     (self.classes, self.strides, self.anchors, self.gains) = (classes, strides, anchors, gains)
     (self.anchorThreshold, self.labelSmoothing, self.balance) = (anchorThreshold, labelSmoothing, balance)
     (self.classWeight, self.objectnessWeight) = (classWeight, objectnessWeight)
