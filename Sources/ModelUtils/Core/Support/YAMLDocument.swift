@@ -1,35 +1,38 @@
-import ModelCore
+import OrderedCollections
 
 /// A value of a YAML file and the line where it stands.
-struct YAMLNode: Sendable {
-  indirect enum Value: Sendable {
+package struct YAMLNode: Sendable {
+  package indirect enum Value: Sendable {
     /// The text between the delimiters; what it means is the reader's business.
     case scalar(String)
     case sequence([YAMLNode])
     case mapping(OrderedDictionary<String, YAMLNode>)
   }
 
-  let value: Value
+  package let value: Value
   /// Counted from 1.
-  let line: Int
+  package let line: Int
   /// Whether it is text that stands in quotes.
-  var isQuoted = false
+  package var isQuoted = false
 
-  var text: String? { if case .scalar(let text) = value { text } else { nil } }
-  var items: [YAMLNode]? { if case .sequence(let items) = value { items } else { nil } }
-  var entries: OrderedDictionary<String, YAMLNode>? { if case .mapping(let entries) = value { entries } else { nil } }
+  package var text: String? { if case .scalar(let text) = value { text } else { nil } }
+  package var items: [YAMLNode]? { if case .sequence(let items) = value { items } else { nil } }
+  package var entries: OrderedDictionary<String, YAMLNode>? {
+    if case .mapping(let entries) = value { entries } else { nil }
+  }
 }
 
-/// The part of YAML that model descriptions are written in: mappings and sequences, in blocks and in brackets, plain
-/// and quoted scalars, comments. Anchors, tags, scalars of several lines and documents in one file are refused.
-struct YAMLDocument {
-  let root: YAMLNode
+/// The part of YAML that descriptions of models and data sets are written in: mappings and sequences, in blocks and in
+/// brackets, plain and quoted scalars, texts of several lines behind `|` or `>`, comments. Anchors, tags, other scalars
+/// of several lines and several documents in one file are refused.
+package struct YAMLDocument {
+  package let root: YAMLNode
 
-  static let sizeLimit = 1 << 20
-  static let depthLimit = 16
+  package static let sizeLimit = 1 << 20
+  package static let depthLimit = 16
 
   /// - Throws: `ModelError` that names the line.
-  init(_ bytes: some Collection<UInt8>) throws {
+  package init(_ bytes: some Collection<UInt8>) throws {
     guard bytes.count <= Self.sizeLimit else {
       throw ModelError(.limit, "has \(bytes.count) bytes; a YAML of at most \(Self.sizeLimit) is read")
     }
@@ -146,6 +149,9 @@ private struct YAMLReader {
   private mutating func blockValue(parent: Int, _ depth: Int, isMapping: Bool = false) throws -> YAMLNode {
     let start = line
     while Self.isSpace(current) { position += 1 }
+    if current == UInt8(ascii: "|") || current == UInt8(ascii: ">") {
+      return YAMLNode(value: .scalar(try blockScalar(parent: parent)), line: start, isQuoted: true)
+    }
     if !Self.isEnd(current), current != UInt8(ascii: "#") {
       guard !isDash else { throw refusal("a list inside a list item is written in brackets") }
       let value = try flow(depth + 1)
@@ -160,6 +166,31 @@ private struct YAMLReader {
       return YAMLNode(value: .scalar(""), line: start)
     }
     return try block(indent: column, depth: depth + 1)
+  }
+
+  /// The lines below a `|` or `>` that are indented deeper than the parent, as they stand there, without the indentation
+  /// of the first.
+  private mutating func blockScalar(parent: Int) throws -> String {
+    position += 1
+    while current == UInt8(ascii: "-") || current == UInt8(ascii: "+") { position += 1 }
+    try endLine()
+    var text: [UInt8] = []
+    var margin: Int?
+    while position < bytes.count {
+      var lineStart = position
+      while lineStart < bytes.count, bytes[lineStart] != UInt8(ascii: "\n") { lineStart += 1 }
+      lineStart = min(lineStart + 1, bytes.count)
+      let rest = bytes[lineStart...]
+      let indent = rest.prefix { Self.isSpace($0) }.count
+      let content = rest.prefix { $0 != UInt8(ascii: "\n") }
+      let isBlank = content.allSatisfy { Self.isBlank($0) }
+      guard !rest.isEmpty, isBlank || indent > parent else { break }
+      if !isBlank, margin == nil { margin = indent }
+      text += content.dropFirst(min(indent, margin ?? indent)) + [UInt8(ascii: "\n")]
+      line += 1
+      position = content.endIndex
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   // MARK: Brackets
@@ -266,39 +297,5 @@ private struct YAMLReader {
       text.append(byte)
     }
     throw refusal("a quote is not closed on its line")
-  }
-}
-
-extension YAMLNode {
-  /// The value as Python's `yaml.safe_load` gives it; opaque where a plain scalar may be one of the rarer numbers and
-  /// dates of YAML.
-  var attribute: Attribute {
-    switch value {
-    case .sequence(let items): return .list(items.map(\.attribute))
-    case .mapping(let entries):
-      return .dict(
-        entries.map { key, node in
-          let isText = Self.plain(key) == .string(key)
-          return .init(
-            key: isText ? .string(key) : .opaque("the key \(key.printable(limit: 40))"), value: node.attribute)
-        })
-    case .scalar(let text): return isQuoted ? .string(text) : Self.plain(text)
-    }
-  }
-
-  private static func plain(_ text: String) -> Attribute {
-    switch text {
-    case "", "~", "null", "Null", "NULL": return .none
-    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .bool(true)
-    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .bool(false)
-    default: break
-    }
-    guard let first = text.utf8.first, "+-.0123456789=<".utf8.contains(first) else { return .string(text) }
-    switch YOLOv5Argument.number(text) {
-    case .int(let value): return .int(value)
-    case .double(let value) where first != UInt8(ascii: ".") && !text.utf8.contains { $0 | 0x20 == UInt8(ascii: "e") }:
-      return .double(value)
-    default: return .opaque(text.printable(limit: 40))
-    }
   }
 }
