@@ -119,7 +119,8 @@ public func scaleBoxes(_ boxes: Tensor, from size: [Int], to original: [Int]) th
     boxes, gain: gain, padding: ((from[1] - to[1] * gain) / 2, (from[0] - to[0] * gain) / 2), size: original)
 }
 
-private func mapBoxes(
+/// Boxes of a picture that was resized by a gain and then padded, as boxes in the picture, cut at its edges.
+package func mapBoxes(
   _ boxes: Tensor, gain: Double, padding: (width: Double, height: Double), size: [Int]
 ) throws -> Tensor {
   let pads = [Float(padding.width), Float(padding.height)]

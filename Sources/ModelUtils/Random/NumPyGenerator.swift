@@ -72,6 +72,34 @@ public struct NumPyGenerator: Sendable, Equatable {
     mean + standardDeviation * normal()
   }
 
+  /// `standard_gamma(shape)` of a shape above 1, by Marsaglia and Tsang's method.
+  /// - Throws: `ModelError` for another shape.
+  public mutating func gamma(shape: Double) throws -> Double {
+    guard shape > 1, shape.isFinite else {
+      throw ModelError(.invalid, "a gamma distribution of the shape \(shape) is not drawn; it is above 1")
+    }
+    let b = shape - 1 / 3.0
+    let c = 1 / (9 * b).squareRoot()
+    while true {
+      var (x, v) = (0.0, 0.0)
+      repeat {
+        x = normal()
+        v = 1 + c * x
+      } while v <= 0
+      v = v * v * v
+      let u = uniform()
+      if u < 1 - 0.0331 * (x * x) * (x * x) { return b * v }
+      if CMath.log(u) < 0.5 * x * x + b * (1 - v + CMath.log(v)) { return b * v }
+    }
+  }
+
+  /// `beta(a, b)` of numbers above 1.
+  /// - Throws: `ModelError` for others.
+  public mutating func beta(_ a: Double, _ b: Double) throws -> Double {
+    let first = try gamma(shape: a)
+    return first / (first + (try gamma(shape: b)))
+  }
+
   /// `permutation(count)`, which shuffles the numbers from 0.
   public mutating func permutation(_ count: Int) -> [Int] {
     var elements = Array(0..<max(0, count))

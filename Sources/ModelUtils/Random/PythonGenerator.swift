@@ -90,6 +90,13 @@ public struct PythonGenerator: Sendable, Equatable {
     }
   }
 
+  /// `choices(range(count), k=draws)`: places below `count`, each drawn anew.
+  /// - Throws: `ModelError` where there is nothing to choose from.
+  public mutating func choices(_ count: Int, draws: Int) throws -> [Int] {
+    guard count > 0 else { throw ModelError(.invalid, "there is nothing to choose from") }
+    return (0..<max(0, draws)).map { _ in Int((random() * Double(count)).rounded(.down)) }
+  }
+
   /// `sample(population, count)`: `count` of the elements in random order.
   /// - Throws: `ModelError` when there are not so many.
   public mutating func sample<Element>(_ population: [Element], _ count: Int) throws -> [Element] {
