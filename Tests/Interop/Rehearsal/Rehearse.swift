@@ -19,10 +19,15 @@ import ModelTraining
 ///     rehearse set PATH OUTPUT.safetensors
 ///     rehearse transform FOLDER OUTPUT.safetensors training|evaluation|cifar SIZE SEED
 ///     rehearse load PATH SIZE BATCH THREADS
+///     rehearse boxes DESCRIPTION.yaml train|val|test OUTPUT.safetensors KEY=VALUE…
+///     rehearse coco DESCRIPTION.yaml train|val|test OUTPUT.json
+///     rehearse recoco INSTANCES.json PICTURES OUTPUT.json
+///     rehearse check DESCRIPTION.yaml train|val|test
 ///
 /// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`; `learn` with a state of
 /// training by batches (`Learning`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
-/// anew; `load` reads a set once and says how fast.
+/// anew; `load` reads a set once and says how fast. `boxes` writes batches of a detection set (`DetectionData`), `coco` its
+/// labels as COCO's instances, `recoco` those instances read and written again; `check` says what is wrong with it.
 @main
 enum Rehearse {
   static func main() {
@@ -34,7 +39,12 @@ enum Rehearse {
       case ("set", 3): try writeSets(ClassificationSets(contentsOf: arguments[1]), to: arguments[2])
       case ("transform", 6): try transform(arguments)
       case ("load", 5): try load(arguments)
-      default: throw ModelError(.invalid, "takes optimize, learn, set, transform or load, and their files")
+      case ("boxes", 4...):
+        try DetectionData(arguments[1], arguments[2], Array(arguments.dropFirst(4))).write(to: arguments[3])
+      case ("coco", 4): try DetectionData.set(arguments[1], arguments[2]).writeCOCO(to: arguments[3])
+      case ("recoco", 4): try DetectionSet(coco: arguments[1], pictures: arguments[2]).writeCOCO(to: arguments[3])
+      case ("check", 3): try DetectionData.check(arguments[1], arguments[2])
+      default: throw ModelError(.invalid, "takes a part of a training, and its files")
       }
     } catch {
       let line = "rehearse: error: \(error)\n"

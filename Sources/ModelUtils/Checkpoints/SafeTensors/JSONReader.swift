@@ -263,6 +263,14 @@ package struct JSONReader {
     return nil
   }
 
+  /// A number, rounded to the nearest double.
+  package mutating func readDouble() throws -> Double {
+    _ = peek()
+    let start = position
+    if let natural = try readNumber() { return Double(natural) }
+    return Double(String(decoding: bytes[start..<position], as: UTF8.self)) ?? .nan
+  }
+
   /// Takes `null` and says so, or leaves what stands there.
   package mutating func readNull() throws -> Bool {
     guard peek() == UInt8(ascii: "n") else { return false }

@@ -17,7 +17,10 @@ public final class BatchLoader: Sendable {
   /// How many batches are made ahead.
   public let prefetch: Int
   private let cache: PictureCache
-  let memory: BatchMemory
+  private let memory: BatchMemory
+
+  /// Samples that a thread takes at a time.
+  private static let stretch = 8
 
   /// A loader.
   /// - Parameters:
@@ -42,7 +45,7 @@ public final class BatchLoader: Sendable {
     }
     (self.set, self.preprocessing, self.seed) = (set, preprocessing, seed)
     (self.threads, self.prefetch) = (threads, prefetch)
-    (cache, memory) = (PictureCache(limit: cachedBytes), BatchMemory(kept: prefetch + 1))
+    (cache, memory) = (PictureCache(limit: set.isInFiles ? cachedBytes : 0), BatchMemory(kept: prefetch + 1))
   }
 
   /// Begins an epoch.
@@ -50,33 +53,43 @@ public final class BatchLoader: Sendable {
   ///   - epoch: what the samples' generators are seeded with; the same epoch gives the same inputs again.
   ///   - batches: the samples of each batch, such as `SampleOrder.batches` gives.
   /// - Throws: `ModelError` for samples beyond the set, an empty batch, and inputs that memory cannot hold.
-  public func batches(epoch: Int, _ batches: [[Int]]) throws -> EpochBatches {
+  public func batches(epoch: Int, _ batches: [[Int]]) throws -> EpochBatches<Batch> {
     for (index, batch) in batches.enumerated() {
       guard !batch.isEmpty, batch.allSatisfy(set.labels.indices.contains) else {
         throw ModelError(.invalid, "batch \(index) is empty, or has samples beyond the \(set.count)", file: set.name)
       }
     }
-    guard let first = batches.first else { return try EpochBatches(self, epoch: epoch, batches, size: [1, 1]) }
-    let size = try size(first[0], epoch)
+    let size = try batches.first.map { try self.size($0[0], epoch) } ?? [1, 1]
     let count = Tensor.elementCount([batches.map(\.count).max() ?? 0, preprocessing.channels] + size)
     try Storage.checkMemory(count ?? .max, elementSize: MemoryLayout<Float>.stride * (prefetch + 2))
-    return try EpochBatches(self, epoch: epoch, batches, size: size)
+    let begin: @Sendable (Int) -> Batch = { [set, memory, channels = preprocessing.channels] number in
+      let indices = batches[number]
+      return Batch(
+        number: number, indices: indices, labels: indices.map { set.labels[$0] },
+        shape: [indices.count, channels] + size, memory)
+    }
+    return EpochBatches(
+      try BatchPipeline(
+        sizes: batches.map(\.count), threads: threads, prefetch: prefetch, stretch: Self.stretch, begin: begin
+      ) { [self] batch, position in
+        try load(batch.indices[position], epoch: epoch, size: size, into: batch.planes(position))
+      })
   }
 
   /// [height, width] of the inputs, which all samples must have.
   private func size(_ index: Int, _ epoch: Int) throws -> [Int] {
     do {
       var generator = generator(of: index, epoch: epoch)
-      let picture = try preprocessing.transformed(cache.picture(index, of: set), drawing: &generator)
+      let picture = try preprocessing.transformed(cache.picture(index, set.picture), drawing: &generator)
       return Array(picture.shape.prefix(2))
     } catch let error as ModelError { throw error.inFile(set.location(of: index)) }
   }
 
   /// Writes a sample's input to its place in a batch.
-  func load(_ index: Int, epoch: Int, size: [Int], into planes: UnsafeMutableBufferPointer<Float>) throws {
+  private func load(_ index: Int, epoch: Int, size: [Int], into planes: UnsafeMutableBufferPointer<Float>) throws {
     do {
       var generator = generator(of: index, epoch: epoch)
-      let picture = try preprocessing.transformed(cache.picture(index, of: set), drawing: &generator)
+      let picture = try preprocessing.transformed(cache.picture(index, set.picture), drawing: &generator)
       guard Array(picture.shape.prefix(2)) == size else {
         throw ModelError(.mismatch, "becomes \(picture.shape.prefix(2)) where the batch has \(size)")
       }
@@ -84,15 +97,8 @@ public final class BatchLoader: Sendable {
     } catch let error as ModelError { throw error.inFile(set.location(of: index)) }
   }
 
-  /// The generator of a sample: its seed mixes seed, epoch and index so that neighbours have nothing in common.
-  func generator(of index: Int, epoch: Int) -> TorchGenerator {
-    var mixed = seed
-    for word in [UInt64(bitPattern: Int64(epoch)), UInt64(bitPattern: Int64(index))] {
-      mixed = (mixed ^ word) &+ 0x9e37_79b9_7f4a_7c15
-      mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-      mixed ^= mixed >> 31
-    }
-    return TorchGenerator(seed: mixed & 0xffff_ffff)
+  /// The generator of a sample.
+  private func generator(of index: Int, epoch: Int) -> TorchGenerator {
+    TorchGenerator(seed: SampleSeed.mixed(seed, epoch: epoch, place: index))
   }
 }

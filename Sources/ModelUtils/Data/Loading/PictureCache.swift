@@ -13,11 +13,11 @@ final class PictureCache: Sendable {
 
   init(limit: Int) { self.limit = limit }
 
-  /// The picture of a sample, decoded unless it is known.
-  func picture(_ index: Int, of set: ClassificationSet) throws -> Tensor {
-    guard limit > 0, set.isInFiles else { return try set.picture(index) }
+  /// The picture of a sample, made unless it is known.
+  func picture(_ index: Int, _ make: (Int) throws -> Tensor) throws -> Tensor {
+    guard limit > 0 else { return try make(index) }
     if let known = state.withLock({ $0.pictures[index] }) { return known }
-    let picture = try set.picture(index)
+    let picture = try make(index)
     state.withLock { state in
       guard state.pictures[index] == nil, picture.byteCount <= limit - state.byteCount else { return }
       state.pictures[index] = picture

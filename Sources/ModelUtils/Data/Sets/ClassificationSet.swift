@@ -1,4 +1,5 @@
 import ModelCore
+import ModelImages
 import SystemPackage
 
 /// Pictures with one class each.
@@ -80,7 +81,7 @@ public struct ClassificationSet: Sendable {
       throw ModelError(.invalid, "has \(count) samples, none at \(index)", file: name)
     }
     switch source {
-    case .files(let paths): return try decodedPicture(paths[index])
+    case .files(let paths): return try ImageFile.decoded(paths[index])
     case .array(let tensor):
       return try Tensor(
         tensor.storage, dtype: .uint8, shape: Array(tensor.shape.dropFirst()),

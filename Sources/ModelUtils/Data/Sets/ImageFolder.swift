@@ -13,10 +13,6 @@ import SystemPackage
 extension ClassificationSet {
   /// What torchvision takes for pictures.
   static let pictureExtensions = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"]
-  /// What is read of them.
-  private static let readExtensions: Set<String> = ["jpg", "jpeg", "png"]
-  /// The deepest nesting of folders, far beyond any set: links may lead in a circle.
-  private static let depthLimit = 32
 
   /// torchvision's `ImageFolder`: a folder for each class, in the order of their names, with pictures in it and in the
   /// folders below, in torchvision's order.
@@ -51,31 +47,20 @@ extension ClassificationSet {
     try self.init(name: root.string, classNames: classes, labels: labels, source: .files(paths))
   }
 
-  /// The pictures below a folder: folder by folder in the order of their paths, in each by their names.
   private static func pictures(in folder: FilePath) throws -> [FilePath] {
-    var pending = [(path: folder, depth: 0)]
-    var found: [(folder: String, paths: [FilePath])] = []
-    while let (path, depth) = pending.popLast() {
-      guard depth < depthLimit else {
-        throw ModelError(.limit, "lies deeper than \(depthLimit) folders", file: path.string)
-      }
-      guard let entries = try FolderEntries(path) else { continue }
-      pending += entries.folders.map { (path.appending($0), depth + 1) }
-      let pictures = entries.files.map { path.appending($0) }.filter { path in
-        pictureExtensions.contains(path.extension?.lowercased() ?? "")
-      }
-      if let other = pictures.first(where: { !readExtensions.contains($0.extension?.lowercased() ?? "") }) {
-        throw ModelError(
-          .unsupported, "is a picture in a format that is not read", file: other.string,
-          advice: "convert it to PNG or JPEG")
-      }
-      found.append((path.string, pictures))
+    let pictures = try PictureFolder.pictures(in: folder, extensions: pictureExtensions)
+    if let other = pictures.first(where: { !PictureFolder.isRead($0) }) {
+      throw ModelError(
+        .unsupported, "is a picture in a format that is not read", file: other.string,
+        advice: "convert it to PNG or JPEG")
     }
-    return found.sorted { isBefore($0.folder, $1.folder) }.flatMap(\.paths)
+    return pictures
   }
+}
 
-  /// Decodes a file, as bytes of 3 channels.
-  func decodedPicture(_ path: FilePath) throws -> Tensor {
+extension ImageFile {
+  /// Decodes a file of a set, as bytes of 3 channels.
+  static func decoded(_ path: FilePath) throws -> Tensor {
     let picture = try ImageFile(contentsOf: path)
     do { return try picture.bytes() } catch let error as ModelError { throw error.inFile(path.string) }
   }
