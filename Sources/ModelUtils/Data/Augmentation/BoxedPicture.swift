@@ -12,7 +12,8 @@ struct BoxedPicture: Sendable {
 
   /// Four pictures around a point of a canvas of twice the side: YOLOv5's and YOLOv6's mosaic. What is left of the canvas
   /// is grey; boxes are cut at its edges.
-  static func mosaic(_ parts: [(pixels: Tensor, labels: [BoxLabel])], x: Int, y: Int, side: Int) throws -> BoxedPicture {
+  static func mosaic(_ parts: [(pixels: Tensor, labels: [BoxLabel])], x: Int, y: Int, side: Int) throws -> BoxedPicture
+  {
     let canvas = 2 * side
     var boxes: [PixelBox] = []
     let pixels = try Tensor(.uint8, [canvas, canvas, 3]) { bytes in
@@ -75,7 +76,8 @@ struct BoxedPicture: Sendable {
       try pixels.withContiguousBytes { bytes.copyMemory(from: $0) }
       try other.pixels.withContiguousBytes { source in
         mk_mix_bytes(
-          bytes.bindMemory(to: UInt8.self).baseAddress, source.bindMemory(to: UInt8.self).baseAddress, bytes.count, share)
+          bytes.bindMemory(to: UInt8.self).baseAddress, source.bindMemory(to: UInt8.self).baseAddress, bytes.count,
+          share)
       }
     }
     return BoxedPicture(pixels: mixed, boxes: boxes + other.boxes)

@@ -64,7 +64,9 @@ struct SampleMaker: Sendable {
     let (letterbox, fitted) = try fitted(index, to: size, scaleUp: false)
     let original = set.samples[index].size
     let ratio = letterbox.ratio.height
-    let labels = boxes(index, letterbox, size: fitted, as: Double.self).map { $0.label(width: size[1], height: size[0]) }
+    let labels = boxes(index, letterbox, size: fitted, as: Double.self).map {
+      $0.label(width: size[1], height: size[0])
+    }
     return DetectionSample(
       pixels: letterbox.image, labels: labels,
       placement: PicturePlacement(

@@ -52,7 +52,8 @@ public struct DetectionDescription: Sendable {
         parts[part] = try (node.items ?? [node]).map { item in
           guard let text = item.text, !text.isEmpty else {
             throw ModelError(
-              .malformed, "'\(part.rawValue)' must be a folder, a .txt or a list of these", subject: "line \(item.line)")
+              .malformed, "'\(part.rawValue)' must be a folder, a .txt or a list of these", subject: "line \(item.line)"
+            )
           }
           // A description below its set's root often says that of itself.
           let inside = text.hasPrefix("../") ? String(text.dropFirst(3)) : nil
@@ -117,7 +118,8 @@ public struct DetectionDescription: Sendable {
     let file = try FileBytes(mapping: list)
     let folder = list.removingLastComponent()
     var candidates: [DetectionSet.Candidate] = []
-    for (index, line) in file.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in file.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+    {
       func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
       let bytes = line.drop(while: isSpace)
       let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? bytes.startIndex

@@ -27,7 +27,8 @@ struct LabelFile {
       faults = [SetFinding(path, error)]
       return
     }
-    for (index, line) in file.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in file.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+    {
       let fields = line.split { $0 == 0x20 || (0x09...0x0d).contains($0) }
       guard !fields.isEmpty else { continue }
       do {
