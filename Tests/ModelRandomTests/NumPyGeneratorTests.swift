@@ -32,6 +32,18 @@ import Testing
     }
   }
 
+  /// `RandomState(3)`: `beta(32, 32)` three times, `standard_gamma(1.5)`, `beta(2.5, 7)`, `random_sample()`.
+  @Test func gammaAndBeta() throws {
+    var generator = try NumPyGenerator(seed: 3)
+    let found = try [generator.beta(32, 32), generator.beta(32, 32), generator.beta(32, 32)]
+    #expect(found == [0.5561442259050855, 0.5035028187912328, 0.5195472193170882])
+    #expect(try generator.gamma(shape: 1.5) == 2.400978694363182)
+    #expect(try generator.beta(2.5, 7) == 0.519197446363353)
+    #expect(generator.uniform() == 0.6931379183129963)
+    #expect(refusal { _ = try generator.beta(1, 2) }?.contains("is not drawn") == true)
+    #expect(refusal { _ = try generator.gamma(shape: .nan) } != nil)
+  }
+
   @Test func refusals() throws {
     #expect(
       refusal { _ = try NumPyGenerator(seed: 1 << 32) }

@@ -49,6 +49,15 @@ import Testing
     #expect(try generator.sample([Int](), 0) == [])
   }
 
+  /// `random.seed(5)`: `choices(range(77), k=5)`, `choices(range(1), k=2)`, `random()`.
+  @Test func choices() throws {
+    var generator = PythonGenerator(seed: Int64(5))
+    #expect(try generator.choices(77, draws: 5) == [47, 57, 61, 72, 56])
+    #expect(try generator.choices(1, draws: 2) == [0, 0])
+    #expect(generator.random() == 0.46562265437810535)
+    #expect(refusal { _ = try generator.choices(0, draws: 1) } == "there is nothing to choose from")
+  }
+
   @Test func refusals() throws {
     var generator = PythonGenerator(seed: UInt64(0))
     #expect(refusal { _ = try generator.randrange(2, 2) } == "the range from 2 to below 2 is empty")

@@ -37,10 +37,12 @@ void mk_warp_pixels(
   size_t first, size_t count) {
   size_t step = in_width * CHANNELS;
   float right_end = (float)in_width, lower_end = (float)in_height;
-  for (size_t y = first; y < first + count; ++y)
+  for (size_t y = first; y < first + count; ++y) {
+    float row_x = inverse[1] * (float)y + inverse[2], row_y = inverse[4] * (float)y + inverse[5];
     for (size_t x = 0; x < width; ++x, dst += CHANNELS) {
-      float at_x = inverse[0] * (float)x + inverse[1] * (float)y + inverse[2];
-      float at_y = inverse[3] * (float)x + inverse[4] * (float)y + inverse[5];
+      // The original rounds product and sum at once; of floats the product is whole in double.
+      float at_x = (float)((double)inverse[0] * (double)x + (double)row_x);
+      float at_y = (float)((double)inverse[3] * (double)x + (double)row_y);
       // Not a number is outside too.
       if (!(at_x > -1 && at_x < right_end && at_y > -1 && at_y < lower_end)) {
         for (size_t c = 0; c < CHANNELS; ++c) dst[c] = border;
@@ -62,6 +64,7 @@ void mk_warp_pixels(
         for (size_t c = 0; c < CHANNELS; ++c) dst[c] = byte_of(sample(src, in_width, in_height, at, c, border));
       }
     }
+  }
 }
 
 // Hue, saturation and value as OpenCV has them for bytes: to them by division tables of 12 bits, back in float.
@@ -90,7 +93,10 @@ static void rgb_of(uint8_t *rgb, hsv pixel) {
   float hue = pixel.hue * (float)(6 / 180.), s = pixel.saturation * (float)(1 / 255.), v = pixel.value * (float)(1 / 255.);
   int sixth = (int)hue;
   float part = hue - (float)sixth;
-  float level[4] = {v, v * (1 - s), v * (1 - s * part), v * (1 - s * (1 - part))};
+  // 1 - s · part is rounded once; of floats the product is whole in double.
+  double share = s;
+  float level[4] = {
+    v, v * (1 - s), v * (float)(1 - share * (double)part), v * (float)(1 - share * (double)(1 - part))};
   for (size_t c = 0; c < CHANNELS; ++c) rgb[c] = (uint8_t)(level[levels[sixth % 6][CHANNELS - 1 - c]] * 255);
 }
 

@@ -3,7 +3,7 @@ import ModelCore
 
 /// Factors for hue, saturation and value: YOLOv5's and YOLOv6's `augment_hsv`, of OpenCV's conversions of bytes.
 ///
-/// Going to hue, saturation and value is OpenCV's bit for bit, coming back within 1.
+/// Bytes are OpenCV 5's bit for bit where rows have a multiple of 32 pixels; the rest of a row it rounds otherwise, by 1.
 public struct HSVGains: Sendable, Hashable {
   /// What each is multiplied by; a hue goes on from 180 at 0.
   public let hue: Double, saturation: Double, value: Double

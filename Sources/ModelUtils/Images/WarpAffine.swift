@@ -38,7 +38,7 @@ public struct AffineMap: Sendable, Hashable {
   }
 }
 
-/// Moves a picture by an affine map: `warpAffine` of OpenCV 5, bilinear, within 1.
+/// Moves a picture by an affine map: `warpAffine` of OpenCV 5, bilinear, bit for bit.
 /// - Parameters:
 ///   - image: uint8 [height, width, 3], not empty; the order of the channels does not matter.
 ///   - map: where pixels go.

@@ -151,14 +151,15 @@ void mk_shrink_pixels(
   size_t count, void *scratch);
 
 // Rows first ..< first + count, of `width` pixels of 3 bytes side by side, of a picture that an affine map makes of
-// another, bilinearly, with a grey where there is none: OpenCV 5's warpAffine, within 1. The inverse gives for (x, y)
+// another, bilinearly, with a grey where there is none: OpenCV 5's warpAffine, bit for bit. The inverse gives for (x, y)
 // the place (i0 x + i1 y + i2, i3 x + i4 y + i5) in the source. Sides of the source are below 2^24.
 void mk_warp_pixels(
   uint8_t *dst, size_t width, const uint8_t *src, size_t in_width, size_t in_height, const float inverse[6], uint8_t border,
   size_t first, size_t count);
 
 // Passes pixels of red, green and blue through tables of 256 for hue (0 to 179), saturation and value, as OpenCV
-// converts bytes there (bit for bit) and back (within 1). The tables' hues are below 180.
+// 5 converts bytes there and back, bit for bit where rows have a multiple of 32 pixels: the rest of a row it rounds
+// otherwise, by 1. The tables' hues are below 180.
 void mk_adjust_hsv(uint8_t *pixels, size_t count, const uint8_t *hue, const uint8_t *saturation, const uint8_t *value);
 
 // dst * share + other * (1 - share) in double, cut to a byte. The share is from 0 to 1.
