@@ -42,7 +42,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "a: &x 1", "a: *x", "a: !!int 1", "a: | b", "a: 'x", "a: [1", "a: 1\na: 2", "a", "- - 1", "a: {b 1}", "a: 1\n  b: 2",
+    "", "a: &x 1", "a: *x", "a: !!int 1", "a: | b", "a: 'x", "a: [1", "a: 1\na: 2", "a", "- - 1", "a: {b 1}",
+    "a: 1\n  b: 2",
     "a: | c\n  d", "? a", String(repeating: "[", count: 40),
   ]) func refusals(text: String) {
     #expect(refusal { _ = try YAMLDocument(text.utf8) } != nil)

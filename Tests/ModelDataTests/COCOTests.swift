@@ -49,7 +49,8 @@ import Testing
   private func read(_ images: String, _ annotations: String = "", categories: String? = nil) throws -> DetectionSet {
     _ = try set(["a": ""])
     let known = categories ?? #"{"id": 9, "name": "nine"}, {"name": "four", "id": 4, "supercategory": "x"}"#
-    let text = #"{"annotations": [\#(annotations)], "info": {"a": [1]}, "categories": [\#(known)], "images": [\#(images)]}"#
+    let text =
+      #"{"annotations": [\#(annotations)], "info": {"a": [1]}, "categories": [\#(known)], "images": [\#(images)]}"#
     try folder.write(text, to: "instances.json")
     return try DetectionSet(coco: folder["instances.json"], pictures: folder["images"])
   }
@@ -89,7 +90,9 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"image_id": 5, "category_id": 7, "bbox": [1, 2, 3, 4]}"#, "annotation 0: is of a category that is not there, 7"),
+    (
+      #"{"image_id": 5, "category_id": 7, "bbox": [1, 2, 3, 4]}"#, "annotation 0: is of a category that is not there, 7"
+    ),
     (#"{"image_id": 5, "category_id": 4, "bbox": [60, 2, 3, 4]}"#, "of which nothing lies in its picture"),
     (#"{"image_id": 5, "category_id": 4, "bbox": [6, 2, -3, 4]}"#, "of which nothing lies in its picture"),
     (#"{"image_id": "5", "category_id": 4, "bbox": [6, 2, 3, 4]}"#, "image that is not there, '5'"),

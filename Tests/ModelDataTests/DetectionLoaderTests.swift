@@ -127,7 +127,8 @@ import Testing
 
   @Test func refusals() throws {
     let recipe = DetectionAugmentation.yolov6n
-    #expect(refusal { _ = try DetectionLoader(set, imageSize: 7, augmentation: nil) }?.contains("sides of 8 to") == true)
+    #expect(
+      refusal { _ = try DetectionLoader(set, imageSize: 7, augmentation: nil) }?.contains("sides of 8 to") == true)
     #expect(refusal { _ = try DetectionLoader(set, augmentation: nil, dtype: .float16) }?.contains("uint8 or") == true)
     #expect(refusal { _ = try DetectionLoader(set, augmentation: nil, threads: 0) } != nil)
     for bad in [

@@ -48,7 +48,8 @@ import Testing
 
   @Test(arguments: [
     ("/a/images/train/x.png", "/a/labels/train/x.txt"), ("images/x.jpeg", "labels/x.txt"), ("/a/b/x.png", "/a/b/x.txt"),
-    ("/images/images/images.png", "/images/labels/images.txt"), ("x.png", "x.txt"), ("/a/myimages/x", "/a/myimages/x.txt"),
+    ("/images/images/images.png", "/images/labels/images.txt"), ("x.png", "x.txt"),
+    ("/a/myimages/x", "/a/myimages/x.txt"),
     ("../images/a.b.png", "../labels/a.b.txt"),
   ]) func labelFiles(picture: String, label: String) {
     #expect(DetectionSet.labelFile(of: FilePath(picture)) == FilePath(label))
@@ -97,7 +98,8 @@ import Testing
     ("0 .5 .5 .1", "line 1: has 4 columns"), ("0 .5 .5 .1 .1 .1", "has 6 columns"), ("0 .5 .5 .1 nan", "has 'nan'"),
     ("0 .5 .5 .1 inf", "has 'inf'"), ("0 .5 .5 .1 0x1", "has '0x1'"), ("0 .5 .5 .1 -.1", "has -.1 where shares"),
     ("0 .5 1.0001 .1 .1", "has 1.0001 where shares"), ("0.5 .5 .5 .1 .1", "has the class 0.5"),
-    ("1e400 .5 .5 .1 .1", "has '1e400'"), ("1e30 .5 .5 .1 .1", "has the class 1e30"), ("0,.5,.5,.1,.1", "has 1 columns"),
+    ("1e400 .5 .5 .1 .1", "has '1e400'"), ("1e30 .5 .5 .1 .1", "has the class 1e30"),
+    ("0,.5,.5,.1,.1", "has 1 columns"),
   ]) func badLabels(rows: String, reason: String) throws {
     try add("images/a.png", rows)
     let description = try description("train: images\nnames: [x, y]\n")
@@ -153,7 +155,8 @@ import Testing
     ("", "describes nothing"), ("- 1", "is no mapping"), ("train: images", "has neither 'names' nor 'nc'"),
     ("train: none\nnc: 1", "line 1: 'train' names a place that is not there: none"),
     ("train: {a: b}\nnc: 1", "'train' must be a folder"), ("train: images\nnc: 0", "'nc' must be"),
-    ("train: images\nnc: 99999999999999999999", "'nc' must be"), ("train: images\nnc: 2\nnames: [a]", "1 names where 'nc' is 2"),
+    ("train: images\nnc: 99999999999999999999", "'nc' must be"),
+    ("train: images\nnc: 2\nnames: [a]", "1 names where 'nc' is 2"),
     ("train: images\nnames: {0: a, 2: b}", "'names' must be"), ("train: images\nnames: x", "'names' must be"),
     ("train: images\nnames: [[a]]", "'names' must be"), ("train: images\nnames: []", "'names' must be"),
     ("train: data.yaml\nnc: 1", "is neither a folder nor a .txt"), ("train: images\nnc: 1", "images: has no pictures"),

@@ -26,7 +26,8 @@ extension Images {
         for length in [0, 3, 8, 12, 20, 23, 150] where length < bytes.count {
           let file = try folder.write(bytes.prefix(length), to: "cut")
           let message = refusal { _ = try ImageFile.size(of: file) }
-          #expect(length == 150 || message?.contains(length < 8 && format == .png || length < 3 ? "neither" : "size") == true)
+          #expect(
+            length == 150 || message?.contains(length < 8 && format == .png || length < 3 ? "neither" : "size") == true)
         }
         // Every byte of the head may be any other: a size or an error, never more.
         for place in 0..<min(64, bytes.count) {

@@ -61,7 +61,9 @@ extension Images {
         let map = AffineMap(xx: scale, dx: scale, yy: scale)
         #expect(try warpAffine(image, by: map, to: [4, 4]).shape == [4, 4, 3])
       }
-      #expect(try bytes(warpAffine(image, by: AffineMap(dx: 1e30), to: [2, 2], border: 7)) == [UInt8](repeating: 7, count: 12))
+      #expect(
+        try bytes(warpAffine(image, by: AffineMap(dx: 1e30), to: [2, 2], border: 7)) == [UInt8](repeating: 7, count: 12)
+      )
     }
 
     @Test func refusals() throws {

@@ -63,9 +63,9 @@ public final class DetectionLoader: Sendable {
   /// - Parameter batches: the samples of each batch, such as `SampleOrder.batches` gives.
   /// - Throws: `ModelError` for samples beyond the set, an empty batch, and inputs that memory cannot hold.
   public func batches(epoch: Int, _ batches: [[Int]]) throws -> EpochBatches<DetectionBatch> {
-    guard let augmentation else { return try fitted(batches) { _ in [self.imageSize, self.imageSize] } }
+    guard let augmentation else { return try fitted(batches, square) }
     let positions = batches.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
-    return try made(batches, sizes: { _ in [self.imageSize, self.imageSize] }) { [self] batch, position in
+    return try made(batches, sizes: square) { [self] batch, position in
       let seed = SampleSeed.mixed(seed, epoch: epoch, place: positions[batch.number] + position)
       var generators = try AugmentationGenerators(seed: seed)
       let draws = try augmentation.draws(
@@ -87,7 +87,7 @@ public final class DetectionLoader: Sendable {
     let draws = try batches.map { batch in
       try batch.map { try augmentation.draws(of: $0, count: set.count, side: imageSize, drawing: &generators) }
     }
-    return try made(batches, sizes: { _ in [self.imageSize, self.imageSize] }) { [self] batch, position in
+    return try made(batches, sizes: square) { [self] batch, position in
       try maker.sample(draws[batch.number][position])
     }
   }
@@ -100,6 +100,9 @@ public final class DetectionLoader: Sendable {
     }
     return try fitted(batches.indices) { batches.sizes[$0] }
   }
+
+  /// The size of every batch's inputs.
+  private var square: @Sendable (Int) -> [Int] { { [imageSize] _ in [imageSize, imageSize] } }
 
   private func fitted(
     _ batches: [[Int]], _ sizes: @Sendable @escaping (Int) -> [Int]
