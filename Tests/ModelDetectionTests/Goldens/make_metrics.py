@@ -117,6 +117,61 @@ def coco(truths, predictions, pictures, classes):
         classes=exact([np.mean(p[p > -1]) if (p > -1).any() else -1 for p in each]))
 
 
+def stable(numbers, *arguments, **named):
+    return SORT(numbers, kind="stable")
+
+
+SORT = np.argsort
+
+
+def curves(truths, predictions, pictures, classes):
+    """What YOLOv5's validation gives to its metrics, and what they and YOLOv6's make of it."""
+    overlaps = torch.linspace(0.5, 0.95, 10)
+    matrix = yolov5.ConfusionMatrix(nc=classes)
+    right, scores, kinds, finds = [], [], [], []
+    for picture in range(pictures):
+        there = [t for t in truths if t[0] == picture]
+        found = sorted((p for p in predictions if p[0] == picture), key=lambda p: -p[6])
+        labels = torch.tensor([[t[1], t[2], t[3], t[2] + t[4], t[3] + t[5]] for t in there]).reshape(-1, 5)
+        rows = torch.tensor([[p[2], p[3], p[2] + p[4], p[3] + p[5], p[6], p[1]] for p in found]).reshape(-1, 6)
+        correct = np.zeros((len(found), 10), bool)
+        if there and found:
+            correct = process_batch(rows, labels, overlaps).numpy()
+            assert (correct == yolov6.process_batch(rows, labels, overlaps).numpy()).all()
+            matrix.process_batch(rows, labels)
+        elif there:
+            matrix.process_batch(None, labels[:, 0])
+        right.append(correct)
+        scores += [p[6] for p in found]
+        kinds += [p[1] for p in found]
+    right = np.concatenate(right)
+    data = (right, np.array(scores), np.array(kinds), np.array([t[1] for t in truths]))
+    drawn_curves = {}
+    yolov5.plot_pr_curve = lambda *_, **__: None
+    yolov5.plot_mc_curve = lambda x, y, *_, ylabel="", **__: drawn_curves.update({ylabel: y})
+    np.argsort = stable
+    tp, fp, p, r, f1, ap, _ = yolov5.ap_per_class(*data, plot=True, names={})
+    p6, r6, ap6, f6, _ = yolov6.ap_per_class(*data, names={})
+    np.argsort = SORT
+    best6 = len(f6[0]) - 1 - int(f6.mean(0)[::-1].argmax())
+    best = [i for i in range(1000) if all((drawn_curves[n][:, i] == v).all() for n, v in (("Precision", p), ("Recall", r), ("F1", f1)))]
+    return dict(
+        best=best, best6=best6, ap=exact(ap), ap6=exact(ap6), right=exact(tp), wrong=exact(fp),
+        map=exact([ap[:, 0].mean(), ap.mean(1).mean()]), point=exact([p.mean(), r.mean(), f1.mean()]),
+        point6=exact([p6[:, best6].mean(), r6[:, best6].mean()]),
+        curves=exact([drawn_curves[n][:, ::27] for n in ("Precision", "Recall", "F1")]),
+        matrix=matrix.matrix.astype(int).ravel().tolist())
+
+
+CURVE_CASES = [
+    (11, 30, 4, False, False, 100, False),
+    (12, 30, 4, False, True, 200, True),
+    (13, 3, 6, False, False, 10, False),
+    (14, 5, 2, False, False, 0, False),
+    (15, 200, 10, False, True, 3000, True),
+    (16, 300, 20, False, False, 4000, False),
+]
+
 COCO_CASES = [
     # seed, pictures, classes, whole sides, equal scores, more predictions, 150 of one place
     (1, 30, 4, False, False, 100, False),
@@ -130,7 +185,7 @@ COCO_CASES = [
 ]
 
 if __name__ == "__main__":
-    result = dict(pycocotools="2.0.11", coco=[])
+    result = dict(pycocotools="2.0.11", coco=[], curves=[])
     for case in COCO_CASES:
         truths, predictions = drawn(*case)
         result["coco"].append(
@@ -139,6 +194,10 @@ if __name__ == "__main__":
         if case[0] == 1:
             result["coco"].append(dict(case=case, truths=len(truths), predictions=0, **coco(truths, [], *case[1:3])))
             result["coco"].append(dict(case=case, truths=0, predictions=len(predictions), **coco([], predictions, *case[1:3])))
+    for case in CURVE_CASES:
+        truths, predictions = drawn(*case)
+        result["curves"].append(dict(case=case, **curves(truths, predictions, *case[1:3])))
+        print(case, len(truths), len(predictions), result["curves"][-1]["map"], result["curves"][-1]["best"], result["curves"][-1]["best6"])
     lines = [f'"{key}": [\n' + ",\n".join(map(json.dumps, value)) + "\n]" for key, value in result.items() if isinstance(value, list)]
     lines += [f'"{key}": "{value}"' for key, value in result.items() if isinstance(value, str)]
     (Path(__file__).parent / "metrics.json").write_text("{" + ",\n".join(lines) + "}\n")

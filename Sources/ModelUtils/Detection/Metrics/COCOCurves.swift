@@ -24,7 +24,7 @@ struct COCOCurves: Sendable {
   }
 
   /// Gives all curves but those of areas without truths.
-  func forEach(_ body: (Curve) -> Void) {
+  func visit(_ body: (Curve) -> Void) {
     var precisions: [Double] = []
     for limit in COCOEvaluation.countLimits.indices {
       let outcomes = outcomes.filter { $0.rank < COCOEvaluation.countLimits[limit] }

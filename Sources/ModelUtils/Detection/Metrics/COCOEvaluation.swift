@@ -77,15 +77,15 @@ public struct COCOEvaluation: Sendable, Hashable {
   /// The means of both.
   public let figures: Figures
 
-  /// Compares what was found with what is there. Pictures and classes are evaluated side by side; the result is the same
-  /// for every number of threads.
+  /// Compares what was found with what is there. Pictures and classes are evaluated side by side; the result is the
+  /// same for every number of threads.
   /// - Parameters:
   ///   - truths: of one picture and class, the order decides between equal overlaps as in the original.
   ///   - predictions: of equal scores, those of lower pictures come first, and those of one picture in this order.
   ///   - pictures: how many there are, with those that are empty.
   ///   - classes: how many there are, 1 to 10000. Each takes 0.1 MB of the results.
-  /// - Throws: `ModelError` for pictures and classes that there are not, for boxes, areas and scores that are not finite,
-  ///   for negative sides and areas, and for boxes a thousand million pixels away.
+  /// - Throws: `ModelError` for pictures and classes that there are not, for boxes, areas and scores that are not
+  ///   finite, for negative sides and areas, and for boxes a thousand million pixels away.
   public init(
     truths: [DetectionTruth], predictions: [DetectionPrediction], pictures: Int, classes: Int
   ) throws {
@@ -115,7 +115,7 @@ public struct COCOEvaluation: Sendable, Hashable {
         let (matchings, spans) = (matchings, spans)
         Parallel.forEach(spans.count) { index in
           let (classIndex, span) = spans[index]
-          COCOCurves(matchings[span]).forEach { curve in
+          COCOCurves(matchings[span]).visit { curve in
             let last = (classIndex * areas + curve.area) * limits + curve.limit
             recall[curve.overlap * classes * areas * limits + last] = curve.recall
             for (place, value) in curve.precisions.enumerated() {

@@ -1,5 +1,5 @@
-/// Which predictions of a class find truths in some pictures, as pycocotools' `evaluateImg` decides it for each area and
-/// overlap at once.
+/// Which predictions of a class find truths in some pictures, as pycocotools' `evaluateImg` decides it for each area
+/// and overlap at once.
 struct COCOMatching: Sendable {
   /// What became of a prediction: for each area, a bit for each overlap.
   struct Outcome: Sendable {

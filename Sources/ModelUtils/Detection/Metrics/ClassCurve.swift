@@ -1,0 +1,86 @@
+/// YOLOv5's precision and recall of one class over the confidence that is asked of predictions.
+public struct ClassCurve: Sendable, Hashable {
+  /// The number of the class.
+  public let classIndex: Int
+  /// How many truths it has.
+  public let truthCount: Int
+  /// What share of the predictions is right, at each of `DetectionCurves.confidences` and an overlap of 0.5.
+  public let precision: [Double]
+  /// What share of the truths is found, likewise.
+  public let recall: [Double]
+  /// The harmonic mean of both.
+  public let f1: [Double]
+  /// AP at the overlaps 0.5, 0.55 … 0.95.
+  public let averagePrecisions: [Double]
+
+  /// AP at an overlap of 0.5.
+  public var averagePrecision50: Double { averagePrecisions[0] }
+  /// The mean of all ten.
+  public var averagePrecision: Double { PairwiseSum.mean(averagePrecisions) ?? 0 }
+
+  static let epsilon = 1e-16
+
+  /// How many predictions are right and wrong at a place of the curve, as the original recovers it from the curves.
+  /// - Parameter place: in `DetectionCurves.confidences`; those outside count as its ends.
+  public func counts(at place: Int) -> (right: Double, wrong: Double) {
+    let place = min(max(place, 0), precision.count - 1)
+    let right = (recall[place] * Double(truthCount)).rounded(.toNearestOrEven)
+    return (right, (right / (precision[place] + Self.epsilon) - right).rounded(.toNearestOrEven))
+  }
+
+  /// From the class's predictions by falling score, each with a bit for each overlap at which it finds a truth.
+  init(classIndex: Int, truthCount: Int, scores: [Double], finds: [UInt16], form: DetectionCurves.Form) {
+    (self.classIndex, self.truthCount) = (classIndex, truthCount)
+    let confidences = DetectionCurves.confidences
+    guard !scores.isEmpty, truthCount > 0 else {
+      (precision, recall, f1) = Self.nothing
+      averagePrecisions = [Double](repeating: 0, count: TruthMatching.overlaps.count)
+      return
+    }
+    func curve(_ overlap: Int) -> (recalls: [Double], precisions: [Double]) {
+      var right = 0
+      let counts = finds.map { found in
+        right += Int(found >> UInt16(overlap) & 1)
+        return Double(right)
+      }
+      return (
+        counts.map { $0 / (Double(truthCount) + Self.epsilon) }, counts.enumerated().map { $1 / Double($0 + 1) }
+      )
+    }
+    let (recalls, precisions) = curve(0)
+    let places = scores.map { -$0 }
+    let (recallOf, precisionOf) = (
+      Interpolation(places: places, values: recalls), Interpolation(places: places, values: precisions)
+    )
+    let recall = confidences.map { recallOf(-$0, before: 0) }
+    let precision = confidences.map { precisionOf(-$0, before: 1) }
+    (self.recall, self.precision) = (recall, precision)
+    f1 = zip(precision, recall).map { 2 * $0 * $1 / ($0 + $1 + Self.epsilon) }
+    averagePrecisions = TruthMatching.overlaps.indices.map { overlap in
+      let (recalls, precisions) = curve(overlap)
+      return Self.averagePrecision(recalls: recalls, precisions: precisions, form: form)
+    }
+  }
+
+  private static var nothing: ([Double], [Double], [Double]) {
+    let none = [Double](repeating: 0, count: DetectionCurves.confidences.count)
+    return (none, none, none)
+  }
+
+  /// The area under the precision's envelope, in a hundred trapezoids.
+  private static func averagePrecision(recalls: [Double], precisions: [Double], form: DetectionCurves.Form) -> Double {
+    let end = form == .yolov5 ? 1 : (recalls.last ?? 0) + 0.01
+    var envelope = [1] + precisions + [0]
+    for index in envelope.indices.dropFirst().reversed() {
+      envelope[index - 1] = max(envelope[index - 1], envelope[index])
+    }
+    let precisionOf = Interpolation(places: [0] + recalls + [end], values: envelope)
+    let places = COCOEvaluation.recalls
+    let heights = places.map { precisionOf($0, before: 1) }
+    let trapezoids: [Double] = (1..<places.count).map { index in
+      let width = places[index] - places[index - 1]
+      return width * (heights[index] + heights[index - 1]) / 2
+    }
+    return PairwiseSum.sum(trapezoids)
+  }
+}
