@@ -26,12 +26,16 @@ import Testing
         countsEmptyPictures: countsEmptyPictures)
       for classIndex in 0..<4 {
         let truths = set.truths.count { $0.classIndex == classIndex }
-        #expect((0...4).map { found[found: $0, there: classIndex] }.reduce(0, +) == truths)
+        #expect(try (0...4).map { try found[found: $0, there: classIndex] }.reduce(0, +) == truths)
         let predictions = set.predictions.count { $0.classIndex == classIndex && $0.score > 0.25 }
-        let counted = (0...4).map { found[found: classIndex, there: $0] }.reduce(0, +)
+        let counted = try (0...4).map { try found[found: classIndex, there: $0] }.reduce(0, +)
         #expect(countsEmptyPictures ? counted == predictions : counted <= predictions)
       }
-      #expect(found[found: 4, there: 4] == 0)
+      #expect(try found[found: 4, there: 4] == 0)
+      #expect(
+        refusal { _ = try found[found: 5, there: 0] }
+          == "class 5: was not counted: there are 4, numbered from 0, and the background")
+      #expect(refusal { _ = try found[found: 0, there: -1] } != nil)
     }
   }
 

@@ -59,7 +59,17 @@ public struct ConfusionMatrix: Sendable, Hashable {
   }
 
   /// How often a class is taken for another; `classCount` is the background.
-  public subscript(found found: Int, there there: Int) -> Int { counts[found * (classCount + 1) + there] }
+  /// - Throws: `ModelError` for a class that there is not.
+  public subscript(found found: Int, there there: Int) -> Int {
+    get throws {
+      for classIndex in [found, there] where classIndex < 0 || classIndex > classCount {
+        throw ModelError(
+          .invalid, "was not counted: there are \(classCount), numbered from 0, and the background",
+          subject: "class \(classIndex)")
+      }
+      return counts[found * (classCount + 1) + there]
+    }
+  }
 
   private mutating func count(found: Int, there: Int) { counts[found * (classCount + 1) + there] += 1 }
 
