@@ -4,14 +4,14 @@ import ModelDetection
 import TestSupport
 import Testing
 
-@Suite struct ConfusionMatrixTests {
+@Suite struct DetectionConfusionTests {
   @Test func isYOLOv5s() throws {
     let cases = try golden("metrics.json")["curves"] as? [[String: Any]] ?? []
     #expect(cases.count == 6)
     for item in cases {
       let parameters = try #require(item["case"] as? [Any])
       let set = DrawnSet(parameters)
-      let found = try ConfusionMatrix(
+      let found = try DetectionConfusion(
         truths: set.truths, predictions: set.predictions, pictures: parameters[1] as? Int ?? 0,
         classes: parameters[2] as? Int ?? 0)
       #expect(found.counts == item["matrix"] as? [Int], "\(parameters)")
@@ -21,7 +21,7 @@ import Testing
   @Test func countsEveryTruthOnce() throws {
     let set = DrawnSet(seed: 18, pictures: 50, classes: 4, grid: true, ties: true, extra: 300, crowded: true)
     for countsEmptyPictures in [false, true] {
-      let found = try ConfusionMatrix(
+      let found = try DetectionConfusion(
         truths: set.truths, predictions: set.predictions, pictures: 50, classes: 4,
         countsEmptyPictures: countsEmptyPictures)
       for classIndex in 0..<4 {
@@ -44,7 +44,7 @@ import Testing
     func matrix(_ counts: Bool, _ score: Double = 0.9) throws -> [Int] {
       var prediction = prediction
       prediction.score = score
-      return try ConfusionMatrix(
+      return try DetectionConfusion(
         truths: [], predictions: [prediction], pictures: 1, classes: 2, countsEmptyPictures: counts
       ).counts
     }
@@ -57,7 +57,7 @@ import Testing
     func of(classes: Int = 1, confidence: Double = 0, overlap: Double = 0, x: Double = 0) -> String? {
       refusal {
         let truth = DetectionTruth(picture: 0, classIndex: 0, x: x, y: 0, width: 1, height: 1)
-        _ = try ConfusionMatrix(
+        _ = try DetectionConfusion(
           truths: [truth], predictions: [], pictures: 1, classes: classes, confidence: confidence, overlap: overlap)
       }
     }

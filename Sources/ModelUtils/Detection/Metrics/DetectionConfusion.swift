@@ -1,7 +1,7 @@
 import ModelCore
 
 /// What truths of each class are taken for: YOLOv5's `ConfusionMatrix`.
-public struct ConfusionMatrix: Sendable, Hashable {
+public struct DetectionConfusion: Sendable, Hashable {
   /// How many classes there are. The last row and column, of this number, are the background's.
   public let classCount: Int
   /// [class found, class that is there], the last running fastest. In the background's row stand truths that were not
