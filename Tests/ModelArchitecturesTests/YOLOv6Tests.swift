@@ -92,13 +92,13 @@ import Testing
   func computes(_ name: String) throws {
     let size = name.contains("6_") || !name.hasSuffix("6") ? 64 : 128
     var module = try Architecture(named: name).module(classes: 2)
-    let input = TensorType(.float32, [1, 3, size, size])
+    let input = TensorType(.float32, [2, 3, size, size])
     let training = try Graph(module, inputs: [input], mode: .training)
-    #expect(try training.types(of: [input])[training.outputs[0]].shape[0] == 1)
+    #expect(try training.types(of: [input])[training.outputs[0]].shape[0] == 2)
     module.updateModules { $1.isTraining = false }
     let graph = try Graph(module, inputs: [input])
     let shape = try graph.types(of: [input])[graph.outputs[0]].shape
-    #expect(shape.count == 3 && shape[0] == 1 && shape[2] == 7)
+    #expect(shape.count == 3 && shape[0] == 2 && shape[2] == 7)
   }
 
   @Test func anchorBranchIsOfTraining() throws {

@@ -58,7 +58,9 @@ import Testing
       #expect(batch.files == batch.indices.map { folder["images/\($0).png"] })
     }
     #expect(try batches.next() == nil)
-    #expect([generators.python.random(), generators.numPy.uniform()] == golden["next"] as? [Double])
+    // Foundation's reader of JSON moves last bits.
+    let next = try #require(golden["next"] as? [Double])
+    #expect(abs(generators.python.random() - next[0]) < 1e-15 && abs(generators.numPy.uniform() - next[1]) < 1e-15)
   }
 
   private func all(_ batches: EpochBatches<DetectionBatch>) throws -> [([UInt8], [[BoxLabel]])] {

@@ -70,6 +70,6 @@ import Testing
     #expect(refusal { try writer.flush() } == "\(writer.path): is closed")
     #expect(refusal { _ = try EventWriter(folder: folder.path, time: .nan) } == "nan is no time in seconds")
     let file = try folder.write("", to: "file")
-    #expect(refusal { _ = try EventWriter(folder: file) }?.contains("cannot be written: Not a directory") == true)
+    #expect(refusal { _ = try EventWriter(folder: file) }?.contains("is a file, where a folder is to be") == true)
   }
 }

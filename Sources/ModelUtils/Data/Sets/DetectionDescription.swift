@@ -125,9 +125,10 @@ public struct DetectionDescription: Sendable {
       let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? bytes.startIndex
       guard end > bytes.startIndex else { continue }
       do {
-        guard let text = String(validating: bytes[..<end], as: UTF8.self) else {
+        guard var text = String(validating: bytes[..<end], as: UTF8.self) else {
           throw ModelError(.malformed, "is no UTF-8")
         }
+        while text.hasPrefix("./") { text.removeFirst(2) }
         let path = try Self.place(text, in: [folder] + roots) ?? folder.pushing(try text.filePath)
         candidates.append(DetectionSet.Candidate(path: path, list: list, line: index + 1))
       } catch let error as ModelError { throw error.about("line \(index + 1)").inFile(file.name) }

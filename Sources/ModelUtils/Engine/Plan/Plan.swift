@@ -8,6 +8,8 @@ public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
   /// Weights and activations are rounded to bfloat16, on processors that multiply it by themselves.
   case bfloat16
 
+  /// Refuses what cannot be multiplied in here.
+  ///
   /// - Throws: `ModelError` where the processor, or oneDNN with it, does not multiply so.
   public func requireSupport() throws {
     try OneDNN.load()
