@@ -1,4 +1,3 @@
-import Foundation
 import ModelArchitectures
 import ModelCore
 import ModelGraph
@@ -16,17 +15,11 @@ import Testing
 
     var testDescription: String { name }
 
-    static let all: [Golden] = {
-      let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/architectures/architectures.tsv")
-      let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-      return text.split(separator: "\n").map { line in
-        let parts = line.split(separator: "\t").map(String.init)
-        return Golden(
-          name: parts[0], layers: Int(parts[1]) ?? 0, parameters: Int(parts[2]) ?? 0, structure: parts[3],
-          values: parts[4])
-      }
-    }()
+    static let all: [Golden] = goldenRows("architectures.tsv").map { parts in
+      Golden(
+        name: parts[0], layers: Int(parts[1]) ?? 0, parameters: Int(parts[2]) ?? 0, structure: parts[3],
+        values: parts[4])
+    }
   }
 
   @Test func everyArchitectureHasAGolden() {

@@ -1,3 +1,4 @@
+import Foundation
 import ModelCore
 
 /// The checksums of `make_architectures.py`.
@@ -30,4 +31,12 @@ enum Checksum {
     let text = String(number, radix: 16)
     return String(repeating: "0", count: 16 - text.count) + text
   }
+}
+
+/// The rows of a table among the architectures' fixtures, each by its columns.
+func goldenRows(_ name: String) -> [[String]] {
+  let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/architectures/\(name)")
+  let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+  return text.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import ModelArchitectures
 import ModelCore
 import ModelGraph
@@ -17,18 +16,12 @@ import Testing
 
     var testDescription: String { "\(name), \(classes) classes" }
 
-    static let all: [Golden] = {
-      let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/architectures/yolov6.tsv")
-      let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-      return text.split(separator: "\n").map { line in
-        let parts = line.split(separator: "\t").map(String.init)
-        let numbers = parts[1...4].map { Int($0) ?? -1 }
-        return Golden(
-          name: parts[0], classes: numbers[0], hasAnchorBranch: numbers[1] == 1, entries: numbers[2],
-          parameters: numbers[3], values: parts[5])
-      }
-    }()
+    static let all: [Golden] = goldenRows("yolov6.tsv").map { parts in
+      let numbers = parts[1...4].map { Int($0) ?? -1 }
+      return Golden(
+        name: parts[0], classes: numbers[0], hasAnchorBranch: numbers[1] == 1, entries: numbers[2],
+        parameters: numbers[3], values: parts[5])
+    }
   }
 
   private func count(_ module: Module) -> Int {

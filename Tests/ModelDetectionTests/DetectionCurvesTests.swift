@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func areYOLOv6s() throws {
-    for item in try golden("metrics.json")["curves"] as? [[String: Any]] ?? [] {
+    for item in try #require(golden("metrics.json")["curves"] as? [[String: Any]]) {
       let parameters = try #require(item["case"] as? [Any])
       let set = DrawnSet(parameters)
       let found = try DetectionCurves(

@@ -75,6 +75,7 @@ extension Images {
       #expect(refusal { _ = try warpAffine(Tensor([1], [1]), by: .identity, to: [3, 3]) } != nil)
       #expect(refusal { _ = try HSVGains(hue: -1, saturation: 1, value: 1) }?.contains("cannot be multiplied") == true)
       #expect(refusal { _ = try HSVGains(hue: 1, saturation: .nan, value: 1) } != nil)
+      #expect(refusal { _ = try HSVGains(hue: 1e308, saturation: 1, value: 1) } != nil)
     }
   }
 }

@@ -9,10 +9,10 @@ public struct HSVGains: Sendable, Hashable {
   public let hue: Double, saturation: Double, value: Double
   private let tables: [[UInt8]]
 
-  /// Factors from 0 up.
-  /// - Throws: `ModelError` for a factor below 0, and one that is no number.
+  /// Factors of 0 to a million.
+  /// - Throws: `ModelError` for other numbers.
   public init(hue: Double, saturation: Double, value: Double) throws {
-    guard [hue, saturation, value].allSatisfy({ $0 >= 0 && $0.isFinite }) else {
+    guard [hue, saturation, value].allSatisfy({ (0...1e6).contains($0) }) else {
       throw ModelError(.invalid, "colours cannot be multiplied by \(hue), \(saturation) and \(value)")
     }
     (self.hue, self.saturation, self.value) = (hue, saturation, value)
