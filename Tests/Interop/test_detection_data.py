@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import REPOSITORY, mutils, succeeds
+from originals import YOLOV6
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -28,13 +29,13 @@ WILD = dict(degrees=33.3, translate=0.3, scale=0.6, shear=7.7, flipud=0.5, flipl
 @pytest.fixture(scope="module")
 def judge():
     """yolov6.data, with NumPy's removed names back."""
-    pytest.importorskip("yolov6")
     for name, kind in (("int", int), ("float", float), ("bool", bool)):
         if name not in np.__dict__:
             setattr(np, name, kind)
-    import yolov6.data.data_load as data_load
+    with YOLOV6:
+        import yolov6.data.data_load as data_load
 
-    return data_load
+        yield data_load
 
 
 def draw(rng, width, height, objects):
