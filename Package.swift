@@ -134,7 +134,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
       "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX", "ModelTraining", "ModelData",
-      "ModelReports",
+      "ModelDetection", "ModelReports",
     ],
     path: "\(library)/Workflows"),
   .target(
@@ -194,7 +194,11 @@ let tests: [Target] = [
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(
-    name: "ModelWorkflowsTests", dependencies: ["ModelWorkflows", "ModelImages", "ModelCheckpoints", "TestSupport"]),
+    name: "ModelWorkflowsTests",
+    dependencies: [
+      "ModelWorkflows", "ModelImages", "ModelCheckpoints", "ModelArchitectures", "ModelData", "ModelDetection",
+      "TestSupport",
+    ]),
   .testTarget(name: "ToolTests", dependencies: ["mutils", "manual"]),
   .executableTarget(name: "manual", path: "Tests/Manual"),
   // What the articles of the documentation show, compiled and run.

@@ -106,7 +106,7 @@ struct DetectionHead: Sendable {
     output = name.hasPrefix("Dual") ? 1 : name == "TripleDetect" ? 2 : 0
   }
 
-  private static func family(of module: Module) -> Family? {
+  fileprivate static func family(of module: Module) -> Family? {
     let name = module.className
     if name.module.hasPrefix("ultralytics.nn.modules") {
       if name.name == "RTDETRDecoder" { return .rtdetr }
@@ -125,5 +125,14 @@ struct DetectionHead: Sendable {
     }
     return name.name == "Detect" && name.module.contains("models.") && name.module.contains("effidehead")
       ? .yolov6 : nil
+  }
+}
+
+extension Module {
+  /// Whether it ends in a detection head that is known, so that `Detector` and `DetectorValidation` take it.
+  public var isDetector: Bool {
+    var isFound = false
+    forEachModule { _, module in isFound = isFound || DetectionHead.family(of: module) != nil }
+    return isFound
   }
 }

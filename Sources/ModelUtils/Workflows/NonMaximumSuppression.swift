@@ -19,10 +19,56 @@
 public func nonMaximumSuppression(
   _ boxes: [Box], scores: [Float], threshold: Double, limit: Int = .max
 ) -> [Int] {
+  let order = scores.prefix(boxes.count).descendingOrder
+  return nonMaximumSuppression(
+    sorted: order.map { boxes[$0] }, classes: [Int](repeating: 0, count: order.count), offset: 0,
+    threshold: threshold, limit: limit
+  ).map { order[$0] }
+}
+
+/// The same for boxes by falling score, of which only those of one class suppress each other: torchvision's
+/// `batched_nms` as YOLO calls it, with boxes that are put apart by class.
+/// - Parameters:
+///   - classes: one for each box.
+///   - offset: how far apart in pixels classes are put. Boxes that are larger than that can still meet, and boxes lose
+///     bits with it, as in the originals.
+/// - Returns: the places of those kept, in their order.
+func nonMaximumSuppression(
+  sorted boxes: [Box], classes: [Int], offset: Float, threshold: Double, limit: Int = .max
+) -> [Int] {
+  var (low, high) = (SIMD2<Float>(repeating: .infinity), SIMD2<Float>(repeating: -.infinity))
+  for box in boxes {
+    let (start, end) = (SIMD2(box.x1, box.y1), SIMD2(box.x2, box.y2))
+    low = pointwiseMin(low, pointwiseMin(start, end))
+    high = pointwiseMax(high, pointwiseMax(start, end))
+  }
+  // Where none is as wide or high as the classes are apart, each box is compared with those of its class alone.
+  let isApart = (high - low).min() < offset - 1
   var kept: [Int] = []
-  for index in scores.prefix(boxes.count).descendingOrder {
+  var keptBoxes: [(box: SIMD4<Float>, area: Float, before: Int)] = []
+  // The last that was kept of each class; before it stands the one before.
+  var last: [Int: Int] = [:]
+  for (index, plain) in boxes.enumerated() {
     if kept.count >= limit { break }
-    if kept.contains(where: { Double(boxes[$0].overlap(with: boxes[index])) > threshold }) { continue }
+    let group = isApart ? classes[index] : 0
+    let box = SIMD4(plain.x1, plain.y1, plain.x2, plain.y2) + Float(classes[index]) * offset
+    let area = (box[2] - box[0]) * (box[3] - box[1])
+    var other = last[group] ?? -1
+    var isSuppressed = false
+    while other >= 0 {
+      let known = keptBoxes[other]
+      let width = max(0, min(box[2], known.box[2]) - max(box[0], known.box[0]))
+      let height = max(0, min(box[3], known.box[3]) - max(box[1], known.box[1]))
+      let shared = width * height
+      if Double(shared / (known.area + area - shared)) > threshold {
+        isSuppressed = true
+        break
+      }
+      other = known.before
+    }
+    if isSuppressed { continue }
+    keptBoxes.append((box, area, last[group] ?? -1))
+    last[group] = kept.count
     kept.append(index)
   }
   return kept

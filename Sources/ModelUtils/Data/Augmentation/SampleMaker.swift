@@ -17,21 +17,21 @@ struct SampleMaker: Sendable {
   let set: DetectionSet
   /// Of square inputs, and the length of the longer side that pictures are resized to at first.
   let side: Int
-  /// Whether pictures are resized as for training, by their nearest pixels alone.
-  let isTraining: Bool
+  /// How pictures are resized; nil as for training, by their nearest pixels alone.
+  let fit: PictureFit?
   let cache: PictureCache
 
-  /// The picture with its longer side of `side` pixels.
+  /// The picture with its longer side of `side` pixels, or stretched.
   private func picture(_ index: Int) throws -> Tensor {
     do {
       return try cache.picture(index) { index in
         let picture = try set.picture(index)
         let size = Array(picture.shape.prefix(2))
-        let ratio = Double(side) / Double(max(size[0], size[1]))
-        guard ratio != 1 else { return picture }
-        // Of a picture as narrow as a thread a pixel is left.
-        let target = size.map { max(1, Int(Double($0) * ratio)) }
-        return try resizePixels(picture, to: target, interpolation: ratio < 1 && !isTraining ? .area : .linear)
+        let target = (fit ?? .yolov6).size(of: size, side: side)
+        guard target != size else { return picture }
+        let shrinks = side < max(size[0], size[1])
+        return try resizePixels(
+          picture, to: target, interpolation: shrinks && fit?.averages == true ? .area : .linear)
       }
     } catch let error as ModelError { throw error.inFile(set.samples[index].path.string) }
   }

@@ -12,6 +12,8 @@ public final class DetectionLoader: Sendable {
   public let imageSize: Int
   /// What is done to pictures in training; nil fits them alone.
   public let augmentation: DetectionAugmentation?
+  /// How pictures that are judged are resized.
+  public let fit: PictureFit
   /// uint8 or float32.
   public let dtype: DType
   /// What the samples' generators are seeded with, together with epoch and position.
@@ -30,6 +32,7 @@ public final class DetectionLoader: Sendable {
   /// - Parameters:
   ///   - imageSize: 8 to 16384 pixels.
   ///   - augmentation: for training; with nil, for judging, pictures become smaller by the mean of what a pixel covers.
+  ///   - fit: how pictures that are judged are resized.
   ///   - dtype: uint8 for bytes, float32 for bytes / 255.
   ///   - threads: 1 to 1024.
   ///   - prefetch: the most batches that are finished or begun before they are taken, at least 1; memory for one more is
@@ -37,8 +40,9 @@ public final class DetectionLoader: Sendable {
   ///   - cachedBytes: how many bytes of resized pictures are kept between epochs.
   /// - Throws: `ModelError` for numbers out of their ranges, and another type.
   public init(
-    _ set: DetectionSet, imageSize: Int = 640, augmentation: DetectionAugmentation?, dtype: DType = .float32,
-    seed: UInt64 = 0, threads: Int = Parallel.threadCount, prefetch: Int = 2, cachedBytes: Int = 1 << 30
+    _ set: DetectionSet, imageSize: Int = 640, augmentation: DetectionAugmentation?, fit: PictureFit = .yolov6,
+    dtype: DType = .float32, seed: UInt64 = 0, threads: Int = Parallel.threadCount, prefetch: Int = 2,
+    cachedBytes: Int = 1 << 30
   ) throws {
     guard (1...1024).contains(threads), (1...1024).contains(prefetch), cachedBytes >= 0 else {
       throw ModelError(
@@ -52,10 +56,10 @@ public final class DetectionLoader: Sendable {
     }
     try augmentation?.check()
     (self.set, self.imageSize, self.augmentation, self.dtype) = (set, imageSize, augmentation, dtype)
-    (self.seed, self.threads, self.prefetch) = (seed, threads, prefetch)
+    (self.fit, self.seed, self.threads, self.prefetch) = (fit, seed, threads, prefetch)
     memory = BatchMemory(kept: prefetch + 1)
     maker = SampleMaker(
-      set: set, side: imageSize, isTraining: augmentation != nil, cache: PictureCache(limit: cachedBytes))
+      set: set, side: imageSize, fit: augmentation == nil ? fit : nil, cache: PictureCache(limit: cachedBytes))
   }
 
   /// Begins an epoch of square inputs. Each sample has generators of its own, seeded by seed, epoch and the sample's

@@ -37,7 +37,8 @@ extension DetectionSet {
         faults.append(SetFinding(path, reason: "has several images with the id \(image.id)"))
         continue
       }
-      candidates.append(Candidate(path: picture, list: path, known: (image.size, [])))
+      candidates.append(
+        Candidate(path: picture, list: path, known: (image.size, []), imageID: image.id.number))
     }
     let crowds = file.annotations.reduce(0) { $0 + ($1.isCrowd ? 1 : 0) }
     if crowds > 0 { notes.append(SetFinding(path, reason: "has \(crowds) annotations of crowds, which are left out")) }
@@ -59,7 +60,8 @@ extension DetectionSet {
     }
     candidates.sort { isBefore($0.path.string, $1.path.string) }
     self = try DetectionSet(
-      name: path.string, classNames: categories.map(\.name), candidates, decoding: decoding, faults: faults,
+      name: path.string, classNames: categories.map(\.name),
+      categoryIDs: categories.map { Int(clamping: $0.id) }, candidates, decoding: decoding, faults: faults,
       notes: notes
     ).checked()
   }
@@ -71,6 +73,10 @@ private struct COCOFile {
   enum Identifier: Hashable, CustomStringConvertible {
     case number(UInt64)
     case name(String)
+
+    var number: Int? {
+      if case .number(let number) = self { Int(exactly: number) } else { nil }
+    }
 
     var description: String {
       switch self {

@@ -8,9 +8,11 @@ import SystemPackage
 #endif
 
 extension DetectionSet {
-  /// The numbers of the pictures in COCO's files: those that their files are named by, where all have different ones, as
-  /// COCO's own do; else from 1 in the order of the set.
+  /// The numbers of the pictures in COCO's files: those of the file of instances that the set is from; else those that
+  /// their files are named by, where all have different ones, as COCO's own do; else from 1 in the order of the set.
   public var imageIDs: [Int] {
+    let given = samples.compactMap(\.imageID)
+    if given.count == count, Set(given).count == count { return given }
     let numbers = samples.map { sample in
       sample.path.stem.flatMap { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int($0) : nil }
     }
@@ -18,7 +20,7 @@ extension DetectionSet {
     return known.count == count && Set(known).count == count ? known : Array(1..<count + 1)
   }
 
-  /// The set in COCO's format of instances, JSON, which pycocotools loads: categories from 0 in the order of the classes,
+  /// The set in COCO's format of instances, JSON, which pycocotools loads: categories in the order of the classes,
   /// annotations from 1 (0 stands for "no match" there), boxes as x, y, width, height in pixels.
   /// - Throws: `ModelError` for what cannot be encoded.
   public func cocoInstances() throws -> [UInt8] {
@@ -26,7 +28,7 @@ extension DetectionSet {
     let root = commonFolder.components.count
     var file = COCOInstances(
       images: [], annotations: [],
-      categories: classNames.enumerated().map { .init(id: $0, name: $1, supercategory: "") })
+      categories: zip(categoryIDs, classNames).map { .init(id: $0, name: $1, supercategory: "") })
     for (index, sample) in samples.enumerated() {
       let (height, width) = (sample.size[0], sample.size[1])
       let name = FilePath(root: nil, sample.path.components.dropFirst(root))
@@ -40,7 +42,7 @@ extension DetectionSet {
         )
         file.annotations.append(
           .init(
-            id: file.annotations.count + 1, imageID: ids[index], categoryID: label.classIndex,
+            id: file.annotations.count + 1, imageID: ids[index], categoryID: categoryIDs[label.classIndex],
             bbox: [left, top, across, down], area: across * down, iscrowd: 0, segmentation: []))
       }
     }

@@ -15,12 +15,16 @@ public struct DetectionSet: Sendable {
     public let size: [Int]
     /// Its objects.
     public let labels: [BoxLabel]
+    /// Its number in COCO's file of instances; nil where the set is from none, or it has a name there.
+    public var imageID: Int?
   }
 
   /// The file or folder that it was read from.
   public let name: String
   /// The names of the classes; a label is an index.
   public let classNames: [String]
+  /// The numbers that the classes have in COCO's files: those of the file of instances that the set is from, else from 0.
+  public let categoryIDs: [Int]
   /// The pictures, in the order of their paths.
   public let samples: [Sample]
   /// What the check of the set found.
@@ -40,6 +44,7 @@ public struct DetectionSet: Sendable {
     var line: Int?
     /// What is known of it; nil asks its file of labels.
     var known: (size: [Int], labels: [BoxLabel])?
+    var imageID: Int?
   }
 
   /// Checks candidates.
@@ -47,8 +52,8 @@ public struct DetectionSet: Sendable {
   ///   - decoding: whether all pictures are decoded, which finds damage behind their heads.
   ///   - faults, notes: what was found before.
   init(
-    name: String, classNames: [String], _ candidates: [Candidate], decoding: Bool, faults: [SetFinding] = [],
-    notes: [SetFinding] = []
+    name: String, classNames: [String], categoryIDs: [Int]? = nil, _ candidates: [Candidate], decoding: Bool,
+    faults: [SetFinding] = [], notes: [SetFinding] = []
   ) {
     struct Job: Sendable {
       let candidate: Candidate
@@ -76,7 +81,8 @@ public struct DetectionSet: Sendable {
         do {
           let size = try Self.size(of: candidate, decoding: decoding)
           if jobs[index].faults.isEmpty {
-            jobs[index].sample = Sample(path: candidate.path, size: size, labels: labels)
+            jobs[index].sample = Sample(
+              path: candidate.path, size: size, labels: labels, imageID: candidate.imageID)
           }
         } catch {
           let isListed = candidate.list != nil && !FileFolder.exists(candidate.path)
@@ -101,6 +107,7 @@ public struct DetectionSet: Sendable {
       faultCount: allFaults.count, faults: Array(allFaults.prefix(DetectionReport.kept)),
       notes: Array((notes + jobs.flatMap(\.notes)).prefix(DetectionReport.kept)))
     (self.name, self.classNames, self.samples) = (name, classNames, samples)
+    self.categoryIDs = categoryIDs ?? Array(classNames.indices)
   }
 
   /// The set where it has no faults.

@@ -51,6 +51,11 @@ public struct COCOEvaluation: Sendable, Hashable {
     /// AR of large truths.
     public let averageRecallLarge: Double
 
+    /// Short names in the original's order.
+    public static let names = [
+      "ap", "ap50", "ap75", "apSmall", "apMedium", "apLarge", "ar1", "ar10", "ar100", "arSmall", "arMedium", "arLarge",
+    ]
+
     /// In the original's order, its `stats`.
     public var values: [Double] {
       [
@@ -130,17 +135,26 @@ public struct COCOEvaluation: Sendable, Hashable {
     figures = Self.figures(precision: precision, recall: recall)
   }
 
-  /// The mean precision of one class over all overlaps and recalls, of all areas and with a hundred predictions; -1
-  /// where the class has no truth.
-  /// - Throws: `ModelError` for a class that there is not.
-  public func averagePrecision(ofClass classIndex: Int) throws -> Double {
+  /// The mean precision of one class over all recalls, of all areas and with a hundred predictions; -1 where the class
+  /// has no truth.
+  /// - Parameter overlap: the place of one of `overlaps`; nil for the mean over all.
+  /// - Throws: `ModelError` for a class or an overlap that there is not.
+  public func averagePrecision(ofClass classIndex: Int, overlap: Int? = nil) throws -> Double {
     guard classIndex >= 0, classIndex < classCount else {
       throw ModelError(
         .invalid, "was not evaluated: there are \(classCount), numbered from 0", subject: "class \(classIndex)")
     }
     let start = classIndex * Area.allCases.count * Self.countLimits.count + Self.countLimits.count - 1
     let step = classCount * Area.allCases.count * Self.countLimits.count
-    return Self.mean(stride(from: start, to: precision.count, by: step).map { precision[$0] })
+    guard let overlap else {
+      return Self.mean(stride(from: start, to: precision.count, by: step).map { precision[$0] })
+    }
+    guard Self.overlaps.indices.contains(overlap) else {
+      throw ModelError(
+        .invalid, "was not evaluated: there are \(Self.overlaps.count), numbered from 0", subject: "overlap \(overlap)")
+    }
+    let first = start + overlap * Self.recalls.count * step
+    return Self.mean(Self.recalls.indices.map { precision[first + $0 * step] })
   }
 
   /// NumPy's `linspace`.

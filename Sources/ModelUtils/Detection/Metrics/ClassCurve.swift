@@ -10,6 +10,9 @@ public struct ClassCurve: Sendable, Hashable {
   public let recall: [Double]
   /// The harmonic mean of both.
   public let f1: [Double]
+  /// The precision that is reached with at least each of `DetectionCurves.confidences` as the recall, at an overlap of
+  /// 0.5.
+  public let precisionByRecall: [Double]
   /// AP at the overlaps 0.5, 0.55 … 0.95.
   public let averagePrecisions: [Double]
 
@@ -34,6 +37,7 @@ public struct ClassCurve: Sendable, Hashable {
     let confidences = DetectionCurves.confidences
     guard !scores.isEmpty, truthCount > 0 else {
       (precision, recall, f1) = Self.nothing
+      precisionByRecall = precision
       averagePrecisions = [Double](repeating: 0, count: TruthMatching.overlaps.count)
       return
     }
@@ -56,10 +60,12 @@ public struct ClassCurve: Sendable, Hashable {
     let precision = confidences.map { precisionOf(-$0, before: 1) }
     (self.recall, self.precision) = (recall, precision)
     f1 = zip(precision, recall).map { 2 * $0 * $1 / ($0 + $1 + Self.epsilon) }
-    averagePrecisions = TruthMatching.overlaps.indices.map { overlap in
+    let envelopes = TruthMatching.overlaps.indices.map { overlap in
       let (recalls, precisions) = curve(overlap)
-      return Self.averagePrecision(recalls: recalls, precisions: precisions, form: form)
+      return Self.envelope(recalls: recalls, precisions: precisions, form: form)
     }
+    averagePrecisions = envelopes.map(Self.area)
+    precisionByRecall = confidences.map { envelopes[0]($0, before: 1) }
   }
 
   private static var nothing: ([Double], [Double], [Double]) {
@@ -67,16 +73,28 @@ public struct ClassCurve: Sendable, Hashable {
     return (none, none, none)
   }
 
-  /// The area under the precision's envelope, in a hundred trapezoids.
-  private static func averagePrecision(recalls: [Double], precisions: [Double], form: DetectionCurves.Form) -> Double {
-    let end = form == .yolov5 ? 1 : (recalls.last ?? 0) + 0.01
-    var envelope = [1] + precisions + [0]
+  /// The highest precision with at least each recall.
+  private static func envelope(
+    recalls: [Double], precisions: [Double], form: DetectionCurves.Form
+  ) -> Interpolation {
+    let last = recalls.last ?? 0
+    let ends: [Double] =
+      switch form {
+      case .yolov5: [1]
+      case .yolov6, .yolov7: [last + 0.01]
+      case .ultralytics: [last, 1]
+      }
+    var envelope = [1] + precisions + ends.map { _ in 0 }
     for index in envelope.indices.dropFirst().reversed() {
       envelope[index - 1] = max(envelope[index - 1], envelope[index])
     }
-    let precisionOf = Interpolation(places: [0] + recalls + [end], values: envelope)
+    return Interpolation(places: [0] + recalls + ends, values: envelope)
+  }
+
+  /// The area under an envelope, in a hundred trapezoids.
+  private static func area(under envelope: Interpolation) -> Double {
     let places = COCOEvaluation.recalls
-    let heights = places.map { precisionOf($0, before: 1) }
+    let heights = places.map { envelope($0, before: 1) }
     let trapezoids: [Double] = (1..<places.count).map { index in
       let width = places[index] - places[index - 1]
       return width * (heights[index] + heights[index - 1]) / 2

@@ -1,6 +1,6 @@
 import ModelCore
 
-/// What truths of each class are taken for: YOLOv5's `ConfusionMatrix`.
+/// What truths of each class are taken for: YOLOv5's `ConfusionMatrix`, or Ultralytics'.
 public struct DetectionConfusion: Sendable, Hashable {
   /// How many classes there are. The last row and column, of this number, are the background's.
   public let classCount: Int
@@ -8,14 +8,15 @@ public struct DetectionConfusion: Sendable, Hashable {
   /// found, in its column predictions of what is not there.
   public private(set) var counts: [Int]
 
-  /// More classes than anyone reads a matrix of.
-  static let classLimit = 4096
+  /// The most classes; of more nobody reads a matrix.
+  public static let classLimit = 4096
 
   /// Compares what was found with what is there, of whatever class. Each prediction chooses the truth it overlaps
   /// most, and of several that choose one truth, the one that overlaps it most finds it.
   ///
   /// The original leaves out the false predictions of pictures in which nothing was found; `countsEmptyPictures`
-  /// counts them too.
+  /// counts them too. Ultralytics counts them, and there predictions choose one after the other, by falling score, among
+  /// the truths that are left.
   /// - Parameters:
   ///   - truths: crowds and areas play no part.
   ///   - predictions: what was found.
@@ -24,12 +25,14 @@ public struct DetectionConfusion: Sendable, Hashable {
   ///   - confidence: only predictions of a higher score count.
   ///   - overlap: only overlaps above it, in float32.
   ///   - countsEmptyPictures: whether predictions count where no truth was found.
+  ///   - form: whose rules; those before Ultralytics are the same.
   /// - Throws: `ModelError` for more classes, for pictures and classes that there are not, for boxes and scores that
   ///   are not finite, for negative sides, for boxes a thousand million pixels away, and for limits that are no
   ///   numbers.
   public init(
     truths: [DetectionTruth], predictions: [DetectionPrediction], pictures: Int, classes: Int,
-    confidence: Double = 0.25, overlap: Double = 0.45, countsEmptyPictures: Bool = false
+    confidence: Double = 0.25, overlap: Double = 0.45, countsEmptyPictures: Bool = false,
+    form: DetectionCurves.Form = .yolov5
   ) throws {
     guard classes <= Self.classLimit else {
       throw ModelError(
@@ -46,12 +49,15 @@ public struct DetectionConfusion: Sendable, Hashable {
     for group in rows.groups {
       let predictions = rows.predictions[group.predictions].filter { Float($0.score) > Float(confidence) }
       let truths = rows.truths[group.truths]
-      let finders = Self.finders(predictions, truths, overlap: Float(overlap))
+      let finders =
+        form == .ultralytics
+        ? Self.findersOfLeft(predictions, truths, overlap: Float(overlap))
+        : Self.finders(predictions, truths, overlap: Float(overlap))
       for (truth, finder) in zip(truths, finders) {
         count(found: finder.map { predictions[$0].classIndex } ?? classes, there: truth.classIndex)
       }
       let right = Set(finders.compactMap { $0 })
-      guard countsEmptyPictures || !right.isEmpty else { continue }
+      guard countsEmptyPictures || form == .ultralytics || !right.isEmpty else { continue }
       for (index, prediction) in predictions.enumerated() where !right.contains(index) {
         count(found: prediction.classIndex, there: classes)
       }
@@ -84,5 +90,23 @@ public struct DetectionConfusion: Sendable, Hashable {
       if chosen.overlap >= finders[chosen.truth]?.overlap ?? 0 { finders[chosen.truth] = (index, chosen.overlap) }
     }
     return finders.map { $0?.prediction }
+  }
+
+  /// The same where predictions choose one after the other among the truths that are left.
+  private static func findersOfLeft(
+    _ predictions: [DetectionPrediction], _ truths: ArraySlice<DetectionTruth>, overlap: Float
+  ) -> [Int?] {
+    let there = truths.map { TruthMatching.SingleBox($0) }
+    var finders = [Int?](repeating: nil, count: there.count)
+    for (index, prediction) in predictions.enumerated() {
+      let box = TruthMatching.SingleBox(prediction)
+      var best: (truth: Int, overlap: Float)?
+      for (truth, other) in there.enumerated() where finders[truth] == nil {
+        let shared = other.overlap(box)
+        if shared > best?.overlap ?? overlap { best = (truth, shared) }
+      }
+      if let best { finders[best.truth] = index }
+    }
+    return finders
   }
 }

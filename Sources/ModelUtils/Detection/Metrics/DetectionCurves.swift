@@ -9,6 +9,12 @@ public struct DetectionCurves: Sendable, Hashable {
     /// YOLOv6: precision falls to 0 a hundredth behind the last recall, and of confidences with the highest F1 the
     /// last is best.
     case yolov6
+    /// YOLOv7: as YOLOv6, but of confidences with the highest F1 the first is best, overlaps are above their limits, and
+    /// a truth that was found is found at no other overlap by another prediction.
+    case yolov7
+    /// Ultralytics 8.4: precision falls to 0 at the last recall, the best confidence is YOLOv5's, and a prediction
+    /// whose best truth was found takes the best one that is left.
+    case ultralytics
   }
 
   /// What a detector does at one confidence: the means over all classes that have truths.
@@ -45,7 +51,7 @@ public struct DetectionCurves: Sendable, Hashable {
   ///   - predictions: those of equal scores count by picture, and those of one picture in this order.
   ///   - pictures: how many there are, with those that are empty.
   ///   - classes: how many there are, 1 to 10000.
-  ///   - form: YOLOv5's rules or YOLOv6's.
+  ///   - form: whose rules.
   /// - Throws: `ModelError` for pictures and classes that there are not, for boxes and scores that are not finite, for
   ///   negative sides, and for boxes a thousand million pixels away.
   public init(
@@ -56,7 +62,7 @@ public struct DetectionCurves: Sendable, Hashable {
     var pictures = rows.groups.map { (group: $0, finds: [UInt16]()) }
     try Parallel.update(&pictures) { picture in
       picture.finds = TruthMatching.finds(
-        rows.predictions[picture.group.predictions], rows.truths[picture.group.truths])
+        rows.predictions[picture.group.predictions], rows.truths[picture.group.truths], form)
     }
     let finds = pictures.flatMap(\.finds)
 
@@ -101,11 +107,13 @@ public struct DetectionCurves: Sendable, Hashable {
     means = means.map { $0 / Double(max(classes.count, 1)) }
     var best = 0
     switch form {
-    case .yolov5:
+    case .yolov5, .ultralytics:
       means = smoothed(means, reach: means.count / 20)
       for place in means.indices where means[place] > means[best] { best = place }
     case .yolov6:
       for place in means.indices where means[place] >= means[best] { best = place }
+    case .yolov7:
+      for place in means.indices where means[place] > means[best] { best = place }
     }
     return point(of: classes, at: best)
   }

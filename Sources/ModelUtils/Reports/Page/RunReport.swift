@@ -10,6 +10,8 @@ public struct RunReport: Sendable {
   public var figures: [Entry]
   /// The arguments of the run.
   public var arguments: [Entry]
+  /// Tables of texts, such as figures by class.
+  public var tables: [Table] = []
   /// The curves.
   public var plots: [LinePlot]
   /// Which classes were taken for which; nil for no such part.
@@ -30,6 +32,21 @@ public struct RunReport: Sendable {
 
     /// A name and its value.
     public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+  }
+
+  /// Rows of texts under a heading.
+  public struct Table: Sendable, Hashable {
+    /// What it shows.
+    public var title: String
+    /// What stands above each column.
+    public var columns: [String]
+    /// As many texts as there are columns, each.
+    public var rows: [[String]]
+
+    /// Rows of texts under a heading.
+    public init(title: String, columns: [String], rows: [[String]]) {
+      (self.title, self.columns, self.rows) = (title, columns, rows)
+    }
   }
 
   /// A picture with its true and its predicted class.
@@ -66,7 +83,7 @@ public struct RunReport: Sendable {
   /// the page says. So it does where a matrix has too many classes to be drawn.
   /// - Throws: `ModelError` when it would be larger than `sizeLimit` without pictures.
   public func html() throws -> String {
-    let start = try PageText.start(title) + entries() + curves() + matrix()
+    let start = try PageText.start(title) + entries() + listed() + curves() + matrix()
     let room = Self.sizeLimit - 10_000 - start.utf8.count
     guard room >= 0 else {
       throw ModelError(
@@ -100,6 +117,14 @@ public struct RunReport: Sendable {
       text += PageText.part("Arguments", PageText.table(["argument", "value"], rows))
     }
     return text
+  }
+
+  private func listed() -> String {
+    tables.filter { !$0.rows.isEmpty }.map { table in
+      PageText.part(
+        MarkupText.cut(table.title, to: 500),
+        PageText.table(table.columns.map(PageText.value), table.rows.map { $0.map(PageText.value) }))
+    }.joined()
   }
 
   private func curves() -> String {

@@ -32,6 +32,16 @@ public struct ConfusionMatrix: Sendable, Hashable {
     try add(true: [truth], predicted: [prediction])
   }
 
+  /// Counts one prediction so many times.
+  /// - Throws: `ModelError` for a class that is not below `classCount`, and a negative count.
+  public mutating func add(true truth: Int, predicted prediction: Int, count: Int) throws {
+    for index in [truth, prediction] where !(0..<classCount).contains(index) {
+      throw ModelError(.invalid, "\(index) is no class: there are \(classCount)")
+    }
+    guard count >= 0 else { throw ModelError(.invalid, "nothing is counted \(count) times") }
+    counts[truth * classCount + prediction] += count
+  }
+
   /// Counts a batch; where it throws, nothing of it is counted.
   /// - Throws: `ModelError` for lists of different lengths, and classes that are not below `classCount`.
   public mutating func add(true truths: [Int], predicted predictions: [Int]) throws {
