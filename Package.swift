@@ -188,7 +188,7 @@ let tests: [Target] = [
     name: "ModelTrainingTests",
     dependencies: ["ModelTraining", "ModelAutograd", "ModelCheckpoints", "ModelRandom", "TestSupport"],
     exclude: ["Goldens"]),
-  .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "TestSupport"], exclude: ["Goldens"]),
+  .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "CKernels", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelDetectionTests", dependencies: ["ModelDetection", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelReportsTests", dependencies: ["ModelReports", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),

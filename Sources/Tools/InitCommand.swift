@@ -7,7 +7,8 @@ struct Init: ParsableCommand {
     abstract:
       "Builds and initialises an architecture as PyTorch would, or applies YOLO's initialize_weights to a model.",
     discussion: """
-      A built-in architecture or a YOLOv5-style .yaml is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
+      A built-in architecture, a YOLOv5-style .yaml or one of a YOLOv6 network (family: yolov6, depth, width, mode, stage, \
+      and what else the documentation lists) is built as its original's constructor does after torch.manual_seed, tensor for tensor, \
       and written as a state dict, or with --whole-module as one of the original's own objects: \
       torchvision's as torch.save(model) writes it, YOLOv5's under the key 'model' of a dict, where its attempt_load and train.py look for it. A file of whole modules keeps its weights: batch norms get eps 1e-3 and momentum 0.03, activations become \
       inplace.
@@ -15,6 +16,7 @@ struct Init: ParsableCommand {
       Examples:
         mutils init resnet50 --seed 1 -o resnet50.safetensors
         mutils init my-model.yaml --classes 3 -o my-model.pt
+        mutils init my-yolov6.yaml --seed 1 -o my-yolov6.pt
         mutils init last.pt -o initialised.pt
       """)
 

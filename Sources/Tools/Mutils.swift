@@ -30,7 +30,7 @@ struct Mutils: ParsableCommand {
           Fuse.self, Prune.self, Intersect.self, Init.self, ClassifierCommand.self, Ema.self, Strip.self,
         ]),
       CommandGroup(name: "Compute", subcommands: [Run.self, ProfileModels.self, Detect.self, Classify.self]),
-      CommandGroup(name: "Learn", subcommands: [Train.self, Val.self]),
+      CommandGroup(name: "Learn", subcommands: [Train.self, Val.self, Dataset.self]),
       CommandGroup(name: "Files", subcommands: [Convert.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Random numbers", subcommands: [Seed.self]),

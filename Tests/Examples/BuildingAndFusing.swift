@@ -54,4 +54,18 @@ import Testing
     #expect(resnet.parameterCount == 11_181_642)
     #expect(Architecture.names.contains("yolov5s"))
   }
+
+  @Test func byDescription() throws {
+    let text = """
+      family: yolov6
+      classes: 6
+      depth: 0.33
+      width: 0.25
+      mode: conv_silu
+      stage: bepc3
+      """
+    let described = try Architecture(yaml: FileBytes(name: "my-yolov6.yaml", copying: Array(text.utf8)))
+    let detector = try described.module(seed: 0)
+    #expect(detector["detect.cls_preds.0"]?.parameters["bias"]?.tensor.shape == [6])
+  }
 }

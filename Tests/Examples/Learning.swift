@@ -54,6 +54,19 @@ import Testing
     #expect(learned.stateDict().tensors.count == net.stateDict().tensors.count)
   }
 
+  @Test func boxes() throws {
+    let temporary = try TemporaryFolder()
+    let folder = temporary.path
+
+    let drawn = try DrawnSet(.shapes, size: 64, seed: 7)
+    let written = try drawn.write(to: folder.appending("shapes"), training: 20, validation: 5)
+    let description = try DetectionDescription(contentsOf: folder.appending("shapes/data.yaml"))
+    let report = try description.report(.train)
+    print(report.pictureCount, report.boxesByClass, report.faultCount)
+    #expect(written?.objectsByClass[.train] == report.boxesByClass && report.pictureCount == 20)
+    withExtendedLifetime(temporary) {}
+  }
+
   @Test func losses() throws {
     let scores = try Tensor([Float](repeating: 0.1, count: 2 * 189 * 6), [2, 189, 6])
     let distances = try Tensor([Float](repeating: 2, count: 2 * 189 * 4), [2, 189, 4])

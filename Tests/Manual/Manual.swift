@@ -11,7 +11,9 @@ enum Manual {
   }
 
   private static func page(of tool: Command) -> String {
-    let commands = (tool.subcommands ?? []).filter { $0.commandName != "help" && $0.shouldDisplay }
+    let commands = tool.shownSubcommands.flatMap { command in
+      [command] + command.shownSubcommands.map { $0.named("\(command.commandName) \($0.commandName)") }
+    }
     let shared = sharedArguments(of: commands)
     var page = Page()
     page.macro("TH", tool.commandName.uppercased(), "1")
@@ -102,7 +104,7 @@ private struct Help: Decodable {
 }
 
 private struct Command: Decodable {
-  let commandName: String
+  var commandName: String
   let abstract: String?
   let discussion: String?
   let shouldDisplay: Bool
@@ -111,7 +113,18 @@ private struct Command: Decodable {
 
   var shown: [Argument] { (arguments ?? []).filter(\.shouldDisplay) }
 
+  var shownSubcommands: [Command] {
+    (subcommands ?? []).filter { $0.commandName != "help" && $0.shouldDisplay }
+  }
+
+  func named(_ name: String) -> Command {
+    var command = self
+    command.commandName = name
+    return command
+  }
+
   func usage(of tool: String) -> String {
+    guard shownSubcommands.isEmpty else { return "\(tool) \(commandName) command [options]" }
     let positional = shown.filter { $0.kind == "positional" }.map { $0.isOptional ? "[\($0.title)]" : $0.title }
     return ([tool, commandName] + positional + ["[options]"]).joined(separator: " ")
   }

@@ -33,6 +33,8 @@ extension StateDict {
   ///
   /// The number of classes follows from the shapes. Types do not matter, and files from before batch norms counted
   /// their batches are recognised as well, and torchvision's older names, and those with the counters that thop leaves.
+  /// YOLOv6's `yolov6l_base` differs from `yolov6l` in its activations alone, which a state dict does not hold: it is
+  /// taken for the latter.
   public func recognized() -> RecognizedModel? {
     var plain = withoutOlderNames()
     let counters = Set(plain.names.filter(plain.isCounter))

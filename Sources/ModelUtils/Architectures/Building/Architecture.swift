@@ -52,14 +52,24 @@ public struct Architecture: Sendable {
     self = found
   }
 
-  /// A detector or segmenter from its YOLOv5 description: `nc`, `depth_multiple`, `width_multiple`, `anchors`,
-  /// `backbone`, `head` and, where they are given, `ch`, `activation` and `inplace`.
+  /// A detector or segmenter from its description.
   ///
-  /// Its arguments are data: names that YOLOv5's parser knows (`nc`, `anchors`, `None`, `nn.SiLU()`) are understood,
-  /// expressions are not evaluated.
+  /// YOLOv5's has `nc`, `depth_multiple`, `width_multiple`, `anchors`, `backbone`, `head` and, where they are given, `ch`,
+  /// `activation` and `inplace`. Its arguments are data: names that YOLOv5's parser knows (`nc`, `anchors`, `None`,
+  /// `nn.SiLU()`) are understood, expressions are not evaluated.
+  ///
+  /// A YOLOv6 network's has `family: yolov6`, `depth`, `width` and, where it differs from YOLOv6n, `classes`, `mode`
+  /// (`repvgg`, `conv_relu`, `conv_silu`, `repopt`, `hyper_search`, `qarepvgg`, `qarepvggv2`), `stage` (`blocks`, `bepc3`,
+  /// `mbla`) and the `share` of its branches, `neck` (`bifpan`, `pan`), `pooling` (`cspsppf`, `sppf`), `distributions`,
+  /// `levels` (3, 4), `anchor_branch`, `blocks`, `channels`, `neck_blocks` and `neck_channels`.
   /// - Throws: `ModelError` with the file and the line.
   public init(yaml file: FileBytes) throws {
     do {
+      if YOLOv6Configuration.recognizes(file.bytes) {
+        let configuration = try YOLOv6Configuration(yaml: file.bytes)
+        self.init(file.name, classes: configuration.classes) { configuration.network.build($0, classes: $1) }
+        return
+      }
       var configuration = try YOLOv5Configuration(yaml: file.bytes)
       configuration.file = file.name.split(separator: "/").last.map(String.init)
       self.init(file.name, classes: configuration.classes) { [configuration] make, classes in
@@ -72,8 +82,10 @@ public struct Architecture: Sendable {
     }
   }
 
-  /// Whether a file is a YOLOv5 description, as its content tells: text with the lines `backbone:` and `head:`.
-  public static func recognizes(yaml file: FileBytes) -> Bool { YOLOv5Configuration.recognizes(file.bytes) }
+  /// Whether a file is a description, as its content tells: text with the line `family:`, or with `backbone:` and `head:`.
+  public static func recognizes(yaml file: FileBytes) -> Bool {
+    YOLOv6Configuration.recognizes(file.bytes) || YOLOv5Configuration.recognizes(file.bytes)
+  }
 
   /// The network, ready in a moment: its values are those of `torch.manual_seed(seed)` and are computed, all of them,
   /// when the first is read.

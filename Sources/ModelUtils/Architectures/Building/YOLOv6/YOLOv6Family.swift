@@ -9,6 +9,10 @@ enum YOLOv6Family {
     ("yolov6n6", with(nano) { $0.isLarge = true }), ("yolov6s6", with(small) { $0.isLarge = true }),
     ("yolov6m6", with(medium) { $0.isLarge = true }), ("yolov6l6", with(large) { $0.isLarge = true }),
     ("yolov6n_base", with(nano) { ($0.mode, $0.predictsDistributions) = (.convolutionReLU, true) }),
+    ("yolov6s_base", base(depth: 0.7, width: 0.5, poolsBesides: true)),
+    ("yolov6m_base", base(depth: 0.8, width: 0.75)), ("yolov6l_base", base(depth: 1, width: 1)),
+    ("yolov6n_qa", with(nano) { $0.mode = .qarepvggv2 }), ("yolov6s_qa", with(small) { $0.mode = .qarepvggv2 }),
+    ("yolov6m_qa", with(medium) { $0.mode = .qarepvggv2 }),
     ("yolov6s_mbla", layered(depth: 0.5, width: 0.5)), ("yolov6m_mbla", layered(depth: 0.5, width: 0.75)),
     ("yolov6l_mbla", layered(depth: 0.5, width: 1)), ("yolov6x_mbla", layered(depth: 1, width: 1)),
     ("yolov6n_opt", optimized(width: 0.25, .repopt)), ("yolov6_tiny_opt", optimized(width: 0.375, .repopt)),
@@ -35,6 +39,13 @@ enum YOLOv6Family {
     guard let found = networks.first(where: { $0.name == name })?.network, !found.isLarge else { return nil }
     let network = with(found) { $0.hasAnchorBranch = true }
     return Architecture(name, classes: 80) { network.build($0, classes: $1) }
+  }
+
+  /// Of nothing but convolutions and ReLU, which quantise well.
+  private static func base(depth: Double, width: Double, poolsBesides: Bool = false) -> YOLOv6Network {
+    YOLOv6Network(
+      depth: depth, width: width, mode: .convolutionReLU, stage: .bottlenecks(share: 0.5), poolsBesides: poolsBesides,
+      predictsDistributions: true)
   }
 
   /// RepOptimizer's, on release 0.2's neck.

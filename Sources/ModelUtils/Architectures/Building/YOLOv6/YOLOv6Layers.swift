@@ -1,7 +1,7 @@
 import ModelCore
 
 /// What the stages of a YOLOv6 network are made of: the configuration's `training_mode`.
-enum YOLOv6Mode: String, Sendable {
+enum YOLOv6Mode: String, Sendable, CaseIterable {
   /// Branches that are merged for inference.
   case repvgg
   /// A convolution, its batch norm and ReLU or SiLU.
@@ -217,8 +217,7 @@ struct YOLOv6Layers {
   // MARK: Pooling
 
   /// Three pools of 5×5 one behind the other; `isSplit` takes a second branch past them.
-  func pooling(_ channels: Int, isSplit: Bool) -> Module {
-    let activation: Activation.Kind = mode == .convolutionSiLU ? .silu : .relu
+  func pooling(_ channels: Int, isSplit: Bool, _ activation: Activation.Kind) -> Module {
     let half = channels / 2
     let prefix = activation == .silu ? "" : "Sim"
     func pool() -> Module { make.maxPool2d(5, stride: 1, padding: 2) }

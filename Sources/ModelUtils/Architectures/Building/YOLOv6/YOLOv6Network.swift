@@ -20,7 +20,12 @@ struct YOLOv6Network: Sendable {
   /// Whether the head predicts distributions of distances.
   var predictsDistributions = false
   /// Four levels instead of three.
-  var isLarge = false
+  var isLarge = false {
+    didSet {
+      guard isLarge != oldValue else { return }
+      (blocks, backboneTable, neckTable) = Self.tables(isLarge: isLarge)
+    }
+  }
   /// Whether the head has a branch of anchors that helps in training, `fuse_ab`.
   var hasAnchorBranch = false
 
@@ -30,19 +35,21 @@ struct YOLOv6Network: Sendable {
   /// Blocks of the stem and the backbone's stages, and of each of the neck's.
   var blocks = [1, 6, 12, 18, 6]
   var neckBlocks = 12
+  /// Channels of the stem and the backbone's stages, and of the neck: c5…c10, with four levels c6…c11.
+  var backboneTable = [64, 128, 256, 512, 1024]
+  var neckTable = [256, 128, 128, 256, 256, 512]
+
+  private static func tables(isLarge: Bool) -> (blocks: [Int], backbone: [Int], neck: [Int]) {
+    isLarge
+      ? ([1, 6, 12, 18, 6, 6], [64, 128, 256, 512, 768, 1024], [512, 256, 128, 256, 512, 1024])
+      : ([1, 6, 12, 18, 6], [64, 128, 256, 512, 1024], [256, 128, 128, 256, 256, 512])
+  }
 
   // MARK: Sizes
 
-  private var backboneChannels: [Int] {
-    (isLarge ? [64, 128, 256, 512, 768, 1024] : [64, 128, 256, 512, 1024]).map(channels)
-  }
-
-  private var backboneRepeats: [Int] { (isLarge ? blocks + [6] : blocks).map(repeats) }
-
-  /// c5…c10, with four levels c6…c11.
-  private var neckChannels: [Int] {
-    (isLarge ? [512, 256, 128, 256, 512, 1024] : [256, 128, 128, 256, 256, 512]).map(channels)
-  }
+  private var backboneChannels: [Int] { backboneTable.map(channels) }
+  private var backboneRepeats: [Int] { blocks.map(repeats) }
+  private var neckChannels: [Int] { neckTable.map(channels) }
 
   private func channels(_ count: Int) -> Int { Int((Double(count) * width / 8).rounded(.up)) * 8 }
 
@@ -91,7 +98,11 @@ struct YOLOv6Network: Sendable {
         layers.block(channels[index - 1], channels[index], stride: 2),
         stage(layers, channels[index], channels[index], repeats[index]),
       ]
-      if index == channels.count - 1 { parts.append(layers.pooling(channels[index], isSplit: poolsBesides)) }
+      if index == channels.count - 1 {
+        // The original's plain backbone of four levels does not ask for the mode here.
+        let activation: Activation.Kind = mode == .convolutionSiLU && !(isPlain && isLarge) ? .silu : .relu
+        parts.append(layers.pooling(channels[index], isSplit: poolsBesides, activation))
+      }
       children["ERBlock_\(index + 1)"] = layers.make.sequential(parts)
     }
     let name = isPlain ? "EfficientRep" : "CSPBepBackbone"
