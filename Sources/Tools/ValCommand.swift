@@ -66,7 +66,7 @@ struct Val: ParsableCommand {
       switch task ?? (module.isDetector || detection.firstGiven != nil || describesBoxes ? .detect : .classify) {
       case .classify: try classify(checkpoint, module)
       case .detect:
-        try DetectorJudging(self).run(module, trained: try TrainingOptions(of: checkpoint)?.imageSize)
+        try DetectorJudging(self).run(module, trained: try ClassifierTrainingOptions(of: checkpoint)?.imageSize)
       }
     }
   }
@@ -84,7 +84,7 @@ struct Val: ParsableCommand {
     }
     let set = split == .train ? sets.training : sets.validation ?? sets.training
     if split == .val, sets.validation == nil { throw ModelError(.missing, "has no validation pictures", file: data) }
-    let trained = try TrainingOptions(of: checkpoint)
+    let trained = try ClassifierTrainingOptions(of: checkpoint)
     let size = imageSize.map { [$0.height, $0.width] } ?? trained?.imageSize
     if let learned = LearnedClasses(checkpoint), learned.names != set.classNames {
       noteNames(learned.names, set.classNames)

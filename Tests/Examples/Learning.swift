@@ -17,7 +17,7 @@ import Testing
     let folder = temporary.path
     let sets = try sets()
 
-    var options = TrainingOptions()
+    var options = ClassifierTrainingOptions()
     (options.model, options.epochs, options.batchSize) = ("resnet18", 2, 4)
     let training = try ClassifierTraining(sets, options: options, folder: folder.appending("run"))
     let outcome = try training.run(observing: { event in

@@ -22,8 +22,8 @@ import Testing
       name: "made", pictures: tensor(.uint8, [count, size, size, 3], bytes), labels: labels)
   }
 
-  private var options: TrainingOptions {
-    var options = TrainingOptions()
+  private var options: ClassifierTrainingOptions {
+    var options = ClassifierTrainingOptions()
     (options.model, options.epochs, options.batchSize, options.ema) = ("mobilenet_v3_small", 3, 8, 0.9)
     return options
   }
@@ -86,7 +86,7 @@ import Testing
   @Test func refusesWhatCannotBeTrained() throws {
     try withTemporaryFolder { root in
       let sets = try ClassificationSets(training: set(16), validation: nil)
-      func message(_ change: (inout TrainingOptions) -> Void) -> String {
+      func message(_ change: (inout ClassifierTrainingOptions) -> Void) -> String {
         var options = options
         change(&options)
         return refusal {
@@ -147,7 +147,7 @@ import Testing
   }
 
   @Test func fallsByItsSchedule() throws {
-    var options = TrainingOptions()
+    var options = ClassifierTrainingOptions()
     (options.epochs, options.learningRate, options.schedule, options.finalShare) = (4, 1, .linear, 0)
     #expect(
       try (0..<8).map { try options.learningRate(step: $0, stepsPerEpoch: 2) } == [
@@ -163,7 +163,7 @@ import Testing
   @Test func keepsOptionsInAFile() throws {
     var options = options
     (options.imageSize, options.clipNorm) = ([32, 48], 1.5)
-    #expect(try TrainingOptions(json: options.json(), file: "x") == options)
-    #expect(refusal { _ = try TrainingOptions(json: "{\"epochs\": 1}", file: "x") }?.contains("options") == true)
+    #expect(try ClassifierTrainingOptions(json: options.json(), file: "x") == options)
+    #expect(refusal { _ = try ClassifierTrainingOptions(json: "{\"epochs\": 1}", file: "x") }?.contains("options") == true)
   }
 }

@@ -48,4 +48,14 @@ extension Checkpoint {
     torch?.places = [key: place]
     models = [key: model]
   }
+
+  /// Puts another whole module beside the model, under a key of its own, as training programs keep an average. Does
+  /// nothing where the file is no dict with entries.
+  public mutating func add(whole module: Module, under key: String) throws {
+    try setEntry(key, to: .none)
+    guard hasEntries, let graph = torch?.graph, let value = graph.dictionary(graph.root)?[key] else { return }
+    torch?.places[key] = ModelSelection.Place(
+      key: key, reference: value, isModule: false, path: [.init(dictionary: graph.root, key: key)])
+    models[key] = .module(module)
+  }
 }

@@ -59,6 +59,27 @@ public struct Canvas: Sendable {
     }
   }
 
+  /// Puts another picture over this one; what lies beyond the edges is left out.
+  /// - Parameters:
+  ///   - picture: uint8 [height, width, 3].
+  ///   - left: the column of its first, and `top` the row.
+  /// - Throws: `ModelError` for another type or shape.
+  public mutating func put(_ picture: Tensor, left: Int, top: Int) throws {
+    guard picture.dtype == .uint8, picture.shape.count == 3, picture.shape[2] == 3 else {
+      throw ModelError(.mismatch, "a picture is uint8 [height, width, 3], not \(picture.dtype.rawValue) \(picture.shape)")
+    }
+    let columns = (left..<left + picture.shape[1]).clamped(to: 0..<width)
+    let rows = (top..<top + picture.shape[0]).clamped(to: 0..<height)
+    guard !columns.isEmpty else { return }
+    try picture.withContiguousBytes { bytes in
+      for row in rows {
+        let source = ((row - top) * picture.shape[1] + columns.lowerBound - left) * 3
+        let target = (row * width + columns.lowerBound) * 3
+        pixels.replaceSubrange(target..<target + columns.count * 3, with: bytes[source..<source + columns.count * 3])
+      }
+    }
+  }
+
   /// The sides of a rectangle, `thickness` pixels wide; half of it lies inside.
   public mutating func outline(columns: Range<Int>, rows: Range<Int>, thickness: Int, with color: Color) {
     let (out, thick) = (thickness / 2, max(1, thickness))

@@ -61,7 +61,7 @@ extension Module {
 
 extension ModuleBuilder {
   /// A layer of the same kind, with another number of features or channels that it gives.
-  fileprivate func layer(like module: Module, outputs: Int) -> Module? {
+  func layer(like module: Module, outputs: Int) -> Module? {
     let hasBias = module.parameters["bias"] != nil
     switch module.layer {
     case .linear(let linear): return self.linear(linear.inFeatures, outputs, bias: hasBias)

@@ -45,9 +45,10 @@ public struct DetectionAugmentation: Sendable, Hashable, Codable {
     (self.flipUpDown, self.flipLeftRight, self.mosaic, self.mixup) = (flipUpDown, flipLeftRight, mosaic, mixup)
   }
 
+  /// Refuses numbers out of their ranges.
   /// - Throws: `ModelError` for probabilities and shares that are not 0 to 1, and angles that are not 0 to 180 and below
   ///   90 degrees.
-  func check() throws {
+  public func check() throws {
     let shares = [
       ("hsv_h", hue), ("hsv_s", saturation), ("hsv_v", value), ("translate", translate), ("scale", scale),
       ("flipud", flipUpDown), ("fliplr", flipLeftRight), ("mosaic", mosaic), ("mixup", mixup),

@@ -64,11 +64,18 @@ public final class DetectionLoader: Sendable {
 
   /// Begins an epoch of square inputs. Each sample has generators of its own, seeded by seed, epoch and the sample's
   /// position in the epoch.
-  /// - Parameter batches: the samples of each batch, such as `SampleOrder.batches` gives.
+  /// - Parameters:
+  ///   - batches: the samples of each batch, such as `SampleOrder.batches` gives.
+  ///   - first: the position of the first sample, of an epoch that goes on.
+  ///   - other: what is done to the pictures of this epoch instead of `augmentation`, where the loader has one.
   /// - Throws: `ModelError` for samples beyond the set, an empty batch, and inputs that memory cannot hold.
-  public func batches(epoch: Int, _ batches: [[Int]]) throws -> EpochBatches<DetectionBatch> {
-    guard let augmentation else { return try fitted(batches, square) }
-    let positions = batches.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
+  public func batches(
+    epoch: Int, _ batches: [[Int]], from first: Int = 0, augmentation other: DetectionAugmentation? = nil
+  ) throws -> EpochBatches<DetectionBatch> {
+    guard let own = augmentation else { return try fitted(batches, square) }
+    let augmentation = other ?? own
+    try augmentation.check()
+    let positions = batches.reduce(into: [first]) { $0.append(($0.last ?? 0) + $1.count) }
     return try made(batches, sizes: square) { [self] batch, position in
       let seed = SampleSeed.mixed(seed, epoch: epoch, place: positions[batch.number] + position)
       var generators = try AugmentationGenerators(seed: seed)

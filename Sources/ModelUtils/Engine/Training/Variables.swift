@@ -18,6 +18,8 @@ public final class Variables {
   private(set) var slots: OrderedDictionary<String, Slot> = [:]
   let values: Arena
   let gradients: Arena
+  /// Sums of gradients of batches before the last; made when there are two.
+  private var kept: Arena?
 
   /// Memory for the weights that change, with their first values in it.
   ///
@@ -81,17 +83,65 @@ public final class Variables {
     try put(tensor, at: slot)
   }
 
-  private func put(_ tensor: Tensor, at slot: Slot) throws {
+  private func put(_ tensor: Tensor, at slot: Slot, in arena: Arena? = nil) throws {
     guard tensor.shape == slot.type.shape, tensor.dtype == slot.type.dtype else {
       throw ModelError(.mismatch, "is \(tensor.dtype.rawValue) \(tensor.shape), not \(slot.type)")
     }
     try tensor.copyBytes(
-      to: UnsafeMutableRawBufferPointer(start: values.pointer + slot.offset, count: tensor.byteCount))
+      to: UnsafeMutableRawBufferPointer(start: (arena ?? values).pointer + slot.offset, count: tensor.byteCount))
   }
 
   private func tensor(_ slot: Slot, in arena: Arena) throws -> Tensor {
     try Tensor(slot.type.dtype, slot.type.shape) { bytes in
       if let base = bytes.baseAddress { base.copyMemory(from: arena.pointer + slot.offset, byteCount: bytes.count) }
+    }
+  }
+
+  // MARK: Gradients of several batches
+
+  /// Keeps the gradients of the last run, before another makes its own.
+  /// - Parameter adding: whether they are added to what is kept, rather than replacing it.
+  /// - Throws: `ModelError` for more memory than the machine has.
+  public func keepGradients(adding: Bool) throws {
+    let arena = try kept ?? Arena(byteCount: gradients.byteCount)
+    kept = arena
+    if adding {
+      Self.add(gradients, to: arena)
+    } else {
+      arena.pointer.copyMemory(from: gradients.pointer, byteCount: gradients.byteCount)
+    }
+  }
+
+  /// Adds what is kept to the gradients of the last run.
+  public func addKeptGradients() {
+    if let kept { Self.add(kept, to: gradients) }
+  }
+
+  /// A copy of a parameter's gradient of the last run, with what is kept of those before.
+  public func gradientSum(of path: String, withKept: Bool) throws -> Tensor {
+    let last = try gradient(of: path)
+    guard withKept, let kept, let slot = slots[path] else { return last }
+    let sums = try zip(tensor(slot, in: kept).floats(), last.floats()).map { $0 + $1 }
+    return try Tensor(sums, last.shape)
+  }
+
+  /// Puts other values into the place of a parameter's gradient.
+  /// - Throws: `ModelError` for another type or shape, and a path that there is not.
+  public func setGradient(of path: String, _ tensor: Tensor) throws {
+    guard let slot = slots[path], slot.isParameter else {
+      throw ModelError(.missing, "has no gradient", subject: path)
+    }
+    try put(tensor, at: slot, in: gradients)
+  }
+
+  private static func add(_ source: Arena, to target: Arena) {
+    let count = source.byteCount / MemoryLayout<Float>.stride
+    nonisolated(unsafe) let (values, sums) = (
+      source.pointer.assumingMemoryBound(to: Float.self), target.pointer.assumingMemoryBound(to: Float.self)
+    )
+    let block = 1 << 16
+    Parallel.forEach((count + block - 1) / block) { index in
+      for place in index * block..<min(count, (index + 1) * block) { sums[place] += values[place] }
     }
   }
 

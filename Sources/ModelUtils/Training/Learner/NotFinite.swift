@@ -56,7 +56,7 @@ extension Learner {
 
 extension Tensor {
   /// Whether every element is; whole numbers are.
-  fileprivate var isFinite: Bool {
+  var isFinite: Bool {
     get throws { try !dtype.isFloatingPoint || floats().allSatisfy(\.isFinite) }
   }
 }

@@ -5,9 +5,9 @@ import ModelReports
 import SystemPackage
 
 /// What a run leaves for people to look at: `args.yaml`, `results.csv`, TensorBoard's events, `report.html`.
-struct RunFiles {
+struct ClassifierRunFiles {
   private let folder: FilePath
-  private let options: TrainingOptions
+  private let options: ClassifierTrainingOptions
   private let set: ClassificationSet
   private let results: ResultsFile
   private let events: EventWriter
@@ -15,7 +15,7 @@ struct RunFiles {
   static let columns = ["epoch", "train_loss", "train_top1", "loss", "top1", "top5", "lr", "seconds"]
 
   /// - Parameter epoch: how many epochs are done: what stands in the table beyond them is left out.
-  init(_ folder: FilePath, _ options: TrainingOptions, _ set: ClassificationSet, through epoch: Int) throws {
+  init(_ folder: FilePath, _ options: ClassifierTrainingOptions, _ set: ClassificationSet, through epoch: Int) throws {
     (self.folder, self.options, self.set) = (folder, options, set)
     let table = folder.appending("results.csv")
     results =
@@ -93,7 +93,7 @@ struct RunFiles {
   }
 }
 
-extension TrainingOptions {
+extension ClassifierTrainingOptions {
   /// Names and values as YAML has them.
   var entries: [(String, String)] {
     func text(_ value: String) -> String { "\"\(value.escapedForJSON)\"" }
@@ -114,7 +114,7 @@ extension TrainingOptions {
 
 extension String {
   /// Between quotation marks.
-  fileprivate var escapedForJSON: String {
+  var escapedForJSON: String {
     unicodeScalars.map { scalar in
       switch scalar {
       case "\"": "\\\""

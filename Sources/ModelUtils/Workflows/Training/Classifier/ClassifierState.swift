@@ -15,7 +15,7 @@ import SystemPackage
 /// The file is a dict: `model` and `ema` (state dicts), `optimizer` (torch's), `epoch` and `step` (what comes next, and
 /// how many batches of it are done), `updates`, `loss` and `right` (sums over the epoch so far), `best`, `options` (JSON),
 /// `names` and `pictures`, of what it learns from.
-struct TrainingState {
+struct ClassifierState {
   var epoch = 0
   /// Batches of the epoch that are done.
   var step = 0
@@ -25,7 +25,7 @@ struct TrainingState {
 
   /// Writes the state in a file's place, which is whole at any time.
   func write(
-    to path: FilePath, _ learner: Learner, _ module: Module, options: TrainingOptions, of set: ClassificationSet,
+    to path: FilePath, _ learner: Learner, _ module: Module, options: ClassifierTrainingOptions, of set: ClassificationSet,
     imageSize: [Int]
   ) throws {
     var model = module.stateDict()
@@ -55,8 +55,8 @@ struct TrainingState {
 
   /// What a file says of a run, before its weights are taken.
   struct Saved {
-    let state: TrainingState
-    let options: TrainingOptions
+    let state: ClassifierState
+    let options: ClassifierTrainingOptions
     let names: [String]
     /// How many pictures it learns from.
     let count: Int
@@ -72,7 +72,7 @@ struct TrainingState {
         }
         return value
       }
-      var state = TrainingState()
+      var state = ClassifierState()
       state.epoch = try number("epoch")
       state.step = try number("step")
       state.rightCount = try number("right")
@@ -82,7 +82,7 @@ struct TrainingState {
       guard case .string(let text)? = file.entry("options") else {
         throw ModelError(.malformed, "has no options, so a run cannot go on from it", file: path.string)
       }
-      options = try TrainingOptions(json: text, file: path.string)
+      options = try ClassifierTrainingOptions(json: text, file: path.string)
       var names: [String] = []
       if case .list(let items)? = file.contents(of: "names") { names = items.compactMap(\.stringValue) }
       self.names = names
@@ -129,7 +129,7 @@ public struct LearnedClasses: Sendable, Hashable {
   }
 }
 
-extension TrainingOptions {
+extension ClassifierTrainingOptions {
   /// What a run's file says of how it was trained; nil for any other file.
   /// - Throws: `ModelError` for options of another version.
   public init?(of file: Checkpoint) throws {
@@ -144,7 +144,7 @@ extension TrainingOptions {
   }
 
   package init(json: String, file: String) throws {
-    do { self = try JSONDecoder().decode(TrainingOptions.self, from: Data(json.utf8)) } catch {
+    do { self = try JSONDecoder().decode(ClassifierTrainingOptions.self, from: Data(json.utf8)) } catch {
       throw ModelError(.malformed, "its options are none that this version knows", file: file)
     }
   }

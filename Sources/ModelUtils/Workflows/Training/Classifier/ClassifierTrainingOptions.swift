@@ -3,7 +3,7 @@ import ModelEngine
 import ModelTraining
 
 /// How a classifier is trained: what a run's `args.yaml` and its states hold.
-public struct TrainingOptions: Codable, Sendable, Hashable {
+public struct ClassifierTrainingOptions: Codable, Sendable, Hashable {
   /// What updates the weights, with torch's defaults but for what stands here.
   public enum OptimizerName: String, Codable, Sendable, CaseIterable {
     /// torch's optimizers of these names.

@@ -26,7 +26,7 @@ public final class ClassifierTraining {
 
   /// What happens in a run.
   public enum Event: Sendable {
-    /// A step: batches of the epoch that are done, of how many, and the mean loss so far.
+    /// A step: batches of the epoch that are done, of how many, and the last one's loss.
     case step(epoch: Int, done: Int, of: Int, loss: Double, learningRate: Double)
     /// Pictures that are judged, of how many.
     case judged(Int, of: Int)
@@ -61,7 +61,7 @@ public final class ClassifierTraining {
   }
 
   /// How it is trained.
-  public let options: TrainingOptions
+  public let options: ClassifierTrainingOptions
   /// What is learned from and judged by.
   public let sets: ClassificationSets
   /// What the network is.
@@ -73,7 +73,7 @@ public final class ClassifierTraining {
   /// What the network sees of pictures, in training and in evaluation.
   public let training, evaluation: PicturePreprocessing
   private let learner: Learner
-  private var state = TrainingState()
+  private var state = ClassifierState()
   private let loader: BatchLoader
   private let communicator: any Communicator
   private let clock = ContinuousClock()
@@ -81,12 +81,13 @@ public final class ClassifierTraining {
   /// A run that begins.
   /// - Parameters:
   ///   - folder: is made; it must not hold a run.
+  ///   - workers: how many threads make batches.
   ///   - communicator: the ranks that divide the batches.
   /// - Throws: `ModelError` for options out of range, a set that cannot be trained on, weights that do not fit, and a
   ///   folder with a run in it.
   public convenience init(
-    _ sets: ClassificationSets, options: TrainingOptions, folder: some FileLocation,
-    communicator: any Communicator = SingleProcess()
+    _ sets: ClassificationSets, options: ClassifierTrainingOptions, folder: some FileLocation,
+    workers: Int = Parallel.threadCount, communicator: any Communicator = SingleProcess()
   ) throws {
     let folder = try folder.filePath
     if FileFolder.exists(folder.appending(FileName.last)) {
@@ -94,17 +95,18 @@ public final class ClassifierTraining {
         .invalid, "holds a run already", file: folder.string,
         advice: "go on with it by --resume, or give another folder")
     }
-    try self.init(sets, options, folder, communicator)
+    try self.init(sets, options, folder, workers, communicator)
   }
 
   /// A run that goes on where its folder's `last.pt` stands.
   /// - Throws: `ModelError` where there is none, where it was stripped, and for other classes or another number of
   ///   pictures.
   public convenience init(
-    _ sets: ClassificationSets, resuming folder: some FileLocation, communicator: any Communicator = SingleProcess()
+    _ sets: ClassificationSets, resuming folder: some FileLocation, workers: Int = Parallel.threadCount,
+    communicator: any Communicator = SingleProcess()
   ) throws {
     let folder = try folder.filePath
-    let saved = try TrainingState.Saved(folder.appending(FileName.last))
+    let saved = try ClassifierState.Saved(folder.appending(FileName.last))
     guard saved.names == sets.training.classNames else {
       throw ModelError(
         .mismatch, "has \(sets.training.classNames.count) classes that are not the run's \(saved.names.count)",
@@ -115,13 +117,14 @@ public final class ClassifierTraining {
         .mismatch, "has \(sets.training.count) pictures, not the run's \(saved.count)", file: sets.training.name,
         advice: "go on with the pictures that it began with, or begin another run by --pretrained")
     }
-    try self.init(sets, saved.options, folder, communicator)
+    try self.init(sets, saved.options, folder, workers, communicator)
     state = saved.state
     try saved.restore(learner)
   }
 
   private init(
-    _ sets: ClassificationSets, _ options: TrainingOptions, _ folder: FilePath, _ communicator: any Communicator
+    _ sets: ClassificationSets, _ options: ClassifierTrainingOptions, _ folder: FilePath, _ workers: Int,
+    _ communicator: any Communicator
   ) throws {
     try options.check()
     guard options.batchSize >= communicator.worldSize else {
@@ -161,7 +164,7 @@ public final class ClassifierTraining {
       let labels = graph.addInput("labels")
       return try graph.crossEntropy(outputs[0], labels, classes: classes, smoothing: smoothing)
     }
-    loader = try BatchLoader(set, training, seed: options.seed)
+    loader = try BatchLoader(set, training, seed: options.seed, threads: workers)
     try first { try FileFolder.make(folder) }
   }
 
@@ -188,7 +191,7 @@ public final class ClassifierTraining {
     }
     var results: [EpochResult] = []
     var scores: ClassificationScores?
-    let files = try first { try RunFiles(folder, options, sets.training, through: state.epoch) }
+    let files = try first { try ClassifierRunFiles(folder, options, sets.training, through: state.epoch) }
     while state.epoch < options.epochs {
       let start = clock.now
       guard try runEpoch(shouldStop, observe) else {
@@ -207,7 +210,7 @@ public final class ClassifierTraining {
       let accuracy = scores?.top1 ?? Double(state.rightCount) / seen
       let (loss, trained) = (state.lossSum / Double(stepsPerEpoch), Double(state.rightCount) / seen)
       let isBest = state.best.map { accuracy >= $0 } ?? true
-      state = TrainingState(epoch: state.epoch + 1, best: isBest ? accuracy : state.best)
+      state = ClassifierState(epoch: state.epoch + 1, best: isBest ? accuracy : state.best)
       let result = EpochResult(
         epoch: state.epoch, trainLoss: loss, trainTop1: trained, loss: scores?.loss, top1: scores?.top1,
         top5: scores?.top5,
@@ -268,8 +271,7 @@ public final class ClassifierTraining {
       state.lossSum += step.loss
       observe(
         .step(
-          epoch: state.epoch + 1, done: state.step, of: stepsPerEpoch, loss: state.lossSum / Double(state.step),
-          learningRate: rate))
+          epoch: state.epoch + 1, done: state.step, of: stepsPerEpoch, loss: step.loss, learningRate: rate))
       let right = try step.outputs[0].floats().rightCount(batch.labels)
       let sums = try communicator.sum([Double(right), shouldStop() ? 1 : 0], timeout: Self.patience)
       state.rightCount += Int(sums[0])
