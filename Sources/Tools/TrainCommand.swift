@@ -143,7 +143,7 @@ struct Train: ParsableCommand {
         case .judged(let done, let count): lines.judged(done, of: count)
         case .epoch(let result):
           lines.epoch(
-            DetectorLine.line(result, of: training.options.epochs), result.epoch, result.scores.map(DetectionMetrics.init))
+            DetectorLine.line(result, of: training.options.epochs), result.epoch, result.scores.map { DetectionValReport($0).metrics })
         case .note(let text): lines.note(text)
         }
       }

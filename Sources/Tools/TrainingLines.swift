@@ -83,16 +83,11 @@ struct TrainingEnd: Encodable {
   }
 }
 
-/// A classifier's scores, by what `train` and `val` call them.
-struct ClassifierMetrics: Encodable {
-  let top1, top5, loss: Double
-}
-
 extension ClassifierTraining.EpochResult {
   /// nil where nothing was judged.
-  var metrics: ClassifierMetrics? {
+  var metrics: ClassificationReport.Metrics? {
     guard let top1, let top5, let loss else { return nil }
-    return ClassifierMetrics(top1: top1, top5: top5, loss: loss)
+    return ClassificationReport.Metrics(top1: top1, top5: top5, loss: loss)
   }
 }
 

@@ -66,7 +66,8 @@ struct Val: ParsableCommand {
       switch task ?? (module.isDetector || detection.firstGiven != nil || describesBoxes ? .detect : .classify) {
       case .classify: try classify(checkpoint, module)
       case .detect:
-        try DetectorJudging(self).run(module, trained: try ClassifierTrainingOptions(of: checkpoint)?.imageSize)
+        let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
+        try DetectorJudging(self).run(module, trained: trained.map { [$0, $0] })
       }
     }
   }

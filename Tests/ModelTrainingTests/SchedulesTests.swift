@@ -58,6 +58,30 @@ import Testing
     #expect(refusal { _ = try cycles[0].rates(at: 24) } == "step 24 is beyond the cycle's 23")
   }
 
+  @Test func runsOfYOLOv6() throws {
+    for (key, value) in try #require(tables["runs"] as? [String: [[Any]]]) {
+      let numbers = key.split(separator: " ").compactMap { Int($0) }
+      let schedule = try YOLOSchedule(
+        .cosine, epochs: numbers[0], finalShare: 0.01, stepsPerEpoch: numbers[1], batchSize: numbers[2],
+        warmup: YOLOWarmup(steps: numbers[3]), isLate: true)
+      var last = -1
+      for (step, row) in value.enumerated() {
+        let rates = [
+          schedule.learningRate(at: step, initial: 0.02, isBias: false),
+          schedule.learningRate(at: step, initial: 0.02, isBias: true), schedule.momentum(at: step, target: 0.937),
+        ]
+        #expect(rates == row.prefix(3).compactMap { ($0 as? String).flatMap { Double($0) } }, "\(key), step \(step)")
+        let batches = schedule.accumulation(at: step)
+        #expect(batches == row[3] as? Int, "\(key), step \(step)")
+        #expect((step - last >= batches) == (row[4] as? Int == 1), "\(key), step \(step)")
+        if step - last >= batches { last = step }
+      }
+    }
+    let plain = try YOLOSchedule(
+      .linear, epochs: 4, finalShare: 0, stepsPerEpoch: 2, batchSize: 16, warmup: YOLOWarmup(steps: 0), isLate: false)
+    #expect((1..<8).map { plain.learningRate(at: $0, initial: 1, isBias: true) } == [1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
+  }
+
   @Test func warmups() throws {
     for (key, value) in try #require(tables["warmups"] as? [String: [[Any]]]) {
       let numbers = key.split(separator: " ").compactMap { Int($0) }

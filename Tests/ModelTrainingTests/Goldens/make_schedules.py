@@ -65,6 +65,36 @@ def warmup(steps, batch):
     return rows
 
 
+def run(epochs, steps, batch, warm, first=0.02, share=0.01):
+    """YOLOv6's trainer, step by step: rates of weights and biases, momentum, batches of an update, whether it is one. The
+    scheduler is set back by one before the first epoch."""
+    groups = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([groups[0]], lr=first, momentum=0.937, nesterov=True)
+    optimizer.add_param_group({"params": [groups[1]]})
+    factor = lambda e: ((1 - math.cos(e * math.pi / epochs)) / 2) * (share - 1) + 1
+    scheduler = lr_scheduler.LambdaLR(optimizer, factor)
+    scheduler.last_epoch = -1
+    last, rows = -1, []
+    for epoch in range(epochs):
+        if epoch:
+            scheduler.step()
+        for index in range(steps):
+            step = index + steps * epoch
+            accumulate = max(1, round(64 / batch))
+            if step <= warm:
+                accumulate = max(1, np.interp(step, [0, warm], [1, 64 / batch]).round())
+                for bias, group in enumerate(optimizer.param_groups):
+                    target = group["initial_lr"] * factor(epoch)
+                    group["lr"] = np.interp(step, [0, warm], [0.1 if bias else 0.0, target])
+                    group["momentum"] = np.interp(step, [0, warm], [0.8, 0.937])
+            updates = step - last >= accumulate
+            last = step if updates else last
+            rates = [group["lr"] for group in optimizer.param_groups]
+            rows.append([*(float(rate).hex() for rate in rates), float(optimizer.param_groups[0]["momentum"]).hex(),
+                         int(accumulate), int(updates)])
+    return rows
+
+
 def lambdas(factor):
     return closed(lambda o: lr_scheduler.LambdaLR(o, factor))
 
@@ -84,5 +114,7 @@ tables = {
     "cycles": [cycle(), cycle(anneal_strategy="linear"), cycle(three_phase=True, pct_start=0.4),
                cycle(div_factor=10, final_div_factor=100, base_momentum=0.8, max_momentum=0.9)],
     "warmups": {"10 16": warmup(10, 16), "7 24": warmup(7, 24), "0 64": warmup(0, 64), "3 100": warmup(3, 100)},
+    "runs": {"6 4 16 8": run(6, 4, 16, 8), "5 3 24 7": run(5, 3, 24, 7), "4 5 64 0": run(4, 5, 64, 0),
+             "3 2 8 1000": run(3, 2, 8, 1000)},
 }
 pathlib.Path(__file__).with_name("schedules.json").write_text(json.dumps(tables, indent=1) + "\n")

@@ -2,19 +2,15 @@ import ModelCore
 
 /// How YOLOv5's and YOLOv6's trainers move learning rates, momentum and the batches of an update through a run: a
 /// warm-up step by step, then a schedule epoch by epoch. A pure function of the step.
-public struct YOLOSchedule: Sendable, Hashable {
+public struct YOLOSchedule: Sendable {
   /// How the rate falls from one epoch to the next.
   public enum Form: String, Codable, Sendable, CaseIterable {
     /// Half a cosine or a line down to a share of the first rate, or always that.
     case cosine, linear, constant
   }
 
-  /// The form behind the warm-up.
-  public let form: Form
-  /// How many epochs the run has.
-  public let epochs: Int
-  /// The share of the first rate that is left at the end, `lrf`.
-  public let finalShare: Double
+  /// What stands behind the warm-up.
+  private let schedule: any LearningRateSchedule
   /// How many batches an epoch has.
   public let stepsPerEpoch: Int
   /// How many pictures a batch has, of all ranks.
@@ -25,15 +21,20 @@ public struct YOLOSchedule: Sendable, Hashable {
   public let isLate: Bool
 
   /// A schedule.
+  /// - Parameter finalShare: the share of the first rate that is left at the end, `lrf`.
   /// - Throws: `ModelError` for no epochs, steps or pictures.
   public init(
     _ form: Form, epochs: Int, finalShare: Double, stepsPerEpoch: Int, batchSize: Int, warmup: YOLOWarmup,
     isLate: Bool
   ) throws {
-    try checkLength("epochs", epochs)
+    schedule =
+      switch form {
+      case .cosine: try CosineSchedule(epochs: epochs, finalShare: finalShare)
+      case .linear: try LinearSchedule(epochs: epochs, finalShare: finalShare)
+      case .constant: ConstantSchedule()
+      }
     try checkLength("steps in an epoch", stepsPerEpoch)
     try checkLength("pictures in a batch", batchSize)
-    (self.form, self.epochs, self.finalShare) = (form, epochs, finalShare)
     (self.stepsPerEpoch, self.batchSize, self.warmup, self.isLate) = (stepsPerEpoch, batchSize, warmup, isLate)
   }
 
@@ -62,12 +63,6 @@ public struct YOLOSchedule: Sendable, Hashable {
   public func accumulation(at step: Int) -> Int { warmup.accumulation(at: step, batchSize: batchSize) }
 
   private func scheduled(_ epoch: Int, _ initial: Double) -> Double {
-    let factor =
-      switch form {
-      case .cosine: (1 - CMath.cos(Double(epoch) * .pi / Double(epochs))) / 2 * (finalShare - 1) + 1
-      case .linear: (1 - Double(epoch) / Double(epochs)) * (1 - finalShare) + finalShare
-      case .constant: 1.0
-      }
-    return initial * factor
+    schedule.learningRate(at: epoch, initial: initial)
   }
 }

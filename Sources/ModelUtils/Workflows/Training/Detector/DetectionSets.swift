@@ -21,6 +21,11 @@ public struct DetectionSets: Sendable {
     validation = description.parts[.val] == nil ? nil : try description.set(.val)
   }
 
+  /// What the checks of both found worth knowing, a few lines of each.
+  public var notes: [String] {
+    [training, validation].compactMap { $0 }.flatMap { $0.report.notes.prefix(4).map { "\($0)" } }
+  }
+
   /// Whether a file is a description: `.yaml` or `.yml`.
   public static func recognizes(_ location: some FileLocation) throws -> Bool {
     ["yaml", "yml"].contains(try location.filePath.extension?.lowercased() ?? "")

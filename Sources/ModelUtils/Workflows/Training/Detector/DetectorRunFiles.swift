@@ -90,6 +90,9 @@ struct DetectorRunFiles {
     ]
     if let judged, let scores {
       page.plots.insert(try LinePlot(table, columns: Self.scores, title: "validation"), at: 1)
+      page.plots += scores.plots.map(\.plot)
+      page.confusion = scores.confusionMatrix
+      page.classNames = judged.classNames + ["background"]
       page.occasion = "after epoch \(epochs.count)"
       let pictures = try JudgedPictures(judged, scores, limit: 8)
       for (index, picture) in pictures.pictures.enumerated() {
