@@ -74,6 +74,7 @@ bench: build
 	$(PYTHON) Tests/Benchmarks/engine_bench.py
 	$(PYTHON) Tests/Benchmarks/onnx_bench.py
 	$(PYTHON) Tests/Benchmarks/train_bench.py
+	$(PYTHON) Tests/Benchmarks/detector_bench.py
 
 FASHION := /usr/share/datasets/fashion-mnist
 train-demo: build

@@ -35,7 +35,10 @@ let ground: [Target] = [
     linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
   .target(
     name: "CResources", path: "Resources",
-    exclude: ["sample.jpg", "make_sample.py", "detected.jpg", "make_detected.py", "mutils.1"]),
+    exclude: [
+      "sample.jpg", "make_sample.py", "detector.pt", "detector.yaml", "make_detector.py", "detected.jpg",
+      "make_detected.py", "mutils.1",
+    ]),
 ]
 
 // MARK: The library
@@ -134,7 +137,7 @@ let floors: [Target] = [
     dependencies: [
       "ModelCore", "ModelRandom", "ModelGraph", "ModelRuntime", "ModelCheckpoints", "ModelArchitectures",
       "ModelInspection", "ModelImages", "ModelEngine", "ModelSurgery", "ModelONNX", "ModelTraining", "ModelData",
-      "ModelDetection", "ModelReports",
+      "ModelDetection", "ModelReports", "CResources",
     ],
     path: "\(library)/Workflows"),
   .target(

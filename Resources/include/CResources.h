@@ -9,4 +9,8 @@
 const unsigned char *mu_sample_picture(void);
 size_t mu_sample_picture_size(void);
 
+// The small detector that make_detector.py taught.
+const unsigned char *mu_sample_detector(void);
+size_t mu_sample_detector_size(void);
+
 #endif

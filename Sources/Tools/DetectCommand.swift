@@ -16,21 +16,22 @@ struct Detect: ParsableCommand {
 
       Examples:
         mutils detect yolov5s.pt bus.jpg -o found
+        mutils detect shapes/images/val -o found
         mutils detect yolo11n.pt photos/ -o found --txt --coco found.json --quiet
       """)
 
-  @Argument(help: "The model's file: a whole module, or a state dict of a built-in YOLOv5.", completion: .file())
-  var model: String
-
-  @Argument(help: "Pictures, or folders of them.", completion: .file(extensions: ["png", "jpg", "jpeg"]))
-  var images: [String]
+  @Argument(
+    help: ArgumentHelp(
+      "The model's file (a whole module, or a state dict of a built-in YOLOv5), then pictures, or folders of them. Without a model the built-in one looks for the shapes that 'dataset shapes' draws.",
+      valueName: "model> <images"), completion: .file())
+  var arguments: [String]
 
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
 
   @Option(
     help: ArgumentHelp(
-      "The size that pictures are scaled to fit into, as 640 or 480x640. Default: 640.", valueName: "size"))
+      "The size that pictures are scaled to fit into, as 640 or 480x640. Default: what it was trained with here, or 640.", valueName: "size"))
   var imageSize: ImageSize?
 
   @Option(help: ArgumentHelp("The least score.", valueName: "score"))
@@ -68,8 +69,19 @@ struct Detect: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
+  /// nil for the built-in one: where pictures come first.
+  private var model: String? {
+    arguments.first.flatMap { first in
+      let path = FilePath(first)
+      return ImageFile.Format(of: path) != nil || PictureFiles.isFolder(path) ? nil : first
+    }
+  }
+
+  private var images: [String] { model == nil ? arguments : Array(arguments.dropFirst()) }
+
   func validate() throws {
     guard !images.isEmpty else { throw ValidationError("no picture is given") }
+    guard model != nil || key == nil else { throw ValidationError("--key goes with a model's file") }
     guard (0...1).contains(confidence) else { throw ValidationError("--confidence takes a number from 0 to 1") }
     guard (0...1).contains(iou) else { throw ValidationError("--iou takes a number from 0 to 1") }
     if let maxDetections, !(1...100_000).contains(maxDetections) {
@@ -86,9 +98,10 @@ struct Detect: ParsableCommand {
       let files = try PictureFiles.all(images, passOver: report.note)
       let jobs = try DetectJob.all(files, output: output, txt: txt, force: force)
       for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: force) }
-      let checkpoint = try ModelSource.open(model, key: key)
+      let checkpoint = try model.map { try ModelSource.open($0, key: key) } ?? .embeddedDetector()
       let detector = try checkpoint.named { try Detector(checkpoint.computableModule(report.talk)) }
-      let options = try checkpoint.named { try self.options(for: detector) }
+      let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
+      let options = try checkpoint.named { try self.options(for: detector, trained: trained) }
       let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
       try writeRecords(pictures)
       if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
@@ -100,7 +113,8 @@ struct Detect: ParsableCommand {
     }
   }
 
-  private func options(for detector: Detector) throws -> Detector.Options {
+  /// - Parameter trained: the side of the inputs that it was trained with, where that is known.
+  private func options(for detector: Detector, trained: Int?) throws -> Detector.Options {
     let numbers = try classes.map { text -> Int in
       if let number = Int(text) { return number }
       guard let named = (0..<detector.classCount).first(where: { detector.classNames[$0] == text }) else {
@@ -109,7 +123,7 @@ struct Detect: ParsableCommand {
       return named
     }
     let options = Detector.Options(
-      imageSize: imageSize.map { [$0.height, $0.width] } ?? [640, 640], confidence: confidence, overlap: iou,
+      imageSize: imageSize.map { [$0.height, $0.width] } ?? [trained ?? 640, trained ?? 640], confidence: confidence, overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
     try detector.check(options)
     return options

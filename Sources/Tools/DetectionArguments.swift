@@ -24,6 +24,12 @@ struct DetectionArguments: ParsableArguments {
   @Option(help: ArgumentHelp("What boxes are judged by: iou, giou, diou, ciou or siou, for YOLOv6.", valueName: "name"))
   var iouType: BoxOverlap.Form?
 
+  @Option(
+    help: ArgumentHelp(
+      "What a yolov6…_hs of the same size was trained to, for a yolov6…_opt: RepOptimizer's scales.", valueName: "file"),
+    completion: .file())
+  var scales: String?
+
   @Flag(help: "Give a YOLOv6 a branch of anchors that helps in training.")
   var fuseAb = false
 
@@ -49,7 +55,7 @@ struct DetectionArguments: ParsableArguments {
   var given: [String] {
     let all: [(String, Bool)] = [
       ("--recipe", recipe != nil), ("--hyp", hyp != nil), ("--set", !settings.isEmpty), ("--iou-type", iouType != nil),
-      ("--fuse-ab", fuseAb), ("--eval-interval", evalInterval != nil), ("--heavy-eval-range", heavyEvalRange != nil),
+      ("--scales", scales != nil), ("--fuse-ab", fuseAb), ("--eval-interval", evalInterval != nil), ("--heavy-eval-range", heavyEvalRange != nil),
       ("--eval-final-only", evalFinalOnly), ("--stop-aug-last-n-epoch", stopAugLastNEpoch != nil),
       ("--save-ckpt-on-last-n-epoch", saveCkptOnLastNEpoch != nil), ("--keep-state", keepState),
     ]
@@ -61,10 +67,10 @@ struct DetectionArguments: ParsableArguments {
     var options = DetectorTrainingOptions()
     var notes: [String] = []
     options.model = common.model ?? options.model
-    options.recipe = .published(for: options.model)
+    options.recipe = try .fitting(options.model)
     switch recipe {
     case .published, nil: break
-    case .finetune: options.recipe = .yolov6Finetune
+    case .finetune: options.recipe = options.recipe.forFinetuning
     case .small: options.recipe = options.recipe.forSmallSets
     }
     if let hyp {
@@ -82,6 +88,7 @@ struct DetectionArguments: ParsableArguments {
     options.recipe.overlap = iouType ?? options.recipe.overlap
     options.pretrained = common.pretrained
     options.fusesAnchors = fuseAb
+    options.scales = scales
     options.epochs = common.epochs ?? options.epochs
     options.batchSize = common.batchSize ?? options.batchSize
     if let size = common.imageSize {

@@ -5,7 +5,7 @@ import ModelUtils
 struct TrainingArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A built-in architecture, or a detector's .pt. Default: resnet18, for boxes yolov6n.", valueName: "name"))
+      "A built-in architecture; for boxes also a .yaml that describes one, or a detector's .pt. Default: resnet18, for boxes yolov6n.", valueName: "name"))
   var model: String?
 
   @Option(

@@ -85,9 +85,9 @@ struct TrainingEnd: Encodable {
 
 extension ClassifierTraining.EpochResult {
   /// nil where nothing was judged.
-  var metrics: ClassificationReport.Metrics? {
+  var metrics: ClassificationValReport.Metrics? {
     guard let top1, let top5, let loss else { return nil }
-    return ClassificationReport.Metrics(top1: top1, top5: top5, loss: loss)
+    return ClassificationValReport.Metrics(top1: top1, top5: top5, loss: loss)
   }
 }
 

@@ -99,7 +99,7 @@ struct Val: ParsableCommand {
     } catch let error as ModelError { throw error.file == nil ? error.inFile(model) : error }
     progress.finish()
     if report.json {
-      try Terminal.print(json: ClassificationReport(scores, set))
+      try Terminal.print(json: ClassificationValReport(scores, set))
       return
     }
     Terminal.print(
@@ -119,7 +119,7 @@ enum ValTask: String, CaseIterable, ExpressibleByArgument, Encodable { case clas
 extension DetectionDescription.Part: ExpressibleByArgument {}
 
 /// What `val --json` prints of a classifier.
-struct ClassificationReport: Encodable {
+struct ClassificationValReport: Encodable {
   struct Metrics: Encodable { let top1, top5, loss: Double }
 
   let task = ValTask.classify

@@ -127,8 +127,8 @@ def test_validation_is_torchs(tmp_path):
     with torch.no_grad():
         scores = model(inputs(pictures[-32:]))
     y = torch.from_numpy(labels[-32:])
-    assert report["top1"] == (scores.argmax(1) == y).float().mean().item()
-    assert abs(report["loss"] - nn.functional.cross_entropy(scores, y).item()) < 1e-4
+    assert report["metrics"]["top1"] == (scores.argmax(1) == y).float().mean().item()
+    assert abs(report["metrics"]["loss"] - nn.functional.cross_entropy(scores, y).item()) < 1e-4
     assert report["count"] == 32 and sum(map(sum, report["confusion"])) == 32
 
 

@@ -244,3 +244,93 @@ def test_events(data, tmp_path):
                 "x/lr2", "train_batch", "val_img_1"):  # fmt: skip
         assert tag.encode() in tags, tag
     assert os.path.exists(folder / "report.html")
+
+
+def test_rep_optimizer(data, tmp_path):
+    """First values and the first updates of a yolov6n_opt are YOLOv6's, from the scales of a yolov6n_hs that was trained here."""
+    common = ["--image-size", "64", "--batch-size", "8", "--epochs", "1", "--eval-final-only"]
+    hs = tmp_path / "hs"
+    assert mutils("train", data, "--model", "yolov6n_hs", *common, "--recipe", "small", "--lr", "0.05", "-o", hs).code == 0
+    report = lines(
+        mutils("train", data, "--model", "yolov6n_opt", "--scales", hs / "best.pt", *common, "--seed", "4", "--set", "warmup_steps=0",
+               "--set", "warmup_epochs=0", "--set", "nbs=8", "--stop-aug-last-n-epoch", "0", "--keep-state", "--json",
+               "-o", tmp_path / "opt"))  # fmt: skip
+    steps = [line for line in report if "step" in line]
+    assert steps[0]["lr"] == [0.02] * 3
+    tensors = batches(data, tmp_path, 64, 8, 1, 4, **NANO)
+    with YOLOV6:
+        from yolov6.models.losses.loss import ComputeLoss
+        from yolov6.models.yolo import Model
+        from yolov6.utils import RepOptimizer
+
+        nn.Module.cuda, restore = lambda self, *_: self, nn.Module.cuda
+        torch.Tensor.cuda, restore_tensor = lambda self, *_, **__: self, torch.Tensor.cuda
+        try:
+            description = nano()
+            description["training_mode"] = "repopt"
+            description.model.backbone.update(type="EfficientRep", fuse_P2=False, cspsppf=False)
+            description.model.neck["type"] = "RepPANNeck"
+            torch.manual_seed(4)
+            model = Model(description, num_classes=3).train()
+            searched = torch.load(hs / "best.pt", weights_only=False)["model"].float()
+            scales = RepOptimizer.extract_scales({"model": searched})
+
+            class Named(dict):
+                __getattr__ = dict.__getitem__
+                __setattr__ = dict.__setitem__
+
+            solver = Named(lr0=0.02, momentum=0.937, weight_decay=5e-4)
+            optimizer = RepOptimizer.RepVGGOptimizer(
+                model, scales, Named(batch_size=64, world_size=1, bs_per_gpu=32), Named(solver=solver), reinit=True, cpu_mode=True)  # fmt: skip
+            loss = ComputeLoss(num_classes=3, ori_img_size=64, warmup_epoch=0, use_dfl=False, reg_max=0, iou_type="siou")
+            buffers = {}
+            for number, line in enumerate(steps):
+                outputs, _ = model(tensors[f"{number}.inputs"].float() / 255)
+                total, items = loss(outputs, tensors[f"{number}.targets"], 0, number)
+                assert line["loss"] == pytest.approx(total.item(), rel=1e-6 if number == 0 else 1e-3)
+                optimizer.zero_grad()
+                total.backward()
+                # Its step, whose calls torch no longer takes: the gradient times the mask, then SGD with Nesterov's momentum.
+                with torch.no_grad():
+                    for group in optimizer.param_groups:
+                        for p in group["params"]:
+                            if p.grad is None:
+                                continue
+                            g = p.grad * optimizer.grad_mask_map[p] if p in optimizer.grad_mask_map else p.grad
+                            g = g + group["weight_decay"] * p
+                            buffers[p] = buffers[p] * 0.937 + g if p in buffers else g.clone()
+                            p -= 0.02 * (g + 0.937 * buffers[p])
+            ours = torch.load(tmp_path / "opt/last.pt", weights_only=False)["model"].state_dict()
+            far = [((ours[k] - v).norm() / v.norm().clamp(min=1e-3)).item() for k, v in model.state_dict().items() if v.dtype.is_floating_point]
+            assert np.median(far) < 1e-5 and max(far) < 0.05
+        finally:
+            nn.Module.cuda, torch.Tensor.cuda = restore, restore_tensor
+    result = mutils("train", data, "--model", "yolov6n_opt", *common, "-o", tmp_path / "none")
+    assert result.code == 1 and "needs scales" in result.err
+    result = mutils("train", data, "--model", "yolov6s_opt", "--scales", hs / "best.pt", *common, "-o", tmp_path / "none")
+    assert result.code == 1 and "other channels" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--nesterov"], "--nesterov is for classifiers"),
+        (["--model", "resnet18"], "no detector"),
+        (["--model", "nothing.pt"], "nothing.pt"),
+        (["--set", "mosaic"], "name and a number"),
+        (["--set", "mosaik=1"], "mosaic"),
+        (["--set", "mosaic=2"], "0 to 1"),
+        (["--lr", "0"], "above 0"),
+        (["--image-size", "64x32"], "squares"),
+        (["--image-size", "16"], "32 to 8192"),
+        (["--hyp", "hyp.yaml"], "line 2"),
+        (["--pretrained", "data.yaml"], "data.yaml"),
+        (["--scales", "data.yaml"], "data.yaml"),
+    ],
+)
+def test_one_line_for_what_cannot_be(arguments, words, data, tmp_path):
+    (tmp_path / "hyp.yaml").write_text("lr0: 0.1\nmosaic: much\n")
+    (tmp_path / "data.yaml").write_text(data.read_text().replace("images/", f"{data.parent}/images/"))
+    result = mutils("train", "data.yaml", "--batch-size", "8", "--epochs", "1", *arguments, "-o", "run", cwd=tmp_path)
+    assert result.code == 1 and words in result.err and result.err.count("\n") == 1, result.err
+    assert not (tmp_path / "run").exists()

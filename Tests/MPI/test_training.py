@@ -185,6 +185,8 @@ def test_too_many_ranks(tmp_path, pictures):
     assert not (tmp_path / "run").exists()
 
 
-def test_json_is_one_object(tmp_path, pictures):
+def test_json_is_the_first_ranks(tmp_path, pictures):
     out, err = trained(2, pictures, *OPTIONS, "--epochs", "1", "--json", "-o", tmp_path / "run")
-    assert len(json.loads(out)["epochs"]) == 1
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["step"] for line in lines if "step" in line] == list(range(1, 6))
+    assert set(lines[-2]["metrics"]) == {"top1", "top5", "loss"} and lines[-1]["interrupted"] is False

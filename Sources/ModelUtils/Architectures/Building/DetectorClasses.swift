@@ -35,3 +35,13 @@ extension Module {
     }
   }
 }
+
+extension Module {
+  /// A 1x1 convolution as PyTorch's constructor draws it: the weight, then the bias.
+  package static func drawnConvolution(
+    _ inputs: Int, _ outputs: Int, using generator: inout TorchGenerator
+  ) throws -> Module {
+    let builder = ModuleBuilder()
+    return try builder.finish(builder.conv2d(inputs, outputs, 1), using: &generator)
+  }
+}

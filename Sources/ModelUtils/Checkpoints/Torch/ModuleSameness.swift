@@ -29,7 +29,7 @@ extension Module {
 
 extension Attribute {
   /// What of it was never understood; nil where all of it was.
-  var opaquePart: String? {
+  package var opaquePart: String? {
     switch self {
     case .opaque(let text): text
     case .list(let items), .tuple(let items), .set(let items), .frozenSet(let items):

@@ -26,6 +26,9 @@ public final class Learner {
   public var optimizer: Optimizer<Float>
   /// Whom it learns with; nil for a process of its own.
   public let ranks: RankExchange?
+  /// What the gradients of parameters are multiplied by before an update, element for element, by their paths: as
+  /// RepOptimizer's. None at first.
+  public var gradientMasks: [String: [Float]] = [:]
   private var average: WeightAverage?
   private let objective: ObjectiveKind
   let networkInputs: Int
@@ -189,6 +192,9 @@ public final class Learner {
     updates += 1
     let memory = try pendingPaths.map { path -> ParameterMemory<Float> in
       let (values, gradient) = try variables.floats(of: path)
+      if let mask = gradientMasks[path] {
+        for index in gradient.indices.prefix(mask.count) { gradient[index] *= mask[index] }
+      }
       return ParameterMemory(path, values, gradient: gradient, average: average?.memory(of: path))
     }
     let norm = try optimizer.step(

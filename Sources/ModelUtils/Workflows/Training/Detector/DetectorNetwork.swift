@@ -12,6 +12,8 @@ import ModelTraining
 struct DetectorNetwork {
   private(set) var module: Module
   let head: DetectionHead
+  /// What gradients are multiplied by, by the paths of their parameters.
+  let gradientMasks: [String: [Float]]
   /// What a user should know of where its weights come from.
   private(set) var notes: [String] = []
 
@@ -28,9 +30,23 @@ struct DetectorNetwork {
       }
       module = try Architecture(named: options.model, hasAnchorBranch: options.fusesAnchors)
         .module(classes: classNames.count, using: &generator)
+    } else if let described = try Self.description(options.model) {
+      module = try described.module(classes: classNames.count, using: &generator)
     } else {
       module = try Self.module(inFile: options.model)
       if module.isUltralytics { try module.replaceDetectionClasses(classNames.count, using: &generator) }
+    }
+    var notes: [String] = []
+    var masks: [String: [Float]] = [:]
+    if RepOptimizer.isFor(module) || options.scales != nil {
+      guard let scales = options.scales else {
+        throw ModelError(
+          .missing, "learns by RepOptimizer, which needs scales", subject: options.model,
+          advice: "train a yolov6…_hs of the same size and give its best.pt with --scales")
+      }
+      let optimizer = try RepOptimizer(contentsOf: scales)
+      if options.pretrained == nil { try optimizer.initialize(&module, using: &generator) }
+      masks = try optimizer.masks(for: module)
     }
     if let pretrained = options.pretrained {
       let state = try Checkpoint(contentsOf: pretrained).preferred.stateDict()
@@ -48,13 +64,20 @@ struct DetectorNetwork {
             + names.joined(separator: ", ") + (missed > 3 ? ", …" : ""))
       }
     }
-    try self.init(module, options.model)
+    try self.init(module, options.model, masks)
     self.module.setDetection(classNames)
+    self.notes = notes
   }
 
   /// A network that a state holds.
-  init(_ module: Module, _ name: String) throws {
+  init(_ module: Module, _ options: DetectorTrainingOptions) throws {
+    let masks = try options.scales.map { try RepOptimizer(contentsOf: $0).masks(for: module) }
+    try self.init(module, options.model, masks ?? [:])
+  }
+
+  private init(_ module: Module, _ name: String, _ masks: [String: [Float]]) throws {
     var module = module
+    gradientMasks = masks
     do {
       head = try DetectionHead(of: module)
       let isKnown =
@@ -71,15 +94,22 @@ struct DetectorNetwork {
       }
     } catch let error as ModelError { throw error.file == nil ? error.inFile(name) : error }
     module.makeTrainable()
+    module.dropUnknownAttributes()
     self.module = module
   }
 
-  private static func module(inFile name: String) throws -> Module {
+  /// A network that a YAML file describes; nil for any other file.
+  static func description(_ name: String) throws -> Architecture? {
     guard FileFolder.exists(try name.filePath) else {
       throw ModelError(
         .missing, "is neither a built-in architecture nor a file", subject: name,
         advice: "the nearest are \(Architecture.names.nearest(to: name))")
     }
+    let file = try FileBytes(mapping: name)
+    return Architecture.recognizes(yaml: file) ? try Architecture(yaml: file) : nil
+  }
+
+  static func module(inFile name: String) throws -> Module {
     let checkpoint = try Checkpoint(contentsOf: name)
     guard case .module(let module) = checkpoint.preferred else {
       throw ModelError(
@@ -218,6 +248,13 @@ extension Module {
       for (name, parameter) in module.parameters where parameter.tensor.dtype.isFloatingPoint {
         module.parameters[name]?.requiresGrad = !isFixed && name != "proj"
       }
+    }
+  }
+
+  /// Leaves out what was not understood when it was read, which could not be written into a state.
+  fileprivate mutating func dropUnknownAttributes() {
+    updateModules { _, module in
+      for (name, attribute) in module.attributes where attribute.opaquePart != nil { module.attributes[name] = nil }
     }
   }
 

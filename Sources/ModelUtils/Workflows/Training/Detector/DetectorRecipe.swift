@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCore
 import ModelData
 import ModelDetection
@@ -69,15 +70,30 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
     return name.hasPrefix("yolov5") ? .yolov5 : .ultralytics
   }
 
+  /// The recipe of a built-in architecture, or of the family that a file's network is of: a description's or a whole
+  /// module's.
+  /// - Throws: `ModelError` where there is no such file, or it holds no detector.
+  public static func fitting(_ model: String) throws -> DetectorRecipe {
+    if Architecture.names.contains(model) { return published(for: model) }
+    let module =
+      try DetectorNetwork.description(model)?.module(classes: 1) ?? DetectorNetwork.module(inFile: model)
+    return switch try DetectionHead(of: module).family {
+    case .yolov6: DetectorRecipe()
+    case .yolov5: .yolov5
+    case .yolov7, .yolov9, .ultralytics, .rtdetr: .ultralytics
+    }
+  }
+
   private static func yolov6(_ name: Substring) -> DetectorRecipe {
     var recipe = DetectorRecipe()
-    if name.hasPrefix("n") {
-      recipe.learningRate = 0.02
-      recipe.overlap = .siou
-    }
+    let isBase = name.hasSuffix("_base")
+    if name.hasPrefix("n"), !isBase { recipe.learningRate = 0.02 }
+    if !isBase, name.hasPrefix("n") || name.hasPrefix("_tiny") { recipe.overlap = .siou }
     if ["m", "l", "x"].contains(name.prefix(1)) { recipe.augmentation = .yolov6m }
     if name.hasPrefix("l6") { recipe.augmentation = .yolov6l6 }
     if name.dropFirst(1).hasPrefix("6") { (recipe.placedEpochs, recipe.referenceBatch) = (4, 16) }
+    // RepOptimizer's rates do not follow the batch.
+    if name.hasSuffix("_opt") { recipe.referenceBatch = 0 }
     return recipe
   }
 
@@ -85,15 +101,6 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
     var recipe = DetectorRecipe()
     (recipe.learningRate, recipe.momentum, recipe.weightDecay) = (0.4, 0.9, 4e-5)
     recipe.overlap = .siou
-    return recipe
-  }
-
-  /// YOLOv6's recipe to go on from trained weights.
-  public static var yolov6Finetune: DetectorRecipe {
-    var recipe = DetectorRecipe()
-    (recipe.learningRate, recipe.finalShare, recipe.momentum, recipe.weightDecay) = (0.0032, 0.12, 0.843, 3.6e-4)
-    (recipe.warmupEpochs, recipe.warmupMomentum, recipe.warmupBiasRate) = (2, 0.5, 0.05)
-    recipe.augmentation = .yolov6Finetune
     return recipe
   }
 
@@ -110,6 +117,15 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
   public static var ultralytics: DetectorRecipe {
     var recipe = DetectorRecipe.yolov5
     (recipe.boxGain, recipe.classGain, recipe.binGain) = (7.5, 0.5, 1.5)
+    return recipe
+  }
+
+  /// YOLOv6's to go on from trained weights.
+  public var forFinetuning: DetectorRecipe {
+    var recipe = self
+    (recipe.learningRate, recipe.finalShare, recipe.momentum, recipe.weightDecay) = (0.0032, 0.12, 0.843, 3.6e-4)
+    (recipe.warmupEpochs, recipe.warmupMomentum, recipe.warmupBiasRate) = (2, 0.5, 0.05)
+    recipe.augmentation = .yolov6Finetune
     return recipe
   }
 

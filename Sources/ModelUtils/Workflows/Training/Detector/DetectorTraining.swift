@@ -2,6 +2,7 @@ import ModelArchitectures
 import ModelCore
 import ModelData
 import ModelDetection
+import ModelEngine
 import ModelGraph
 import ModelRandom
 import ModelTraining
@@ -141,7 +142,7 @@ public final class DetectorTraining {
     }
     try saved.options.check()
     try self.init(
-      sets, saved.options, DetectorNetwork(saved.module, saved.options.model), folder, workers, communicator,
+      sets, saved.options, DetectorNetwork(saved.module, saved.options), folder, workers, communicator,
       saved)
   }
 
@@ -186,6 +187,7 @@ public final class DetectorTraining {
       ranks: RankExchange(
         communicator, synchronizesBatchNorms: options.synchronizesBatchNorms, timeout: ClassifierTraining.patience),
       lossOf: { try network.lossOutputs(&$0, $1) })
+    learner.gradientMasks = network.gradientMasks
     objective = try network.objective(options.recipe, imageSize: size)
     (self.sets, self.options, self.network, self.folder) = (sets, options, network, folder)
     (imageSize, self.communicator) = (size, communicator)

@@ -18,6 +18,8 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
   public var pretrained: String?
   /// Whether a YOLOv6's head gets a branch of anchors that helps in training, `fuse_ab`.
   public var fusesAnchors = false
+  /// For `yolov6…_opt`, the file of a trained `yolov6…_hs`, whose scales RepOptimizer takes.
+  public var scales: String?
   /// How often the whole set is gone through.
   public var epochs = 400
   /// How many pictures a step sees, on all ranks together.
@@ -132,12 +134,15 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
   /// Names and values as YAML has them.
   var entries: [(String, String)] {
     func text(_ value: String) -> String { "\"\(value.escapedForJSON)\"" }
-    return [
+    let network: [(String, String)] = [
       ("model", text(model)), ("pretrained", pretrained.map(text) ?? "null"), ("fuse_ab", "\(fusesAnchors)"),
-      ("epochs", "\(epochs)"), ("batch_size", "\(batchSize)"), ("image_size", "\(imageSize)"),
-      ("optimizer", recipe.optimizer.rawValue), ("schedule", recipe.schedule.rawValue),
-      ("late_rates", "\(recipe.isLate)"), ("iou_type", recipe.overlap.rawValue),
-    ] + recipe.values.map { ($0, "\($1)") } + [
+      ("scales", scales.map(text) ?? "null"), ("epochs", "\(epochs)"), ("batch_size", "\(batchSize)"),
+      ("image_size", "\(imageSize)"), ("optimizer", recipe.optimizer.rawValue),
+      ("schedule", recipe.schedule.rawValue), ("late_rates", "\(recipe.isLate)"),
+      ("iou_type", recipe.overlap.rawValue),
+    ]
+    let numbers: [(String, String)] = recipe.values.map { ($0.name, "\($0.value)") }
+    let run: [(String, String)] = [
       ("eval_interval", "\(interval)"), ("heavy_eval_range", "\(heavyEpochs)"),
       ("eval_final_only", "\(judgesLastAlone)"), ("stop_aug_last_n_epoch", "\(plainEpochs)"),
       ("save_ckpt_on_last_n_epoch", "\(keptEpochs)"), ("ema", "\(averages)"),
@@ -145,5 +150,6 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
       ("precision", precision.rawValue), ("sync_batch_norm", "\(synchronizesBatchNorms)"),
       ("keep_state", "\(keepsState)"), ("seed", "\(seed)"),
     ]
+    return network + numbers + run
   }
 }
