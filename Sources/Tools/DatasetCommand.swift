@@ -72,13 +72,13 @@ struct DatasetGarments: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let photographs =
-        try backgrounds.map { folder in
-          guard PictureFiles.isFolder(FilePath(folder)) else {
-            throw ModelError(.missing, "is no folder of photographs", file: folder)
-          }
-          return try PictureFiles.all([folder]) { report.note($0) }
-        } ?? []
+      var photographs: [FilePath] = []
+      if let backgrounds {
+        guard PictureFiles.isFolder(FilePath(backgrounds)) else {
+          throw ModelError(.missing, "is no folder of photographs", file: backgrounds)
+        }
+        photographs = try PictureFiles.all([backgrounds]) { report.note($0) }
+      }
       let set = try DrawnSet(.pictures(classes()), on: photographs, size: drawing.size, seed: drawing.seed)
       try drawing.draw(set, by: "dataset garments", report)
     }

@@ -83,7 +83,8 @@ import Testing
     ("depth: 1\ndepth: 1", "'depth' stands there twice"),
     ("mode: relu", "line 4: 'mode' must be repvgg, conv_relu, conv_silu, repopt, hyper_search, qarepvgg or qarepvggv2"),
     ("mode: [repvgg]", "line 4: 'mode' must be"), ("stage: csp", "line 4: 'stage' must be blocks, bepc3 or mbla"),
-    ("neck: fpn", "line 4: 'neck' must be bifpan or pan"), ("pooling: spp", "line 4: 'pooling' must be cspsppf or sppf"),
+    ("neck: fpn", "line 4: 'neck' must be bifpan or pan"),
+    ("pooling: spp", "line 4: 'pooling' must be cspsppf or sppf"),
     ("share: 0.5", "line 4: 'share' is of a stage's branches, which blocks have not"),
     ("stage: bepc3\nshare: 1.5", "line 5: 'share' must be a number from 0.125 to 1.0"),
     ("stage: bepc3\nshare: 0.1", "line 5: 'share' must be"),
@@ -116,7 +117,8 @@ import Testing
       refusal { _ = try architecture("family: yolov6\ndepth: 1\nwidth: 100") }?.contains(
         "line 3: a stage would have 102400 channels; up to 65536 are built") == true)
     #expect(
-      refusal { _ = try architecture("family: yolov9\ndepth: 1\nwidth: 1") }?.contains("line 1: 'family' must be yolov6")
+      refusal { _ = try architecture("family: yolov9\ndepth: 1\nwidth: 1") }?.contains(
+        "line 1: 'family' must be yolov6")
         == true)
     #expect(refusal { _ = try architecture("family: yolov6\n- 1") } != nil)
     #expect(refusal { _ = try architecture("family:\n  - yolov6") }?.contains("'family' must be yolov6") == true)

@@ -61,7 +61,9 @@ import Testing
     let set = try DrawnSet(size: 32, seed: 1)
     var told: [Int] = []
     let written = try #require(
-      try set.write(to: folder["new/set"], training: 5, validation: 2, comment: "how\nit was drawn") { told.append($0) })
+      try set.write(
+        to: folder["new/set"], training: 5, validation: 2, comment: "how\nit was drawn",
+        observing: { told.append($0) }))
     #expect(told.last == 7 && written.pictures == [.train: 5, .val: 2])
     let text = try String(contentsOfFile: written.description.string, encoding: .utf8)
     #expect(
@@ -92,7 +94,8 @@ import Testing
     try ImageFile(pixels: picture(50, 70, 3)).write(to: folder["a.png"])
     try ImageFile(pixels: picture(20, 30, 3)).write(to: folder["b.png"])
     let set = try DrawnSet(on: [folder["a.png"], folder["b.png"]], size: 40)
-    #expect(try set.scene(.train, 3).pixels.elements(of: UInt8.self) == set.scene(.train, 3).pixels.elements(of: UInt8.self))
+    #expect(
+      try set.scene(.train, 3).pixels.elements(of: UInt8.self) == set.scene(.train, 3).pixels.elements(of: UInt8.self))
     #expect(try sha256(set.scene(.train, 0).pixels) != sha256(set.scene(.train, 1).pixels))
     #expect(refusal { _ = try DrawnSet(on: [folder["none.png"]]).scene(.val, 0) }?.contains("none.png") == true)
   }
@@ -127,7 +130,8 @@ import Testing
     try folder.write("mine", to: "full/note")
     let message = refusal { _ = try set.write(to: folder["full"], training: 1, validation: 1) }
     #expect(message?.hasSuffix("holds something already; give a folder that is new or empty") == true)
-    #expect(refusal { _ = try set.write(to: folder["full/note"], training: 1, validation: 1) }?.contains("is a file") == true)
+    #expect(
+      refusal { _ = try set.write(to: folder["full/note"], training: 1, validation: 1) }?.contains("is a file") == true)
     #expect(refusal { _ = try set.write(to: "", training: 1, validation: 1) } != nil)
     let coloured = try ClassificationSet(name: "rgb", pictures: Tensor(.uint8, [2, 8, 8, 3]), labels: [0, 1])
     #expect(refusal { _ = try DrawnSet(.pictures(coloured)) }?.contains("pictures of 3 channels") == true)

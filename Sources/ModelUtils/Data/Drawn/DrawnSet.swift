@@ -55,7 +55,9 @@ public struct DrawnSet: Sendable {
   public init(_ objects: Objects = .shapes, on photographs: [FilePath] = [], size: Int = 96, seed: UInt64 = 7) throws {
     guard Self.sizes.contains(size) else {
       throw ModelError(
-        .invalid, "pictures of \(size)x\(size) pixels are not drawn; a side has \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)")
+        .invalid,
+        "pictures of \(size)x\(size) pixels are not drawn; a side has \(Self.sizes.lowerBound) to \(Self.sizes.upperBound)"
+      )
     }
     switch objects {
     case .shapes: (stamps, classNames) = (.shapes, DrawnShape.allCases.map(\.rawValue))
@@ -108,7 +110,9 @@ public struct DrawnSet: Sendable {
 
   private static func bytes(_ pixels: [Double], size: Int) throws -> Tensor {
     try Tensor(.uint8, [size, size, 3]) { bytes in
-      for (index, value) in pixels.enumerated() { bytes[index] = UInt8(min(max(value, 0), 1) * 255 + 0.5) }
+      pixels.withUnsafeBufferPointer { pixels in
+        for index in pixels.indices { bytes[index] = UInt8(min(max(pixels[index], 0), 1) * 255 + 0.5) }
+      }
     }
   }
 }

@@ -85,7 +85,8 @@ extension DrawnSet {
   private func write(_ job: inout Job, to folder: NewFolder) throws {
     let scene = try scene(job.part, job.index)
     let names = job.names
-    try folder.write(ImageFile(pixels: scene.pixels).encoded(as: .png), to: names.picture)
+    // Grain does not become smaller for more work.
+    try folder.write(ImageFile(pixels: scene.pixels).encoded(as: .png, compression: 1), to: names.picture)
     try folder.write(Array(scene.labelText.utf8), to: names.labels)
     job.objects = scene.objects
   }

@@ -83,12 +83,16 @@ enum ValueNoise {
     /// A row of the grid, drawn out over a picture's width: red, green and blue of each pixel.
     func line(_ row: Int) -> [Double] {
       let start = row * (cells + 1)
-      return places.flatMap { place in
-        (0..<3).map { color in
-          let channel = channels == 3 ? color : 0
-          return grid[(start + place.cell) * channels + channel] * (1 - place.share)
-            + grid[(start + place.cell + 1) * channels + channel] * place.share
+      return [Double](unsafeUninitializedCapacity: places.count * 3) { line, count in
+        for (pixel, place) in places.enumerated() {
+          for color in 0..<3 {
+            let channel = channels == 3 ? color : 0
+            line[3 * pixel + color] =
+              grid[(start + place.cell) * channels + channel] * (1 - place.share)
+              + grid[(start + place.cell + 1) * channels + channel] * place.share
+          }
         }
+        count = places.count * 3
       }
     }
   }
