@@ -34,7 +34,8 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
   public var warmupMomentum = 0.8
   /// `warmup_bias_lr`: the rate of biases that a run begins with.
   public var warmupBiasRate = 0.1
-  /// `nbs`: how many pictures an update stands for; smaller batches add up.
+  /// `nbs`: how many pictures an update stands for; smaller batches add up, and the decay follows. 0 for one batch, of
+  /// whatever size.
   public var nominalBatch = 64.0
   /// `bs_per_gpu`: the batch that the first rate is for; it grows and falls with the batch. 0 leaves the rate.
   public var referenceBatch = 32.0
@@ -134,7 +135,7 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
   public var forSmallSets: DetectorRecipe {
     var recipe = self
     (recipe.optimizer, recipe.learningRate, recipe.momentum) = (.adamw, 0.002, 0.9)
-    (recipe.schedule, recipe.isLate, recipe.referenceBatch, recipe.nominalBatch) = (.cosine, false, 0, 1)
+    (recipe.schedule, recipe.isLate, recipe.referenceBatch, recipe.nominalBatch) = (.cosine, false, 0, 0)
     (recipe.warmupEpochs, recipe.warmupMinimumSteps) = (0, 50)
     (recipe.warmupBiasRate, recipe.warmupMomentum) = (0, 0.9)
     recipe.augmentation = DetectionAugmentation(
@@ -213,7 +214,7 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
       try require(name, value, value >= 0 && value <= 1e9, "0 to 1000000000")
     }
     try require("warmup_momentum", warmupMomentum, warmupMomentum <= 1, "0 to 1")
-    try require("nbs", nominalBatch, nominalBatch >= 1 && nominalBatch == nominalBatch.rounded(), "a whole number of pictures")
+    try require("nbs", nominalBatch, nominalBatch == nominalBatch.rounded(), "a whole number of pictures")
     try require("ema_decay", averageDecay, averageDecay < 1, "0 up to 1")
     try require("ema_tau", averageRise, averageRise > 0, "above 0")
     try require("anchor_t", anchorThreshold, anchorThreshold > 0, "above 0")

@@ -72,8 +72,11 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
     try recipe.check()
   }
 
+  /// How many pictures an update stands for.
+  private var nominalBatch: Double { recipe.nominalBatch > 0 ? recipe.nominalBatch : Double(batchSize) }
+
   /// How many batches make an update behind the warm-up.
-  var accumulation: Int { max(1, Int((recipe.nominalBatch / Double(batchSize)).rounded(.toNearestOrEven))) }
+  private var accumulation: Int { max(1, Int((nominalBatch / Double(batchSize)).rounded(.toNearestOrEven))) }
 
   /// The first rate, for batches of this size.
   var initialRate: Double {
@@ -82,7 +85,7 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
   }
 
   /// The decay, for updates of this size.
-  var weightDecay: Double { recipe.weightDecay * (Double(batchSize * accumulation) / recipe.nominalBatch) }
+  var weightDecay: Double { recipe.weightDecay * (Double(batchSize * accumulation) / nominalBatch) }
 
   /// - Throws: `ModelError` for a warm-up that cannot be.
   func schedule(stepsPerEpoch: Int) throws -> YOLOSchedule {
@@ -93,7 +96,7 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
       batchSize: batchSize,
       warmup: YOLOWarmup(
         steps: steps, biasLearningRate: recipe.warmupBiasRate, momentum: recipe.warmupMomentum,
-        nominalBatchSize: Int(recipe.nominalBatch)),
+        nominalBatchSize: Int(nominalBatch)),
       isLate: recipe.isLate)
   }
 
