@@ -103,12 +103,14 @@ import Testing
   @Test func nothingStaysOfWhatIsStopped() throws {
     let set = try DrawnSet(size: 16)
     var asked = 0
-    let written = try set.write(
-      to: folder["a/b"], training: 1000, validation: 1,
-      shouldStop: {
-        asked += 1
-        return asked == 2
-      })
+    let written = try Parallel.$threadCount.withValue(2) {
+      try set.write(
+        to: folder["a/b"], training: 1000, validation: 1,
+        shouldStop: {
+          asked += 1
+          return asked == 2
+        })
+    }
     #expect(written == nil && asked == 2)
     #expect(FileManager.default.fileExists(atPath: folder["a"].string) == false)
     // An empty folder stays one.
