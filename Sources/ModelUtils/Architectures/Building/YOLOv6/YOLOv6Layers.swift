@@ -33,7 +33,17 @@ struct YOLOv6Layers {
       "bn": make.batchNorm2d(outputs),
     ]
     children["act"] = activation.map { make.activation($0) }
-    return make.module(Self.className("ConvModule"), children)
+    return make.module(
+      Self.className("ConvModule"), attributes: ["activation_type": Self.attribute(of: activation)], children)
+  }
+
+  private static func attribute(of activation: Activation.Kind?) -> Attribute {
+    switch activation {
+    case .relu: .string("relu")
+    case .silu: .string("silu")
+    case .hardswish: .string("hardswish")
+    default: .none
+    }
   }
 
   /// The same under the name `block`: `ConvBNReLU`, `ConvBNSiLU`, `ConvBNHS` and `ConvBN`.
@@ -87,7 +97,9 @@ struct YOLOv6Layers {
     if inputs == outputs, stride == 1 { children["rbr_identity"] = make.batchNorm2d(inputs) }
     children["rbr_dense"] = convModule(inputs, outputs, 3, stride: stride, nil)
     children["rbr_1x1"] = convModule(inputs, outputs, 1, stride: stride, nil)
-    return make.module(Self.className("RepVGGBlock"), attributes: branched(inputs, outputs), children)
+    var attributes = branched(inputs, outputs)
+    if children["rbr_identity"] == nil { attributes["rbr_identity"] = Attribute.none }
+    return make.module(Self.className("RepVGGBlock"), attributes: attributes, children)
   }
 
   /// The constructor makes RepVGG's branches first, and throws two of them away.
@@ -101,7 +113,7 @@ struct YOLOv6Layers {
     children["bn"] = make.batchNorm2d(outputs)
     if averages, isSame { children["rbr_avg"] = make.avgPool2d(3, stride: stride, padding: 1) }
     return make.module(
-      Self.className(averages ? "QARepVGGBlockV2" : "QARepVGGBlock"), attributes: branched(inputs, outputs), children)
+      Self.className(averages ? "QARepVGGBlockV2" : "QARepVGGBlock"), attributes: plain.attributes, children)
   }
 
   private func branched(_ inputs: Int, _ outputs: Int) -> OrderedDictionary<String, Attribute> {
@@ -121,7 +133,7 @@ struct YOLOv6Layers {
   private func linearAdd(_ inputs: Int, _ outputs: Int, stride: Int) -> Module {
     func scale() -> Module {
       make.module(
-        Self.className("ScaleLayer"), attributes: ["num_features": .int(outputs)],
+        Self.className("ScaleLayer"), attributes: ["num_features": .int(outputs), "bias": Attribute.none],
         parameters: ["weight": make.parameter([outputs], .constant(1))])
     }
     var children: OrderedDictionary<String, Module> = [
@@ -146,7 +158,8 @@ struct YOLOv6Layers {
   private func chain(_ inputs: Int, _ outputs: Int, _ count: Int, _ block: (Int, Int) -> Module) -> Module {
     var children: OrderedDictionary<String, Module> = ["conv1": block(inputs, outputs)]
     if count > 1 { children["block"] = make.sequential(make.repeated(count - 1) { block(outputs, outputs) }) }
-    return make.module(Self.className("RepBlock"), children)
+    return make.module(
+      Self.className("RepBlock"), attributes: count > 1 ? [:] : ["block": Attribute.none], children)
   }
 
   /// `BepC3`: two branches, one of them through bottlenecks.
