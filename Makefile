@@ -1,4 +1,4 @@
-# make run       build in release and show info, fuse and prune on the embedded default
+# make run       build in release and show info, fuse and prune on the embedded default, and what the built-in detector finds
 # make test      the same, then all tests that need no Python
 # make check     the tests of a debug build, and lint
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
@@ -27,6 +27,8 @@ run: build
 	$(MUTILS) info
 	$(MUTILS) fuse
 	$(MUTILS) prune --amount 0.3
+	[ -e runs/shapes ] || $(MUTILS) dataset shapes runs/shapes --train 1 --val 4 --size 128 --seed 3
+	$(MUTILS) detect runs/shapes/images/val -o runs/found --force
 
 build: deps
 	$(SWIFT) build -c release --product mutils

@@ -31,7 +31,8 @@ struct Detect: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The size that pictures are scaled to fit into, as 640 or 480x640. Default: what it was trained with here, or 640.", valueName: "size"))
+      "The size that pictures are scaled to fit into, as 640 or 480x640. Default: what it was trained with here, or 640.",
+      valueName: "size"))
   var imageSize: ImageSize?
 
   @Option(help: ArgumentHelp("The least score.", valueName: "score"))
@@ -123,7 +124,8 @@ struct Detect: ParsableCommand {
       return named
     }
     let options = Detector.Options(
-      imageSize: imageSize.map { [$0.height, $0.width] } ?? [trained ?? 640, trained ?? 640], confidence: confidence, overlap: iou,
+      imageSize: imageSize.map { [$0.height, $0.width] } ?? [trained ?? 640, trained ?? 640], confidence: confidence,
+      overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
     try detector.check(options)
     return options

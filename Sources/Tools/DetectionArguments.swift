@@ -55,7 +55,8 @@ struct DetectionArguments: ParsableArguments {
   var given: [String] {
     let all: [(String, Bool)] = [
       ("--recipe", recipe != nil), ("--hyp", hyp != nil), ("--set", !settings.isEmpty), ("--iou-type", iouType != nil),
-      ("--scales", scales != nil), ("--fuse-ab", fuseAb), ("--eval-interval", evalInterval != nil), ("--heavy-eval-range", heavyEvalRange != nil),
+      ("--scales", scales != nil), ("--fuse-ab", fuseAb), ("--eval-interval", evalInterval != nil),
+      ("--heavy-eval-range", heavyEvalRange != nil),
       ("--eval-final-only", evalFinalOnly), ("--stop-aug-last-n-epoch", stopAugLastNEpoch != nil),
       ("--save-ckpt-on-last-n-epoch", saveCkptOnLastNEpoch != nil), ("--keep-state", keepState),
     ]

@@ -76,16 +76,20 @@ final class Progress: Sendable {
 /// How far the writing of files has come, of one after the other.
 final class FileProgress: Sendable {
   private let isShown: Bool
-  private let current = Mutex<(file: String, progress: Progress)?>(nil)
+  private let current = Mutex<(file: String, written: Int, progress: Progress)?>(nil)
 
   init(isShown: Bool) { self.isShown = isShown }
 
   @Sendable func show(_ writing: WritingProgress) {
     let progress = current.withLock { current in
-      if let current, current.file == writing.file { return current.progress }
+      // A file that is written again begins anew.
+      if let known = current, known.file == writing.file, known.written <= writing.written {
+        current?.written = writing.written
+        return known.progress
+      }
       current?.progress.finish()
       let progress = Progress("writing", of: 0, in: .bytes, isShown: isShown)
-      current = (writing.file, progress)
+      current = (writing.file, writing.written, progress)
       return progress
     }
     progress.reach(writing.written, of: writing.expected ?? 0)

@@ -108,7 +108,8 @@ struct Train: ParsableCommand {
         }
       }
     }
-    try end(lines, training.folder, count: training.options.epochs, ran: outcome.epochs.count, outcome.isInterrupted, world)
+    try end(
+      lines, training.folder, count: training.options.epochs, ran: outcome.epochs.count, outcome.isInterrupted, world)
   }
 
   private func trainDetector(_ world: any Communicator) throws {
@@ -143,12 +144,14 @@ struct Train: ParsableCommand {
         case .judged(let done, let count): lines.judged(done, of: count)
         case .epoch(let result):
           lines.epoch(
-            DetectorLine.line(result, of: training.options.epochs), result.epoch, result.scores.map { DetectionValReport($0).metrics })
+            DetectorLine.line(result, of: training.options.epochs), result.epoch,
+            result.scores.map { DetectionValReport($0).metrics })
         case .note(let text): lines.note(text)
         }
       }
     }
-    try end(lines, training.folder, count: training.options.epochs, ran: outcome.epochs.count, outcome.isInterrupted, world)
+    try end(
+      lines, training.folder, count: training.options.epochs, ran: outcome.epochs.count, outcome.isInterrupted, world)
   }
 
   private func steps(_ count: Int, _ world: any Communicator) -> String {

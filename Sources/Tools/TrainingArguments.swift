@@ -5,7 +5,8 @@ import ModelUtils
 struct TrainingArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A built-in architecture; for boxes also a .yaml that describes one, or a detector's .pt. Default: resnet18, for boxes yolov6n.", valueName: "name"))
+      "A built-in architecture; for boxes also a .yaml that describes one, or a detector's .pt. Default: resnet18, for boxes yolov6n.",
+      valueName: "name"))
   var model: String?
 
   @Option(
@@ -19,7 +20,8 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Pictures of a step. Default: 64, for boxes 32.", valueName: "n"))
   var batchSize: Int?
 
-  @Option(help: ArgumentHelp("What the network sees. Default: the set's size or 224, for boxes 640.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp("What the network sees. Default: the set's size or 224, for boxes 640.", valueName: "size"))
   var imageSize: ImageSize?
 
   @Option(help: ArgumentHelp("sgd, adam, adamw or, for classifiers, rmsprop. Default: sgd.", valueName: "name"))
@@ -27,7 +29,8 @@ struct TrainingArguments: ParsableArguments {
 
   @Option(
     name: [.customLong("lr")], parsing: .unconditional,
-    help: ArgumentHelp("The first learning rate. Default: 0.05 for sgd, else 0.001; for boxes the recipe's.", valueName: "rate"))
+    help: ArgumentHelp(
+      "The first learning rate. Default: 0.05 for sgd, else 0.001; for boxes the recipe's.", valueName: "rate"))
   var learningRate: Double?
 
   @Option(help: ArgumentHelp("Of sgd and rmsprop. Default: 0.9, for boxes the recipe's.", valueName: "share"))
@@ -39,14 +42,20 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Default: 0.0001, for boxes the recipe's.", valueName: "share"))
   var weightDecay: Double?
 
-  @Option(help: ArgumentHelp("cosine, linear, constant or, for classifiers, step. Default: cosine, for boxes the recipe's.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "cosine, linear, constant or, for classifiers, step. Default: cosine, for boxes the recipe's.", valueName: "name")
+  )
   var schedule: ClassifierTrainingOptions.ScheduleName?
 
   @Option(
-    help: ArgumentHelp("The share of the rate at the end of cosine and linear. Default: 0.01, for boxes the recipe's.", valueName: "share"))
+    help: ArgumentHelp(
+      "The share of the rate at the end of cosine and linear. Default: 0.01, for boxes the recipe's.",
+      valueName: "share"))
   var finalShare: Double?
 
-  @Option(help: ArgumentHelp("Epochs over which the rate rises from 0. Default: 0, for boxes the recipe's.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("Epochs over which the rate rises from 0. Default: 0, for boxes the recipe's.", valueName: "n"))
   var warmupEpochs: Double?
 
   @Option(help: ArgumentHelp("How much of a label goes to all classes. Default: 0.", valueName: "share"))
@@ -55,7 +64,10 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Clip gradients to this norm.", valueName: "norm"))
   var clipNorm: Double?
 
-  @Option(help: ArgumentHelp("Keep and judge a running average of this decay, such as 0.999. Default: none, for boxes 0.9999; 0 keeps none.", valueName: "decay"))
+  @Option(
+    help: ArgumentHelp(
+      "Keep and judge a running average of this decay, such as 0.999. Default: none, for boxes 0.9999; 0 keeps none.",
+      valueName: "decay"))
   var ema: Double?
 
   @Flag(help: "Keep less of the forward and compute it again for the gradients: the same results in less memory.")

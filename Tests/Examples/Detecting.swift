@@ -1,3 +1,4 @@
+import Foundation
 import ModelUtils
 import Testing
 
@@ -16,6 +17,22 @@ import Testing
       #expect(found.allSatisfy { $0.score > 0.4 })
       let annotated = try ImageFile(contentsOf: output)
       #expect(annotated.height == picture.height && annotated.width == picture.width)
+
+      let (data, page) = ("\(folder)/data.yaml", "\(folder)/judged.html")
+      try FileManager.default.createDirectory(atPath: "\(folder)/images", withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(atPath: "\(folder)/labels", withIntermediateDirectories: true)
+      try picture.write(to: "\(folder)/images/photo.jpg")
+      try Data("0 0.5 0.5 0.5 0.5\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/labels/photo.txt"))
+      try Data("val: images\nnc: 80\n".utf8).write(to: URL(fileURLWithPath: data))
+      let set = try DetectionDescription(contentsOf: data).set(.val)
+      let module = try Checkpoint(contentsOf: model).computableModule()
+      var validation = try DetectorValidation(.init(of: module))
+      validation.imageSize = 320
+      let scores = try validation.scores(of: module, on: set)
+      print(scores.averagePrecision50, scores.averagePrecision, scores.precision, scores.recall)
+      for item in scores.classes { print(item.className, item.averagePrecision) }
+      try scores.page(title: "Judged").write(to: page)
+      #expect(scores.count == 1 && scores.instanceCount == 1)
 
       let classifier = try Classifier(Architecture(named: "resnet18").module())
       for guess in try classifier.classify(picture).prefix(5) { print(guess.className, guess.probability) }

@@ -35,6 +35,24 @@ import Testing
     withExtendedLifetime(temporary) {}
   }
 
+  @Test func aDetectorsRun() throws {
+    let temporary = try TemporaryFolder()
+    let folder = temporary.path
+    _ = try DrawnSet(.shapes, size: 64, seed: 7).write(to: folder.appending("shapes"), training: 8, validation: 2)
+
+    var plan = DetectorTrainingOptions()
+    (plan.model, plan.epochs, plan.batchSize, plan.imageSize) = ("yolov6lite_s", 1, 4, 64)
+    plan.recipe = DetectorRecipe.published(for: plan.model).forSmallSets
+    let boxes = try DetectionSets(contentsOf: folder.appending("shapes/data.yaml"))
+    let run = try DetectorTraining(boxes, options: plan, folder: folder.appending("boxes"))
+    let end = try run.run(observing: { event in
+      if case .epoch(let result) = event { print(result.epoch, result.scores?.averagePrecision50 ?? 0) }
+    })
+    let detector = try Detector(contentsOf: folder.appending("boxes/best.pt"))
+    #expect(end.epochs.count == 1 && detector.classCount == 6)
+    withExtendedLifetime(temporary) {}
+  }
+
   @Test func steps() throws {
     let net = try smallNet()
     let pictures = try Tensor((0..<384).map { Float($0 % 17) / 17 }, [2, 3, 8, 8])

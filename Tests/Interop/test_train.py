@@ -122,6 +122,7 @@ def test_validation_is_torchs(tmp_path):
     path, pictures, labels = made(tmp_path)
     assert mutils("train", path, "--epochs", "2", "--batch-size", "16", "-o", tmp_path / "run").code == 0
     report = json.loads(mutils("val", tmp_path / "run/best.pt", path, "--json").out)
+    assert report["task"] == "classify"
     model = torchvision.models.resnet18(num_classes=3).eval()
     model.load_state_dict(torch.load(tmp_path / "run/best.pt", weights_only=True)["model"])
     with torch.no_grad():

@@ -127,6 +127,35 @@ import Testing
     #expect(try batches.next()?.indices == [1, 0] && batches.next()?.indices == [4] && batches.next() == nil)
   }
 
+  @Test func widePicturesMayComeFirst() throws {
+    let rectangles = try RectangularBatches(set, batchSize: 2, imageSize: 64, order: .wideFirst)
+    #expect(rectangles.indices == [[4, 0], [1, 3], [2]])
+    // Heights over widths: 15/47, 20/31; 1, 64/40; 33/17.
+    #expect(rectangles.sizes == [[64, 96], [96, 96], [96, 64]])
+  }
+
+  /// 17x33, 31x20 and 47x15 at 64: what YOLOv5, YOLOv6, Ultralytics and RT-DETR resize them to.
+  @Test func fits() throws {
+    for (fit, sizes) in [
+      (PictureFit.yolov5, [[64, 33], [42, 64], [21, 64]]), (.yolov6, [[64, 32], [41, 64], [20, 64]]),
+      (.ultralytics, [[64, 33], [42, 64], [21, 64]]), (.stretched, [[64, 64], [64, 64], [64, 64]]),
+    ] {
+      let loader = try DetectionLoader(set, imageSize: 64, augmentation: nil, fit: fit, dtype: .uint8)
+      let batch = try #require(try loader.batches(epoch: 0, [[2, 0, 4]]).next())
+      for (placement, size) in zip(batch.placements, sizes) {
+        let found = try #require(placement)
+        #expect(zip(found.ratio, found.originalSize).map { ($0 * Double($1)).rounded() } == size.map(Double.init))
+        #expect(found.padding == size.map { Double(64 - $0) / 2 })
+      }
+    }
+    // A smaller picture by the mean of what a pixel covers, or by the nearest pixels.
+    func first(_ fit: PictureFit) throws -> [UInt8] {
+      let loader = try DetectionLoader(set, imageSize: 8, augmentation: nil, fit: fit, dtype: .uint8)
+      return Array(try #require(try loader.batches(epoch: 0, [[1]]).next()).bytes)
+    }
+    #expect(try first(.yolov5) == first(.yolov6) && first(.yolov5) != first(.ultralytics))
+  }
+
   @Test func refusals() throws {
     let recipe = DetectionAugmentation.yolov6n
     #expect(

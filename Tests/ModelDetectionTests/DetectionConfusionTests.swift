@@ -18,6 +18,17 @@ import Testing
     }
   }
 
+  @Test func isUltralytics() throws {
+    for item in try #require(golden("metrics.json")["curves"] as? [[String: Any]]) {
+      let parameters = try #require(item["case"] as? [Any])
+      let set = DrawnSet(parameters)
+      let found = try DetectionConfusion(
+        truths: set.truths, predictions: set.predictions, pictures: parameters[1] as? Int ?? 0,
+        classes: parameters[2] as? Int ?? 0, form: .ultralytics)
+      #expect(found.counts == item["matrix8"] as? [Int], "\(parameters)")
+    }
+  }
+
   @Test func countsEveryTruthOnce() throws {
     let set = DrawnSet(seed: 18, pictures: 50, classes: 4, grid: true, ties: true, extra: 300, crowded: true)
     for countsEmptyPictures in [false, true] {

@@ -18,6 +18,10 @@ import Testing
     try matrix.add(one)
     #expect(matrix.total == 14 && matrix.recall == one.recall)
     #expect(try ConfusionMatrix(classCount: 2).accuracy == nil)
+    try matrix.add(true: 3, predicted: 2, count: 5)
+    #expect(matrix[true: 3, predicted: 2] == 5 && matrix.total == 19)
+    #expect(refusal { try matrix.add(true: 4, predicted: 0, count: 1) } != nil)
+    #expect(refusal { try matrix.add(true: 0, predicted: 0, count: -1) } != nil)
   }
 
   @Test func refusals() throws {

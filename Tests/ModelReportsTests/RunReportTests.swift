@@ -47,6 +47,18 @@ import Testing
     #expect(try text(folder["index.html"]) == html)
   }
 
+  @Test func tables() throws {
+    var report = RunReport(title: "Detector")
+    report.tables = [
+      .init(title: "By <class>", columns: ["class", "AP"], rows: [["a&b", "1%"], ["c", "2%"]]),
+      .init(title: "Empty", columns: ["x"], rows: []),
+    ]
+    let all = try #require(elements(report.html()))
+    #expect(all.filter { $0.name == "h2" }.map(\.text) == ["By <class>"])
+    #expect(all.filter { $0.name == "th" }.map(\.text) == ["class", "AP"])
+    #expect(all.filter { $0.name == "td" }.map(\.text) == ["a&b", "1%", "c", "2%"])
+  }
+
   @Test func emptyPartsAreLeftOut() throws {
     let all = try #require(elements(RunReport(title: "Nothing").html()))
     #expect(!all.contains { ["section", "dl", "table"].contains($0.name) })

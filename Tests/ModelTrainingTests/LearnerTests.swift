@@ -81,7 +81,8 @@ import Testing
     let pending = try #require(try thrice.pendingGradients())
     let other = try made(0.02)
     try other.resume(
-      weights: thrice.updated().stateDict(), averages: nil, optimizer: thrice.optimizer.stateDict(like: thrice.updated().stateDict()),
+      weights: thrice.updated().stateDict(), averages: nil,
+      optimizer: thrice.optimizer.stateDict(like: thrice.updated().stateDict()),
       updates: 0, pending: pending)
     for learner in [thrice, other] {
       for _ in 0..<2 { try learner.backward([picture], loss: loss) }

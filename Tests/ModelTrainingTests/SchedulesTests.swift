@@ -79,7 +79,8 @@ import Testing
     }
     let plain = try YOLOSchedule(
       .linear, epochs: 4, finalShare: 0, stepsPerEpoch: 2, batchSize: 16, warmup: YOLOWarmup(steps: 0), isLate: false)
-    #expect((1..<8).map { plain.learningRate(at: $0, initial: 1, isBias: true) } == [1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
+    #expect(
+      (1..<8).map { plain.learningRate(at: $0, initial: 1, isBias: true) } == [1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
   }
 
   @Test func warmups() throws {

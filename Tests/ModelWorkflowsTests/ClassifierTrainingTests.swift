@@ -164,6 +164,7 @@ import Testing
     var options = options
     (options.imageSize, options.clipNorm) = ([32, 48], 1.5)
     #expect(try ClassifierTrainingOptions(json: options.json(), file: "x") == options)
-    #expect(refusal { _ = try ClassifierTrainingOptions(json: "{\"epochs\": 1}", file: "x") }?.contains("options") == true)
+    #expect(
+      refusal { _ = try ClassifierTrainingOptions(json: "{\"epochs\": 1}", file: "x") }?.contains("options") == true)
   }
 }

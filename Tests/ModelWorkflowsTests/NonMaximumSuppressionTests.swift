@@ -1,5 +1,7 @@
-import ModelWorkflows
+import TestSupport
 import Testing
+
+@testable import ModelWorkflows
 
 @Suite struct NonMaximumSuppressionTests {
   /// torchvision.ops.nms of these boxes and scores gives [3, 0, 4] at 0.5 and [3, 0, 1, 4] at 0.7: boxes 0 and 1 overlap by 2/3, 2 and 3 by
@@ -30,6 +32,37 @@ import Testing
 
   @Test func emptyBoxesOverlapNothing() {
     #expect(nonMaximumSuppression([Box(1, 1, 1, 1), Box(1, 1, 1, 1)], scores: [1, 1], threshold: 0.5) == [0, 1])
+  }
+
+  /// The rule itself: all are compared with all, apart by class.
+  private func slow(_ boxes: [Box], _ classes: [Int], _ offset: Float, _ threshold: Double, _ limit: Int) -> [Int] {
+    let apart = zip(boxes, classes).map { box, classIndex in
+      let shift = Float(classIndex) * offset
+      return Box(box.x1 + shift, box.y1 + shift, box.x2 + shift, box.y2 + shift)
+    }
+    var kept: [Int] = []
+    for index in apart.indices where kept.count < limit {
+      if kept.allSatisfy({ !(Double(apart[$0].overlap(with: apart[index])) > threshold) }) { kept.append(index) }
+    }
+    return kept
+  }
+
+  @Test(arguments: [40, 7680, 0] as [Float]) func classesAreApart(offset: Float) {
+    var numbers = Generator(5)
+    for round in 0..<20 {
+      let boxes = (0..<300).map { _ in
+        let (x, y) = (Float.random(in: -20..<200, using: &numbers), Float.random(in: -20..<200, using: &numbers))
+        // Some are upside down, as a network without training gives them.
+        let (w, h) = (Float.random(in: -4..<60, using: &numbers), Float.random(in: -4..<60, using: &numbers))
+        return Box(x, y, x + w, y + h)
+      }
+      let classes = boxes.map { _ in Int.random(in: 0..<4, using: &numbers) }
+      for limit in [7, 1000] {
+        let found = nonMaximumSuppression(
+          sorted: boxes, classes: classes, offset: offset, threshold: 0.3, limit: limit)
+        #expect(found == slow(boxes, classes, offset, 0.3, limit), "\(round)")
+      }
+    }
   }
 
   @Test func turnedBoxes() {

@@ -19,6 +19,11 @@ public final class TemporaryFolder: Sendable {
     get throws { try FileManager.default.contentsOfDirectory(atPath: path.string).sorted() }
   }
 
+  /// Makes a folder in it.
+  public func make(_ name: String) throws {
+    try FileManager.default.createDirectory(atPath: self[name].string, withIntermediateDirectories: true)
+  }
+
   @discardableResult public func write(_ bytes: some Sequence<UInt8>, to name: String) throws -> FilePath {
     try Data(bytes).write(to: URL(fileURLWithPath: self[name].string))
     return self[name]

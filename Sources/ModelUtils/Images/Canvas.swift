@@ -66,7 +66,8 @@ public struct Canvas: Sendable {
   /// - Throws: `ModelError` for another type or shape.
   public mutating func put(_ picture: Tensor, left: Int, top: Int) throws {
     guard picture.dtype == .uint8, picture.shape.count == 3, picture.shape[2] == 3 else {
-      throw ModelError(.mismatch, "a picture is uint8 [height, width, 3], not \(picture.dtype.rawValue) \(picture.shape)")
+      throw ModelError(
+        .mismatch, "a picture is uint8 [height, width, 3], not \(picture.dtype.rawValue) \(picture.shape)")
     }
     let columns = (left..<left + picture.shape[1]).clamped(to: 0..<width)
     let rows = (top..<top + picture.shape[0]).clamped(to: 0..<height)

@@ -1,8 +1,8 @@
-"""Writes metrics.json: what pycocotools, YOLOv5 and YOLOv6 make of truths and predictions that the tests draw too.
+"""Writes metrics.json: what pycocotools, YOLOv5, YOLOv6 and Ultralytics make of truths and predictions that the tests draw too.
 
     python make_metrics.py
 
-Needs pycocotools, yolov5 and yolov6detect beside torch. NumPy's default sort leaves the order of equal scores open; here
+Needs pycocotools, yolov5, yolov6detect and ultralytics beside torch. NumPy's default sort leaves the order of equal scores open; here
 it is made stable. Precisions are told by a hash of their bits. Doubles are written as text, since Foundation's JSON reader
 rounds them.
 """
@@ -22,6 +22,8 @@ np.trapz = np.trapezoid
 
 from pycocotools.coco import COCO  # noqa: E402
 from pycocotools.cocoeval import COCOeval  # noqa: E402
+from ultralytics.engine.validator import BaseValidator  # noqa: E402
+from ultralytics.utils import metrics as ultralytics  # noqa: E402
 from yolov5.utils import metrics as yolov5  # noqa: E402
 from yolov5.val import process_batch  # noqa: E402
 from yolov6.utils import metrics as yolov6  # noqa: E402
@@ -163,6 +165,41 @@ def curves(truths, predictions, pictures, classes):
         matrix=matrix.matrix.astype(int).ravel().tolist())
 
 
+class Matcher:
+    """What `match_predictions` needs of a validator."""
+
+    iouv = torch.linspace(0.5, 0.95, 10)
+    match = BaseValidator.match_predictions
+
+
+def curves8(truths, predictions, pictures, classes):
+    """What Ultralytics' validation makes of them."""
+    matrix = ultralytics.ConfusionMatrix({i: str(i) for i in range(classes)})
+    right, scores, kinds = [], [], []
+    for picture in range(pictures):
+        there = [t for t in truths if t[0] == picture]
+        found = sorted((p for p in predictions if p[0] == picture), key=lambda p: -p[6])
+        boxes = torch.tensor([[t[2], t[3], t[2] + t[4], t[3] + t[5]] for t in there]).reshape(-1, 4)
+        labels = torch.tensor([float(t[1]) for t in there])
+        places = torch.tensor([[p[2], p[3], p[2] + p[4], p[3] + p[5]] for p in found]).reshape(-1, 4)
+        names, sure = torch.tensor([float(p[1]) for p in found]), torch.tensor([p[6] for p in found])
+        correct = np.zeros((len(found), 10), bool)
+        if there and found:
+            correct = Matcher().match(names, labels, ultralytics.box_iou(boxes, places)).numpy()
+        right.append(correct)
+        matrix.process_batch({"cls": names, "conf": sure, "bboxes": places}, {"cls": labels, "bboxes": boxes})
+        scores += [p[6] for p in found]
+        kinds += [p[1] for p in found]
+    data = (np.concatenate(right), np.array(scores), np.array(kinds), np.array([t[1] for t in truths]))
+    np.argsort = stable
+    _, _, p, r, f1, ap, _, p_curve, r_curve, f1_curve, _, by_recall = ultralytics.ap_per_class(*data)
+    np.argsort = SORT
+    best = [i for i in range(1000) if (p_curve[:, i] == p).all() and (r_curve[:, i] == r).all() and (f1_curve[:, i] == f1).all()]
+    return dict(
+        ap8=exact(ap), best8=best, point8=exact([p.mean(), r.mean(), f1.mean()]), by_recall8=exact(by_recall[:, ::27]),
+        matrix8=matrix.matrix.astype(int).ravel().tolist())
+
+
 CURVE_CASES = [
     (11, 30, 4, False, False, 100, False),
     (12, 30, 4, False, True, 200, True),
@@ -196,7 +233,7 @@ if __name__ == "__main__":
             result["coco"].append(dict(case=case, truths=0, predictions=len(predictions), **coco([], predictions, *case[1:3])))
     for case in CURVE_CASES:
         truths, predictions = drawn(*case)
-        result["curves"].append(dict(case=case, **curves(truths, predictions, *case[1:3])))
+        result["curves"].append(dict(case=case, **curves(truths, predictions, *case[1:3]), **curves8(truths, predictions, *case[1:3])))
         print(case, len(truths), len(predictions), result["curves"][-1]["map"], result["curves"][-1]["best"], result["curves"][-1]["best6"])
     lines = [f'"{key}": [\n' + ",\n".join(map(json.dumps, value)) + "\n]" for key, value in result.items() if isinstance(value, list)]
     lines += [f'"{key}": "{value}"' for key, value in result.items() if isinstance(value, str)]

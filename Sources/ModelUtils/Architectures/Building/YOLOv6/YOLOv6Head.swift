@@ -83,7 +83,10 @@ struct YOLOv6Head {
   private var attributes: OrderedDictionary<String, Attribute> {
     [
       "nc": .int(classes), "no": .int(classes + 5), "nl": .int(strides.count), "prior_prob": .double(Self.prior),
-      "grid": .list(strides.map { _ in .tensor(.init(make.tensor(.float32, [1]) { $0.initializeMemory(as: UInt8.self, repeating: 0) })) }),
+      "grid": .list(
+        strides.map { _ in
+          .tensor(.init(make.tensor(.float32, [1]) { $0.initializeMemory(as: UInt8.self, repeating: 0) }))
+        }),
       "inplace": .bool(true), "stride": stride, "grid_cell_offset": .double(0.5), "grid_cell_size": .double(5),
     ]
   }

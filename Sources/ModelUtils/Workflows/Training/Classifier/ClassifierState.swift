@@ -25,7 +25,8 @@ struct ClassifierState {
 
   /// Writes the state in a file's place, which is whole at any time.
   func write(
-    to path: FilePath, _ learner: Learner, _ module: Module, options: ClassifierTrainingOptions, of set: ClassificationSet,
+    to path: FilePath, _ learner: Learner, _ module: Module, options: ClassifierTrainingOptions,
+    of set: ClassificationSet,
     imageSize: [Int]
   ) throws {
     var model = module.stateDict()

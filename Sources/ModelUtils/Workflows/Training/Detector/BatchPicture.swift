@@ -73,7 +73,8 @@ enum BatchPicture {
         for place in 0..<plane {
           for channel in 0..<3 {
             let source = (index * 3 + channel) * plane + place
-            bytes[place * 3 + channel] = values.map { UInt8(max(0, min(255, $0[source] * 255 + 0.5))) } ?? batch.bytes[source]
+            bytes[place * 3 + channel] =
+              values.map { UInt8(max(0, min(255, $0[source] * 255 + 0.5))) } ?? batch.bytes[source]
           }
         }
       }

@@ -89,7 +89,8 @@ struct DetectorNetwork {
         }
       guard isKnown, head.extra == .none else {
         throw ModelError(
-          .unsupported, "a head \(head.className) has no loss here: those of YOLOv5, YOLOv6 and Ultralytics' Detect have",
+          .unsupported,
+          "a head \(head.className) has no loss here: those of YOLOv5, YOLOv6 and Ultralytics' Detect have",
           subject: head.path)
       }
     } catch let error as ModelError { throw error.file == nil ? error.inFile(name) : error }

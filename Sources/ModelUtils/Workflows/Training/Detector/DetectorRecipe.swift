@@ -209,7 +209,8 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
     }
     try require("lr0", learningRate, learningRate > 0 && learningRate.isFinite, "finite and above 0")
     try require("lrf", finalShare, (0...1).contains(finalShare), "0 to 1")
-    try require("momentum", momentum, (0..<1).contains(momentum) && (momentum > 0 || optimizer != .sgd), "above 0 and below 1")
+    try require(
+      "momentum", momentum, (0..<1).contains(momentum) && (momentum > 0 || optimizer != .sgd), "above 0 and below 1")
     for (name, value) in values where !["lr0", "lrf", "momentum"].contains(name) {
       try require(name, value, value >= 0 && value <= 1e9, "0 to 1000000000")
     }

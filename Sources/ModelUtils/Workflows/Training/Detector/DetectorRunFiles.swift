@@ -54,7 +54,9 @@ struct DetectorRunFiles {
     let found: [Double?] = [
       scores?.averagePrecision50, scores?.averagePrecision, scores?.precision, scores?.recall,
     ]
-    let rates = (0..<Self.rates.count).map { result.learningRates.indices.contains($0) ? result.learningRates[$0] : nil }
+    let rates = (0..<Self.rates.count).map {
+      result.learningRates.indices.contains($0) ? result.learningRates[$0] : nil
+    }
     try results.append(
       [Double(result.epoch), Double(step)] + result.items.map(\.value) + rates + found + [result.seconds])
     let values: [(String, Double?)] =
@@ -86,7 +88,8 @@ struct DetectorRunFiles {
     if let best { page.figures.append(.init("best mAP50-95", CFormat.string("%.4f", best))) }
     page.arguments = arguments.map { .init($0, $1) }
     page.plots = [
-      try LinePlot(table, columns: items, title: "loss"), try LinePlot(table, columns: Self.rates, title: "learning rate"),
+      try LinePlot(table, columns: items, title: "loss"),
+      try LinePlot(table, columns: Self.rates, title: "learning rate"),
     ]
     if let judged, let scores {
       page.plots.insert(try LinePlot(table, columns: Self.scores, title: "validation"), at: 1)

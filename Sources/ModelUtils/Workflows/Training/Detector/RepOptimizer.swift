@@ -72,7 +72,8 @@ struct RepOptimizer {
     var tensors: [String: Tensor] = [:]
     for (path, weight, scales) in try weights(of: module) {
       let (outputs, inputs) = (weight.shape[0], weight.shape[1])
-      let point = try Module.drawnConvolution(inputs, outputs, using: &generator)
+      let point =
+        try Module.drawnConvolution(inputs, outputs, using: &generator)
         .parameters["weight"]?.tensor.floats() ?? []
       var values = try weight.floats()
       for output in 0..<outputs {
