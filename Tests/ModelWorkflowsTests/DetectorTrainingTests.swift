@@ -81,7 +81,7 @@ import Testing
       var updates: [Bool] = []
       let training = try DetectorTraining(sets, options: options, folder: root.appending("whole"))
       #expect(training.stepsPerEpoch == 3)
-      let whole = try training.run { if case .step(let step) = $0 { updates.append(step.isUpdate) } }
+      let whole = try training.run(observing: { if case .step(let step) = $0 { updates.append(step.isUpdate) } })
       #expect(!whole.isInterrupted)
       #expect(whole.epochs.map { $0.scores != nil } == [false, true, true])
       // Of the warm-up's batches first one makes an update, then two; an epoch forgets what is left.
@@ -138,7 +138,7 @@ import Testing
       options.recipe.warmupMinimumSteps = 2
       let training = try DetectorTraining(sets, options: options, folder: root.appending("run"))
       var losses: [Double] = []
-      let outcome = try training.run { if case .step(let step) = $0 { losses.append(step.total) } }
+      let outcome = try training.run(observing: { if case .step(let step) = $0 { losses.append(step.total) } })
       #expect(losses.count == 12 && losses.allSatisfy(\.isFinite))
       #expect(losses.suffix(3).reduce(0, +) < losses.prefix(3).reduce(0, +), "\(losses)")
       #expect(outcome.epochs.compactMap(\.scores).count == 1)
@@ -201,7 +201,7 @@ import Testing
       let training = try DetectorTraining(sets, options: options, folder: folder, workers: 1)
       let whole = try bytes(root.appending("images/train/7.png"))
       try write("no picture", to: root.appending("images/train/7.png"))
-      let message = refusal { _ = try training.run { if case .step = $0 { steps += 1 } } } ?? "nothing"
+      let message = refusal { _ = try training.run(observing: { if case .step = $0 { steps += 1 } }) } ?? "nothing"
       #expect(message.contains("7.png"), "\(message)")
       let file = try AtomicFile(replacing: root.appending("images/train/7.png"))
       try file.write(whole)
