@@ -145,11 +145,11 @@ public final class Learner {
     let compiled = try compiled(for: inputs.map { TensorType($0.dtype, $0.shape) })
     guard case .inside = objective else { throw ModelError(.invalid, "this loss is computed outside") }
     let shares = ranks == nil ? [] : [try Tensor([Float(share)], [])]
-    let result = try keepingStatistics { () -> (loss: Double, outputs: [Tensor]) in
+    let result = try keepingStatistics(inputs) { () -> (loss: Double, outputs: [Tensor]) in
       var outputs = try compiled.session.run(inputs + shares + draws(compiled))
       var loss = try outputs.removeFirst().doubles().first ?? .nan
       if let ranks { loss = try ranks.communicator.sum([loss], timeout: ranks.timeout)[0] }
-      guard loss.isFinite else { throw notFinite(loss, inputs) }
+      guard loss.isFinite else { throw LossNotFinite(value: loss) }
       return (loss, outputs)
     }
     try didRunBackward(compiled)
@@ -166,14 +166,14 @@ public final class Learner {
   public func backward(_ inputs: [Tensor], loss: OutsideLoss) throws {
     let compiled = try compiled(for: inputs.map { TensorType($0.dtype, $0.shape) })
     guard case .outside = objective else { throw ModelError(.invalid, "this loss is computed in the graph") }
-    try keepingStatistics {
+    try keepingStatistics(inputs) {
       let outputs = try compiled.session.forward(inputs + draws(compiled))
       let found: (value: Double, gradients: [Tensor])
       do { found = try together { try loss(outputs) } } catch {
-        guard try outputs.allSatisfy({ try $0.isFinite }) else { throw notFinite(.nan, inputs) }
+        guard try outputs.allSatisfy({ try $0.isFinite }) else { throw LossNotFinite(value: .nan) }
         throw error
       }
-      guard found.value.isFinite else { throw notFinite(found.value, inputs) }
+      guard found.value.isFinite else { throw LossNotFinite(value: found.value) }
       if pendingBatches > 0 { try variables.keepGradients(adding: pendingBatches > 1) }
       try compiled.session.backward(found.gradients)
     }
@@ -216,11 +216,17 @@ public final class Learner {
     compiled.draws ? [try Tensor([Int64(bitPattern: seed), Int64(updates)])] : []
   }
 
+  /// A loss whose reason is looked for once the running statistics are back.
+  private struct LossNotFinite: Error {
+    let value: Double
+  }
+
   /// What moves the running statistics, which are as before where it fails.
-  private func keepingStatistics<Result>(_ body: () throws -> Result) throws -> Result {
+  private func keepingStatistics<Result>(_ inputs: [Tensor], _ body: () throws -> Result) throws -> Result {
     let statistics = variables.paths.filter { !variables.isParameter($0) }.map { ($0, variables[$0]) }
     do { return try body() } catch {
       for case (let path, let tensor?) in statistics { try variables.set(path, tensor) }
+      if let loss = error as? LossNotFinite { throw notFinite(loss.value, inputs) }
       throw error
     }
   }
