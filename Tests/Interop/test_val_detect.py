@@ -137,7 +137,7 @@ def theirs_of_yolov5(run, data, model, batch):
     return mp, mr, map50, map5095, maps
 
 
-@pytest.mark.parametrize("batch", [5, 32])
+@pytest.mark.parametrize("batch", [5, pytest.param(32, marks=pytest.mark.slow)])
 def test_yolov5(batch, photos, tmp_path):
     import yolov5.val
 
@@ -205,7 +205,7 @@ def narrow_first(monkeypatch):
     monkeypatch.setattr(TrainValDataset, "sort_files_shapes", by_width)
 
 
-@pytest.mark.parametrize("batch", [5, 32])
+@pytest.mark.parametrize("batch", [5, pytest.param(32, marks=pytest.mark.slow)])
 def test_yolov6(batch, photos, tmp_path, monkeypatch):
     with YOLOV6:
         import test_yolov6
@@ -284,12 +284,13 @@ def check_ultralytics(yolo, model, photos, folder, batch=16, names=None):
     return result
 
 
-@pytest.mark.parametrize("name, batch", [("yolov8n", 16), ("yolov8n", 3), ("yolo11n", 16), ("yolov10n", 16), ("yolo26n", 5), ("yolov3-tiny", 16)])
+@pytest.mark.parametrize("name, batch", [("yolov8n", 3), pytest.param("yolov8n", 16, marks=pytest.mark.slow), ("yolo11n", 16), ("yolov10n", 16), ("yolo26n", 5), ("yolov3-tiny", 16)])
 def test_ultralytics(name, batch, photos, tmp_path):
     yolo, model = ultralytics(name)
     assert check_ultralytics(yolo, model, photos, tmp_path, batch)["rules"] == "ultralytics"
 
 
+@pytest.mark.slow
 def test_rtdetr(photos, tmp_path):
     import nets
     from ultralytics import RTDETR

@@ -63,7 +63,9 @@ struct DetectionTally {
       let original = frame.original(box)
       let place = validation.rules.comparesInInputs ? box : original
       findings.compared.append(DetectionPrediction(picture: findings.picture, found, place))
-      findings.written.append(DetectionPrediction(written: findings.picture, found, original))
+      if let written = DetectionPrediction(written: findings.picture, found, original) {
+        findings.written.append(written)
+      }
     }
   }
 
@@ -177,17 +179,20 @@ extension DetectionPrediction {
       height: max(0, Double(box.y2) - y), score: Double(found.score))
   }
 
-  /// As the originals write it down: boxes with three decimals, scores with five.
-  fileprivate init(written picture: Int, _ found: PredictionReader.Found, _ box: Box) {
+  /// As the originals write it down: boxes with three decimals, scores with five. A box that is turned over, as networks
+  /// without training give them, has a negative area, which pycocotools neither takes for right nor for wrong.
+  fileprivate init?(written picture: Int, _ found: PredictionReader.Found, _ box: Box) {
     // Products of a float32 and these are exact in doubles, so that halves go to the even neighbour as in Python.
     func rounded(_ value: Float, _ scale: Double) -> Double {
       (Double(value) * scale).rounded(.toNearestOrEven) / scale
     }
     let (width, height) = (box.x2 - box.x1, box.y2 - box.y1)
     let (left, top) = ((box.x1 + box.x2) / 2 - width / 2, (box.y1 + box.y2) / 2 - height / 2)
+    let sides = (width: rounded(width, 1000), height: rounded(height, 1000))
+    guard sides.width * sides.height >= 0 else { return nil }
     self.init(
       picture: picture, classIndex: found.classIndex, x: rounded(left, 1000), y: rounded(top, 1000),
-      width: max(0, rounded(width, 1000)), height: max(0, rounded(height, 1000)), score: rounded(found.score, 100_000))
+      width: max(0, sides.width), height: max(0, sides.height), score: rounded(found.score, 100_000))
   }
 }
 
