@@ -68,7 +68,7 @@ import Testing
     let text = try String(contentsOfFile: written.description.string, encoding: .utf8)
     #expect(
       text == """
-        # how\\nit was drawn
+        # how\\u{a}it was drawn
         train: 'images/train'
         val: 'images/val'
         nc: 6
@@ -129,6 +129,7 @@ import Testing
       let message = refusal { _ = try set.write(to: folder["x"], training: counts.0, validation: counts.1) }
       #expect(message?.contains("it has 1 to 100000") == true)
     }
+    try FolderMaker.make(folder["full/note"])
     try folder.write("mine", to: "full/note")
     let message = refusal { _ = try set.write(to: folder["full"], training: 1, validation: 1) }
     #expect(message?.hasSuffix("holds something already; give a folder that is new or empty") == true)

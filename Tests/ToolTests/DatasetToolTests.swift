@@ -9,7 +9,7 @@ import Testing
     let folder = try Folder()
     let drawn = try Tool.run(shapes, in: folder.url)
     #expect(drawn.status == 0 && drawn.error.isEmpty)
-    #expect(drawn.output == "Drew 4 + 2 pictures of 32x32 with 16 objects of 6 classes\nSaved set/data.yaml\n")
+    #expect(drawn.output == "Drew 4 + 2 pictures of 32x32 with 18 objects of 6 classes\nSaved set/data.yaml\n")
     let text = try String(contentsOf: folder.url("set/data.yaml"), encoding: .utf8)
     #expect(text.hasPrefix("# mutils dataset shapes --train 4 --val 2 --size 32 --seed 7\ntrain: 'images/train'\n"))
     let checked = try Tool.run("dataset", "check", "set", in: folder.url)

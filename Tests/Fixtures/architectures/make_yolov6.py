@@ -6,7 +6,8 @@ of conv_relu and conv_silu have no bias, as here. Its base networks are 0.3's wi
 has not, are written from their published form.
 
 Writes yolov6_yaml.tsv: networks that no file of the original's configures, as descriptions (lines divided by "; "), with the
-same columns from the entries on. Usage: PYTHONPATH=<folder with yolov6 and addict> make_yolov6.py
+same columns from the entries on. A neck of bifpan has channels of the backbone's there, for the original takes them for the
+same. Usage: PYTHONPATH=<folder with yolov6 and addict> make_yolov6.py
 """
 
 from pathlib import Path
@@ -35,7 +36,7 @@ YAMLS = [
     "depth: 0.33; width: 0.25; mode: conv_silu; levels: 4; classes: 2",
     "depth: 0.7; width: 0.25; stage: bepc3; share: 0.7; neck: pan; distributions: true; anchor_branch: true; classes: 1",
     "depth: 0.33; width: 0.2; stage: bepc3; mode: conv_silu; levels: 4; pooling: sppf; distributions: true; classes: 4",
-    "depth: 1; width: 0.5; classes: 3; blocks: [1, 2, 3, 1, 2]; channels: [16, 40, 56, 72, 136]; "
+    "depth: 1; width: 0.5; classes: 3; blocks: [1, 2, 3, 1, 2]; channels: [16, 40, 72, 56, 136]; "
     "neck_channels: [72, 40, 24, 48, 56, 88]; neck_blocks: 3; anchor_branch: true",
     "depth: 0.6; width: 0.25; mode: hyper_search; stage: bepc3; share: 1; neck: pan; classes: 7",
     "depth: 0.33; width: 0.125; mode: qarepvgg; classes: 2", "depth: 0.25; width: 0.1; mode: repopt; classes: 2; stage: bepc3",

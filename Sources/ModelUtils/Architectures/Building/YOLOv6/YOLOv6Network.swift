@@ -116,7 +116,8 @@ struct YOLOv6Network: Sendable {
       ClassName("yolov6.models.reppan", name + suffix), isFusing ? fusingNeck(layers) : joiningNeck(layers))
   }
 
-  /// Down from the coarsest level and up again, in the order in which the constructor goes.
+  /// Down from the coarsest level and up again, in the order in which the constructor goes. Where levels meet it counts
+  /// on the neck's having the backbone's channels, as its configurations have; here they may differ.
   private func fusingNeck(_ layers: YOLOv6Layers) -> OrderedDictionary<String, Module> {
     let (from, to, count) = (backboneChannels, neckChannels, repeats(neckBlocks))
     let levels = isLarge ? 4 : 3
