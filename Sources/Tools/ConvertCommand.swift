@@ -149,7 +149,7 @@ struct Convert: ParsableCommand {
       let bytes = try writing.write(checkpoint, to: path, report)
       let names = checkpoint.preferred.stateDict().count
       let isSafeTensors = try Checkpoint.OutputFormat(of: path) == .safetensors
-      let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState).aliases.count : 0
+      let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState()).aliases.count : 0
       if report.json {
         try Terminal.print(
           json: ConvertResult(

@@ -127,7 +127,7 @@ struct Ema: ParsableCommand {
   /// What `write` left beside the weights.
   private static func state(in file: Checkpoint) -> [String: String] {
     var state: [String: String] = [:]
-    for (key, value) in file.preferred.stateDict().metadata ?? [:] where key.hasPrefix("ema.") {
+    for (key, value) in file.metadata where key.hasPrefix("ema.") {
       state[String(key.dropFirst(4))] = value
     }
     if let count = file.entry("updates")?.intValue { state["updates"] = String(count) }
@@ -146,18 +146,15 @@ struct Ema: ParsableCommand {
     var values = state.values
     values["variant"] = state.variant.rawValue
     if try Checkpoint.OutputFormat(of: path) == .safetensors {
-      var tensors = average.stateDict()
-      var metadata = ["format": "pt"].merging(tensors.metadata ?? [:]) { _, own in own }
-      for (key, value) in values { metadata["ema.\(key)"] = value }
-      tensors.metadata = metadata
-      if let size = writing.maxShardSize {
-        try SafeTensors.writeSharded(tensors, to: path, maxShardSize: size.bytes)
-      } else {
-        try SafeTensors.write(tensors, to: path)
-      }
+      file.preferred = average
+      for (key, value) in values { file.metadata["ema.\(key)"] = value }
+      try file.write(to: path, maxShardSize: writing.maxShardSize?.bytes)
       return
     }
-    if writing.stateDict { file = Checkpoint(average.stateDict(), name: file.name) }
+    if writing.stateDict {
+      file =
+        average.module.map { Checkpoint($0, name: file.name) } ?? Checkpoint(average.stateDict(), name: file.name)
+    }
     file.nestModel(under: "ema")
     let key = file.preferredKey
     file.updateModels { name, model in

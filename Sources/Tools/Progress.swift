@@ -10,7 +10,6 @@ final class Progress: Sendable {
     var done = 0
     var total: Int
     var lastShown: Double
-    var isOnScreen = false
   }
 
   private let what: String
@@ -52,12 +51,7 @@ final class Progress: Sendable {
   }
 
   /// Clears the bar.
-  func finish() {
-    state.withLock { state in
-      if state.isOnScreen { Terminal.writeProgress("\r\u{1b}[K") }
-      state.isOnScreen = false
-    }
-  }
+  func finish() { Terminal.eraseBar() }
 
   private func show(_ state: inout State) {
     let now = Terminal.seconds()
@@ -65,10 +59,9 @@ final class Progress: Sendable {
     state.lastShown = now
     let line = ProgressLine(done: state.done, total: state.total, seconds: now - start, what: what, unit: unit)
     if isTerminal {
-      Terminal.writeProgress("\r\(line.bar(width: Terminal.width - 1))\u{1b}[K")
-      state.isOnScreen = true
+      Terminal.drawBar(line.bar(width: Terminal.width - 1))
     } else {
-      Terminal.writeProgress("mutils: \(line.text)\n")
+      Terminal.writeLine("mutils: \(line.text)")
     }
   }
 }

@@ -16,9 +16,10 @@ struct TalkOptions: ParsableArguments {
     if !quiet { Terminal.note(text) }
   }
 
-  /// Runs `body` and tells of what it logs.
+  /// Runs `body` and tells of what it logs: warnings as notes.
   func withLog<R>(_ body: () throws -> R) rethrows -> R {
-    try ModelLog.$logger.withValue(verbose ? Terminal.logger : ModelLog.logger, operation: body)
+    let logger = verbose ? Terminal.logger : quiet ? ModelLog.logger : Terminal.notingLogger
+    return try ModelLog.$logger.withValue(logger, operation: body)
   }
 }
 

@@ -51,7 +51,41 @@ enum Terminal {
     return logger
   }
 
-  static func writeProgress(_ text: String) { write(text, to: .standardError) }
+  /// Makes notes of warnings.
+  static let notingLogger = Logger(label: "mutils") { _ in NoteLog() }
+
+  private struct NoteLog: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.warning
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { Terminal.note("\(event.message)") }
+  }
+
+  // MARK: A bar that is drawn again and again
+
+  private static let hasBar = Mutex(false)
+
+  /// Draws a line over the one that was drawn before.
+  static func drawBar(_ line: String) {
+    hasBar.withLock { $0 = true }
+    put("\r\(line)\u{1b}[K", to: .standardError)
+  }
+
+  /// Takes the line away, so that something else can stand there.
+  static func eraseBar() {
+    let wasThere = hasBar.withLock { hasBar in
+      defer { hasBar = false }
+      return hasBar
+    }
+    if wasThere { put("\r\u{1b}[K", to: .standardError) }
+  }
+
+  static func writeLine(_ text: String) { write(text + "\n", to: .standardError) }
 
   /// One line on standard error; with `--json` one object there, whose `error` is the `ModelError`.
   static func error(_ error: ModelError, asJSON: Bool = false) {
@@ -74,6 +108,11 @@ enum Terminal {
   }
 
   private static func write(_ text: String, to descriptor: FileDescriptor) {
+    eraseBar()
+    put(text, to: descriptor)
+  }
+
+  private static func put(_ text: String, to descriptor: FileDescriptor) {
     do { try descriptor.writeAll(text.utf8) } catch {
       // What is asked for is not told: that is a failure, and nobody can be told of one on standard error.
       guard descriptor == .standardOutput else { return }

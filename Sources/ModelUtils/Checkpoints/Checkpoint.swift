@@ -27,6 +27,8 @@ public struct Checkpoint: Sendable {
   public private(set) var onnx: ONNXModel?
   /// The weights of the ONNX model as they stand in it.
   private(set) var onnxState = StateDict()
+  /// What stands beside the tensors of a safetensors file whose metadata describe the module that the model is.
+  private var metadataBesideModule: [String: String] = [:]
   /// How many tensors the code of a TorchScript archive keeps as constants.
   var scriptConstants = 0
   /// The members of a PyTorch file's zip archive that are none of PyTorch's: they are not written again.
@@ -42,6 +44,8 @@ public struct Checkpoint: Sendable {
     var leftOut: [String: [ModelSelection.LeftOut]] = [:]
     /// The parameters without a shape of each model, by its key.
     var uninitialized: [String: [String]] = [:]
+    /// The keys of the modules that were made of a state dict and its record, and are written as such.
+    var recorded: Set<String> = []
     /// Whether the model was chosen by its key, not by rule.
     var isChosen = false
   }
@@ -82,13 +86,15 @@ public struct Checkpoint: Sendable {
         }
         return try Checkpoint(file).preferred.stateDict()
       }
-      (format, models) = (.sharded, ["": .stateDict(state)])
+      (format, models) = (.sharded, [:])
+      take(state)
     } else if SafeTensors.recognizes(file) {
       guard !ZipArchive.recognizes(file), !PickleAudit.beginsWithPickle(file) else {
         throw ModelError(
           .unsafe, "is a safetensors file, and a zip archive or pickle as well, in which PyTorch would read another")
       }
-      (format, models) = (.safetensors, ["": .stateDict(try SafeTensors.read(file))])
+      (format, models) = (.safetensors, [:])
+      take(try SafeTensors.read(file))
     } else if ONNXModel.isONNX(file, path) {
       let model = try ONNXModel(file, folder: path.map { ExternalFolder(of: $0) })
       (format, models) = (.onnx, [:])
@@ -127,13 +133,53 @@ public struct Checkpoint: Sendable {
         let (state, leftOut) = try selection.stateDict(place.reference)
         source.leftOut[place.key] = leftOut
         source.uninitialized[place.key] = leftOut.filter(\.isUninitialized).map(\.name)
-        models[place.key] = .stateDict(state)
         source.stateDicts[place.reference] = state
+        if let text = graph.moduleRecord(of: place.reference), let module = module(of: state, text) {
+          models[place.key] = .module(module)
+          source.recorded.insert(place.key)
+        } else {
+          models[place.key] = .stateDict(state)
+        }
       }
       source.places[place.key] = place
     }
     source.modules = reader.modules
     torch = source
+  }
+
+  /// Takes the tensors of safetensors files, as the module that their metadata describe where they do.
+  private mutating func take(_ state: StateDict) {
+    var state = state
+    let text = state.metadata?.removeValue(forKey: ModuleRecord.key)
+    if let text, let module = module(of: state, text) {
+      metadataBesideModule = state.metadata ?? [:]
+      models = ["": .module(module)]
+    } else {
+      models = ["": .stateDict(state)]
+    }
+  }
+
+  /// A module by its record; nil, with a warning, where the tensors are no longer those of which the record speaks.
+  private func module(of state: StateDict, _ text: String) -> Module? {
+    do { return try ModuleRecord.module(text, tensors: state) } catch {
+      let reason = (error as? ModelError).map { $0.subject.map { "\($0.printable()) " } ?? "" + $0.reason } ?? "\(error)"
+      ModelLog.logger.warning(
+        "\(name): the description of its modules does not go with its tensors and is left aside: it \(reason)")
+      return nil
+    }
+  }
+
+  /// Text beside the tensors of a safetensors file; empty for any other. What describes the modules is not among it.
+  public var metadata: [String: String] {
+    get { preferred.module == nil ? preferred.stateDict().metadata ?? [:] : metadataBesideModule }
+    set {
+      if case .stateDict(var state) = preferred {
+        state.metadata = newValue
+        preferred = .stateDict(state)
+      } else {
+        metadataBesideModule = newValue
+      }
+    }
   }
 
   private mutating func take(_ model: ONNXModel) throws {

@@ -40,12 +40,14 @@ extension Checkpoint {
       place = .init(key: "", reference: reference, isModule: false, path: [])
       // Written into an empty dict, every tensor is new.
       torch = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [reference: StateDict()])
+      if model.module != nil { torch?.recorded = [key] }
     }
     let name = graph.add(.string(key))
     graph.root = graph.add(.dict([.init(key: name, value: place.reference)]))
     (place.key, place.path) = (key, [.init(dictionary: graph.root, key: key)])
     torch?.graph = graph
     torch?.places = [key: place]
+    if torch?.recorded.remove("") != nil { torch?.recorded.insert(key) }
     models = [key: model]
   }
 

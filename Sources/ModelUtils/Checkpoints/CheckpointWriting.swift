@@ -26,12 +26,24 @@ extension Checkpoint {
   }
 
   /// The preferred model's tensors as a safetensors file gets them: with the metadata `format: pt`, which transformers
-  /// asks for, unless there is a `format` already. What was read from a safetensors file has that file's metadata and no
-  /// more.
-  public var safeTensorsState: StateDict {
+  /// asks for, unless there is a `format` already, and a whole module with `mutils.module`, which describes it, so that
+  /// it is one again when the file is read. What was read from a safetensors file has that file's metadata and no more.
+  /// - Throws: `ModelError` for a module's attributes that cannot be read.
+  public func safeTensorsState() throws -> StateDict {
     var state = preferred.stateDict()
-    if format != .safetensors { state.metadata = ["format": "pt"].merging(state.metadata ?? [:]) { _, own in own } }
+    var metadata = metadata
+    if format != .safetensors { metadata["format"] = metadata["format"] ?? "pt" }
+    metadata[ModuleRecord.key] = try moduleRecord()
+    state.metadata = metadata.isEmpty && state.metadata == nil ? nil : metadata
     return state
+  }
+
+  private func moduleRecord() throws -> String? {
+    try preferred.module.flatMap { module in
+      do { return try ModuleRecord.text(of: module, source: name) } catch let error as ModelError {
+        throw error.inFile(name)
+      }
+    }
   }
 
   /// Writes the checkpoint; a file that exists is replaced only when the new one is complete.
@@ -52,8 +64,9 @@ extension Checkpoint {
     switch try OutputFormat(of: path) {
     case .safetensors:
       try refuseLostWeights()
-      guard let maxShardSize else { return try SafeTensors.write(safeTensorsState, to: path) }
-      return try SafeTensors.writeSharded(safeTensorsState, to: path, maxShardSize: maxShardSize)
+      let state = try safeTensorsState()
+      guard let maxShardSize else { return try SafeTensors.write(state, to: path) }
+      return try SafeTensors.writeSharded(state, to: path, maxShardSize: maxShardSize)
     case .onnx: return try updatedONNX().write(to: path)
     case .torch:
       do { for model in models.values { try model.stateDict().checkTorchTypes() } } catch let error as ModelError {
@@ -61,7 +74,8 @@ extension Checkpoint {
       }
       guard let torch, !stateDictOnly else {
         try refuseLostWeights()
-        return try preferred.writeTorchStateDict(to: path)
+        return try preferred.stateDict().writeTorch(
+          to: path, versions: preferred.module?.stateDictVersions ?? [:], record: moduleRecord())
       }
       let graph = try updatedGraph(torch)
       if let effect = graph.dangerousEffect() {
@@ -106,7 +120,9 @@ extension Checkpoint {
     var new: [String: PickleGraph.Reference] = [:]
     var modules = ModuleUpdate(source.graph, origins: source.modules)
     for (key, model) in models {
-      guard case .module(let module) = model, let place = source.places[key] else { continue }
+      guard case .module(let module) = model, let place = source.places[key], !source.recorded.contains(key) else {
+        continue
+      }
       do {
         new[key] = try modules.write(module, like: place.isModule ? place.reference : nil, path: "")
       } catch let error as ModelError { throw error.inFile(name) }
@@ -114,13 +130,17 @@ extension Checkpoint {
     var graph = modules.graph
     var states = StateDictUpdate()
     for (key, model) in models {
-      guard case .stateDict(let state) = model, let place = source.places[key] else { continue }
+      guard let place = source.places[key], model.module == nil || source.recorded.contains(key) else { continue }
+      let state = model.stateDict()
       if let original = source.stateDicts[place.reference] {
         states.apply(state, original: original, at: place.reference, in: &graph)
       } else {
         let reference = graph.addStateDict(versions: [:])
         states.apply(state, original: StateDict(), at: reference, in: &graph)
         new[key] = reference
+      }
+      if let module = model.module {
+        graph.setModuleRecord(try ModuleRecord.text(of: module, source: name), of: new[key] ?? place.reference)
       }
     }
     for (key, reference) in new where reference != source.places[key]?.reference {
@@ -134,13 +154,6 @@ extension Checkpoint {
   }
 }
 
-extension Model {
-  /// As `StateDict.writeTorch`, with the versions of a module's classes, which PyTorch notes beside the tensors.
-  fileprivate func writeTorchStateDict(to path: FilePath) throws -> Int {
-    try stateDict().writeTorch(to: path, versions: module?.stateDictVersions ?? [:])
-  }
-}
-
 extension StateDict {
   /// Writes the tensors as a state dict that `torch.load(weights_only=True)` takes.
   /// - Returns: the number of bytes written.
@@ -148,7 +161,7 @@ extension StateDict {
   ///   code.
   @discardableResult
   public func writeTorch(to location: some FileLocation) throws -> Int {
-    try writeTorch(to: location.filePath, versions: [:])
+    try writeTorch(to: location.filePath, versions: [:], record: nil)
   }
 
   /// - Throws: `ModelError` that names a tensor of a type that PyTorch does not have.
@@ -158,10 +171,16 @@ extension StateDict {
     }
   }
 
-  fileprivate func writeTorch(to path: FilePath, versions: OrderedDictionary<String, Int>) throws -> Int {
+  /// - Parameters:
+  ///   - versions: of a module's classes, which PyTorch notes beside the tensors.
+  ///   - record: what describes the module whose tensors these are.
+  fileprivate func writeTorch(
+    to path: FilePath, versions: OrderedDictionary<String, Int>, record: String?
+  ) throws -> Int {
     try checkTorchTypes()
     var graph = PickleGraph()
     graph.root = graph.addStateDict(versions: versions)
+    graph.setModuleRecord(record, of: graph.root)
     var update = StateDictUpdate()
     update.apply(self, original: StateDict(), at: graph.root, in: &graph)
     return try TorchWriter.write(graph, to: path)

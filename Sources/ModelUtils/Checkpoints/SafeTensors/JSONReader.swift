@@ -271,6 +271,28 @@ package struct JSONReader {
     return Double(String(decoding: bytes[start..<position], as: UTF8.self)) ?? .nan
   }
 
+  /// A whole number, or one with a point or an exponent.
+  package enum Number {
+    case integer(Int)
+    case double(Double)
+  }
+
+  /// A number of either kind; a whole one beyond 64 bits becomes a double.
+  package mutating func readSigned() throws -> Number {
+    _ = peek()
+    let start = position
+    _ = try readNumber()
+    let text = String(decoding: bytes[start..<position], as: UTF8.self)
+    return Int(text).map { .integer($0) } ?? .double(Double(text) ?? .nan)
+  }
+
+  /// A truth value.
+  package mutating func readBool() throws -> Bool {
+    let isTrue = peek() == UInt8(ascii: "t")
+    try take(isTrue ? "true" : "false")
+    return isTrue
+  }
+
   /// Takes `null` and says so, or leaves what stands there.
   package mutating func readNull() throws -> Bool {
     guard peek() == UInt8(ascii: "n") else { return false }

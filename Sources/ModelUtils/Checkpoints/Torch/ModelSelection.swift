@@ -237,7 +237,7 @@ struct ModelSelection {
     func visit(_ reference: PickleGraph.Reference, _ prefix: String, _ depth: Int) throws {
       guard let attributes = graph.stateDictionary(reference).flatMap({ graph.dictionary($0) }) else { return }
       visited += 1 + attributes.count
-      guard depth < ModuleReader.depthLimit, visited <= ModuleReader.placeLimit else {
+      guard depth < ModuleReader.depthLimit, visited <= ModuleExtent.placeLimit else {
         throw ModelError(.limit, "the modules are nested too deeply or shared too often")
       }
       let known = graph.objectClass(reference).flatMap { parameters[$0] }

@@ -10,26 +10,12 @@ struct ModuleReader {
   private var parameters: [PickleGraph.Reference: Parameter] = [:]
   private var unfinished: Set<PickleGraph.Reference> = []
   /// How much of the tree stands below each object.
-  private var extents: [PickleGraph.Reference: Extent] = [:]
+  private var extents: [PickleGraph.Reference: ModuleExtent] = [:]
   private var attributeBudget = 2 << 20
   /// How many entries of the modules' dicts may still be looked at; dicts that many modules share count for each.
   private var entryBudget = PickleGraph.nodeLimit
 
-  /// The places that modules and tensors have in a tree, and the bytes of all their paths.
-  private struct Extent {
-    var places = 1
-    var nameBytes = 0
-
-    mutating func add(_ name: String, _ below: Extent) {
-      places += below.places
-      nameBytes += below.nameBytes + below.places * (name.utf8.count + 1)
-    }
-  }
-
-  /// The most places that modules and their tensors may stand in, and the deepest nesting: far beyond any model, so
-  /// that shared children cannot unfold to more than memory holds.
-  static let placeLimit = 1 << 20
-  static let nameLimit = 256 << 20
+  /// The deepest nesting, far beyond any model.
   static let depthLimit = 256
 
   init(_ graph: PickleGraph) { self.graph = graph }
@@ -102,20 +88,15 @@ struct ModuleReader {
     for (name, value) in state where !isUnusedHook(name, value) && !Self.structure.contains(name) {
       module.attributes[name] = attribute(value, of: reference, depth: 0)
     }
-    var extent = Extent()
-    for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, Extent()) }
+    var extent = ModuleExtent()
+    for name in module.parameters.keys.elements + module.buffers.keys.elements { extent.add(name, ModuleExtent()) }
     for (name, value) in try dictionary("_modules") where !graph.isNone(value) {
       guard modules[value] != nil || Self.isModule(value, in: graph) else {
         throw ModelError(.malformed, "stands among the modules but is none", subject: prefix + name)
       }
       module.children[name] = try read(value, path: prefix + name, depth: depth + 1)
-      extent.add(name, extents[value] ?? Extent())
-      guard extent.places <= Self.placeLimit, extent.nameBytes <= Self.nameLimit else {
-        throw ModelError(
-          .limit,
-          "shared modules unfold to more than \(Self.placeLimit) places of modules and tensors",
-          subject: path.isEmpty ? nil : path)
-      }
+      extent.add(name, extents[value] ?? ModuleExtent())
+      try extent.check(path)
     }
     extents[reference] = extent
     module.layer = LayerRecognition.layer(of: module)

@@ -48,3 +48,20 @@ extension PickleGraph {
     return state
   }
 }
+
+extension PickleGraph {
+  /// The text that describes the module whose state dict an object is; nil where there is none.
+  func moduleRecord(of state: Reference) -> String? {
+    guard case .call(let index) = nodes[state] else { return nil }
+    return calls[index].states.lazy.compactMap { value(forKey: ModuleRecord.key, of: $0) }.last.flatMap { text($0) }
+  }
+
+  /// Sets it, as an attribute of the OrderedDict, which Python's code passes over. Does nothing for a dict, which can
+  /// have none.
+  mutating func setModuleRecord(_ record: String?, of state: Reference) {
+    guard case .call(let index) = nodes[state], record != nil || moduleRecord(of: state) != nil else { return }
+    if calls[index].states.isEmpty { calls[index].states = [add(.dict([]))] }
+    guard let attributes = calls[index].states.last else { return }
+    change([ModuleRecord.key: record.map { add(.string($0)) }], of: attributes)
+  }
+}
