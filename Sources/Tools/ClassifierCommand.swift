@@ -49,16 +49,14 @@ struct ClassifierCommand: ParsableCommand {
       let destination = try destination()
       let classifier = try load()
       classifier.notes.forEach(report.note)
-      if let destination {
-        try output.writing.write(Checkpoint(classifier.module, name: name), to: destination, report)
-      }
+      let saved = try output.save(Checkpoint(classifier.module, name: name), to: destination, report)
       if report.json {
-        try Terminal.print(json: ClassifierResult(classifier, output: destination?.string))
+        try Terminal.print(json: ClassifierResult(classifier, output: saved))
         return
       }
       Terminal.print(classifier.description)
       Terminal.print("Weights of \(classifier.weights.map { $0.printable() } ?? "seed \(seed)")")
-      if let destination { Terminal.print("Saved \(destination.string)") }
+      Terminal.print(Text.saved(saved))
     }
   }
 

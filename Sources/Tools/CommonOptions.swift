@@ -7,7 +7,7 @@ struct ModelArguments: ParsableArguments {
   @Argument(
     help: """
       The model's file (PyTorch, safetensors, ONNX), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …). Default: yolov5n.
-      """, completion: .file())
+      """, completion: Completion.models)
   var model: String?
 
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
@@ -45,6 +45,9 @@ struct ModelArguments: ParsableArguments {
 
 /// What a person names where a model is meant: a file, a YOLOv5-style YAML, or a built-in architecture.
 enum ModelSource {
+  static let help: ArgumentHelp =
+    "The model's file (PyTorch, safetensors, ONNX), a YOLOv5-style .yaml, or the name of a built-in architecture."
+
   /// What is to be built rather than read: a YAML or, where no file has that name, an architecture by name.
   static func architecture(_ model: String) throws -> Architecture? {
     guard exists(model) else {
@@ -145,6 +148,13 @@ struct WritingOptions: ParsableArguments {
     if !files.isEmpty { report.note("the weights are beside it, in \(Text.list(files))") }
   }
 
+  /// Where a file that was written is to be looked for: at the path, or at the index of its shards.
+  func place(of path: FilePath) -> FilePath {
+    let index = SafeTensors.indexPath(for: path)
+    let isSharded = maxShardSize != nil && (try? FileDescriptor.open(path, .readOnly).close()) == nil
+    return isSharded ? index : path
+  }
+
   /// Whether the tensors alone are written, not the other objects of a PyTorch file.
   func writesTensorsAlone(_ checkpoint: Checkpoint, to path: FilePath) throws -> Bool {
     try stateDict || Checkpoint.OutputFormat(of: path) == .safetensors || checkpoint.format == .torchScript
@@ -187,6 +197,14 @@ struct OutputOptions: ParsableArguments {
 
   @OptionGroup var writing: WritingOptions
 
+  /// Writes a file where there is a place for it.
+  /// - Returns: where it stands; nil where nothing was written.
+  func save(_ checkpoint: Checkpoint, to destination: FilePath?, _ report: ReportOptions) throws -> String? {
+    guard let destination else { return nil }
+    try writing.write(checkpoint, to: destination, report)
+    return writing.place(of: destination).string
+  }
+
   /// Where to write: what was asked for, or `dir/model-SUFFIX.pt` beside the input; nil for an architecture.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format.
   func destination(for arguments: ModelArguments, suffix: String) throws -> FilePath? {
@@ -194,7 +212,12 @@ struct OutputOptions: ParsableArguments {
   }
 
   /// The same for a model that is named; nil stands for the default architecture.
+  /// - Throws: `ValidationError` for an output of no model.
   func destination(for model: String?, suffix: String) throws -> FilePath? {
+    guard model != nil || output == nil else {
+      throw ValidationError(
+        "give the MODEL that is to be written: without one \(ModelArguments.defaultArchitecture) with random weights would be")
+    }
     guard let input = model, try ModelSource.architecture(input) == nil else {
       guard let output else { return nil }
       try writing.check(FilePath(output))

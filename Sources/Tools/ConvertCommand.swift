@@ -153,11 +153,13 @@ struct Convert: ParsableCommand {
       if report.json {
         try Terminal.print(
           json: ConvertResult(
-            tensors: names - aliases, aliases: aliases, bytes: bytes, verified: verified, output: output))
+            tensors: names - aliases, aliases: aliases, bytes: bytes, verified: verified,
+            output: writing.place(of: path).string))
       } else {
         let other = aliases == 0 ? "" : " under \(names) names"
         if let verified { Terminal.print("Verified: \(verified)") }
-        Terminal.print("Saved \(output): \(names - aliases) tensors\(other), \(bytes) bytes")
+        let saved = writing.place(of: path).string
+        Terminal.print("Saved \(saved): \(Text.count(names - aliases, "tensor"))\(other), \(Text.bytes(bytes))")
       }
     }
   }

@@ -12,8 +12,8 @@ struct Ema: ParsableCommand {
       mmyolo (ExpMomentumEMA), swa (the mean of all).
 
       Examples:
-        mutils ema runs/epoch*.pt --decay 0.9999 -o ema.safetensors
-        mutils ema more/epoch*.pt --resume ema.safetensors -o ema.safetensors --force
+        mutils ema runs/epoch*.pt --variant swa -o mean.safetensors
+        mutils ema more/epoch*.pt --resume mean.safetensors -o mean.safetensors --force
 
       --resume also takes the state of torch.optim.swa_utils.AveragedModel.
       """)
@@ -28,6 +28,9 @@ struct Ema: ParsableCommand {
 
   @Option(help: ArgumentHelp("The average to go on from.", valueName: "ema"), completion: .file())
   var resume: String?
+
+  @Flag(help: "List the share that each file has in the average.")
+  var detailed = false
 
   @Flag(help: "Leave out checkpoints that hold NaN or infinities.")
   var skipNonFinite = false
@@ -51,12 +54,13 @@ struct Ema: ParsableCommand {
     try report.withThreads {
       let path = FilePath(output)
       try writing.check(path)
-      var file = try Checkpoint(contentsOf: FilePath(resume ?? checkpoints[0]), key: resume == nil ? key : nil)
+      var file = try ModelSource.open(resume ?? checkpoints[0], key: resume == nil ? key : nil)
       var state = try start(&file)
       if file.models.count > 1 {
         report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
       }
-      var result = EmaResult(variant: state.variant.rawValue, updates: 0, decay: nil, skipped: [], output: output)
+      var result = EmaResult(
+        variant: state.variant.rawValue, first: resume ?? checkpoints[0], output: writing.place(of: path).string)
       let name = file.name
       var average: any ModelAverage
       do { average = try state.average(from: file.preferred) } catch let error as ModelError {
@@ -75,9 +79,23 @@ struct Ema: ParsableCommand {
       result.updates = try state.updates() + average.updates - before
       state.setUpdates(result.updates)
       try write(average.average, state, in: &file, to: path)
+      if let last = result.shares.last, result.shares.count > 1, last.share > 0.9 {
+        report.note(
+          CFormat.string("%.1f %% of the average is the last checkpoint: ", 100 * last.share)
+            + (state.variant == .yolo
+              ? "this average's decay grows over thousands of updates; of finished checkpoints --variant swa gives the mean, and --tau or --updates let it begin later"
+              : "--variant swa gives the mean of all"))
+      }
+      result.output = writing.place(of: path).string
       if report.json { return try Terminal.print(json: result) }
-      Terminal.print("Averaged \(checkpoints.count) checkpoints, \(result.updates) updates (\(state.variant.rawValue))")
-      Terminal.print("Saved \(output)")
+      Terminal.print(
+        "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))")
+      if detailed {
+        for entry in result.shares {
+          Terminal.print(CFormat.string("%9.4f %%  ", 100 * entry.share) + entry.checkpoint.printable())
+        }
+      }
+      Terminal.print(Text.saved(result.output))
     }
   }
 
@@ -108,7 +126,7 @@ struct Ema: ParsableCommand {
 
   private func update(_ average: inout any ModelAverage, with checkpoint: String, _ result: inout EmaResult) throws {
     do {
-      let model = try Checkpoint(contentsOf: FilePath(checkpoint), key: key).preferred
+      let model = try ModelSource.open(checkpoint, key: key).preferred
       let done = try average.update(model, step: average.updates + 1)
       if !done.nonFinite.isEmpty {
         let names = done.nonFinite.prefix(5).map { $0.printable() }.joined(separator: ", ")
@@ -119,7 +137,7 @@ struct Ema: ParsableCommand {
       if done.isSkipped {
         result.skipped.append(.init(checkpoint: checkpoint, tensors: done.nonFinite))
       } else {
-        result.decay = done.decay
+        result.add(checkpoint, decay: done.decay)
       }
     } catch let error as ModelError { throw error.inFile(checkpoint) }
   }
@@ -174,20 +192,39 @@ private struct EmaResult: Encodable {
     let tensors: [String]
   }
 
-  let variant: String
-  var updates: Int
-  /// The share of the old average in the last update; null where there was none.
-  var decay: Double?
-  var skipped: [Skipped]
-  let output: String
+  struct Share: Encodable {
+    let checkpoint: String
+    var share: Double
+  }
 
-  private enum Key: String, CodingKey { case variant, updates, decay, skipped, output }
+  let variant: String
+  var updates = 0
+  /// The share of the old average in the last update; null where there was none.
+  private(set) var decay: Double?
+  /// What each file makes up of the average; the one that it started from first.
+  private(set) var shares: [Share]
+  var skipped: [Skipped] = []
+  var output: String
+
+  init(variant: String, first: String, output: String) {
+    (self.variant, self.output) = (variant, output)
+    shares = [Share(checkpoint: first, share: 1)]
+  }
+
+  mutating func add(_ checkpoint: String, decay: Double) {
+    self.decay = decay
+    for index in shares.indices { shares[index].share *= decay }
+    shares.append(Share(checkpoint: checkpoint, share: 1 - decay))
+  }
+
+  private enum Key: String, CodingKey { case variant, updates, decay, shares, skipped, output }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(variant, forKey: .variant)
     try container.encode(updates, forKey: .updates)
     try container.encode(decay, forKey: .decay)
+    try container.encode(shares, forKey: .shares)
     try container.encode(skipped, forKey: .skipped)
     try container.encode(output, forKey: .output)
   }

@@ -6,7 +6,7 @@ struct Find: ParsableCommand {
     commandName: "find",
     abstract: "Indices and names of the modules of a type.",
     discussion: """
-      Derived classes are found as well. The index is the module's place among all modules, the root being 0.
+      Exit status 1: there are none. Derived classes are found as well. The index is the module's place among all modules, the root being 0.
 
       Examples:
         mutils find yolov5s.pt --type Conv2d
@@ -45,11 +45,13 @@ struct Find: ParsableCommand {
 
   /// - Parameter all: what there is of a type, or at all.
   private func show(_ found: [FoundModule], among all: (String?) -> [FoundModule]) throws {
-    defer { if found.isEmpty { report.note("no such modules\(hint(all))") } }
-    if report.json {
-      try Terminal.print(json: FindResult(modules: found))
-      return
+    if found.isEmpty { report.note("no such modules\(hint(all))") }
+    if report.json { try Terminal.print(json: FindResult(modules: found)) }
+    guard !found.isEmpty else {
+      Terminal.printNotes()
+      throw ExitCode(1)
     }
+    if report.json { return }
     for module in found {
       let path = module.name.isEmpty ? "." : module.name.printable()
       Terminal.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")

@@ -75,10 +75,7 @@ struct Fuse: ParsableCommand {
       if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
       let verified = try verification.compare(original, with: checkpoint, report.talk)
       try verified?.judge(report)
-      if let destination {
-        try output.writing.write(checkpoint, to: destination, report)
-      }
-      try show(result, verified, destination?.string)
+      try show(result, verified, output.save(checkpoint, to: destination, report))
     }
   }
 
@@ -190,7 +187,7 @@ struct Fuse: ParsableCommand {
       Terminal.print("  not fused: \(subject.printable()): \(refusal.reason.printable())")
     }
     if let verified { Terminal.print("Verified: \(verified)") }
-    if let path { Terminal.print("Saved \(path)") }
+    Terminal.print(Text.saved(path))
   }
 }
 

@@ -15,7 +15,9 @@ struct Info: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   @Option(
-    help: ArgumentHelp("The size of the input in pixels, as 640 or 480x640. Default: 640.", valueName: "size"))
+    help: ArgumentHelp(
+      "The size of the input in pixels, as 640 or 480x640. Default: what the model is meant for, else 640.",
+      valueName: "size"))
   var imageSize: ImageSize?
 
   @OptionGroup var sizes: ShapeOptions
@@ -60,7 +62,7 @@ struct Info: ParsableCommand {
         ).show(report, asked: imageSize, convention: convention, detailed: detailed, modules: modules)
       }
       let checkpoint = try arguments.open(report)
-      let size = imageSize ?? ImageSize(height: 640, width: 640)
+      let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
       let info =
         sizes.shape.isEmpty
         ? checkpoint.preferred.modelInfo(
@@ -73,8 +75,8 @@ struct Info: ParsableCommand {
       }
       Terminal.print(info.summary(convention ?? .thop))
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
-      if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty, !isMeasuredAtDefault(checkpoint, info) {
-        report.note("GFLOPs are for a picture of \(size) x \(size); give --image-size for another")
+      if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty {
+        report.note("for a picture of \(size.height) x \(size.width); give --image-size for another")
       }
       for part in info.notCounted {
         report.note("not counted: \(part.path.printable()) (\(part.className.printable())): \(part.reason)")
@@ -95,15 +97,10 @@ struct Info: ParsableCommand {
     }
   }
 
-  /// Whether everyone means pictures of 640 x 640 by this model's FLOPs: YOLO's detectors.
-  private func isMeasuredAtDefault(_ checkpoint: Checkpoint, _ info: ModelInfo) -> Bool {
-    checkpoint.preferred.module?.attributes["stride"] != nil || info.architecture?.hasPrefix("yolov5") ?? false
-  }
-
   /// What may help a network that takes another size than the default.
   private func sizeAdvice(_ checkpoint: Checkpoint) -> String {
     guard imageSize == nil, sizes.shape.isEmpty, checkpoint.preferred.module != nil else { return "" }
-    return "; if it takes pictures of another size than 640, give --image-size, and --shape for other inputs"
+    return "; if it takes pictures of another size, give --image-size, and --shape for other inputs"
   }
 }
 

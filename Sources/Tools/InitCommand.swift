@@ -68,17 +68,15 @@ struct Init: ParsableCommand {
         checkpoint = try arguments.open(report)
         try initialize(&checkpoint)
       }
-      if let destination {
-        try output.writing.write(checkpoint, to: destination, report)
-      }
+      let saved = try output.save(checkpoint, to: destination, report)
       let parameters = checkpoint.preferred.modelInfo().parameters
       if report.json {
-        try Terminal.print(json: InitResult(parameters: parameters, seed: seed, output: destination?.string))
+        try Terminal.print(json: InitResult(parameters: parameters, seed: seed, output: saved))
         return
       }
       let subject = architecture.map { "Built \($0.name) with seed \(seed)" } ?? "Initialised \(checkpoint.name)"
-      Terminal.print("\(subject): \(parameters) parameters")
-      if let destination { Terminal.print("Saved \(destination.string)") }
+      Terminal.print("\(subject): \(Text.grouped(parameters)) parameters")
+      Terminal.print(Text.saved(saved))
     }
   }
 

@@ -21,7 +21,10 @@ struct Intersect: ParsableCommand {
   @Argument(help: "The model that is given them.", completion: .file())
   var target: String
 
-  @Option(help: ArgumentHelp("Leave entries alone whose name contains this text.", valueName: "text"))
+  @Option(
+    help: ArgumentHelp(
+      "Leave entries alone whose name contains this text, or matches it, or is inside a module that does.",
+      valueName: "glob"), completion: Completion.tensors)
   var exclude: [String] = []
 
   @Option(help: ArgumentHelp("Take this off the pretrained model's names.", valueName: "prefix"))
@@ -32,6 +35,9 @@ struct Intersect: ParsableCommand {
 
   @Option(help: ArgumentHelp("Which object in the pretrained file is the model.", valueName: "key"))
   var key: String?
+
+  @Flag(help: "List every entry that is not transferred.")
+  var detailed = false
 
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
@@ -55,16 +61,21 @@ struct Intersect: ParsableCommand {
       }
       guard let result = results.first else { return }
       for note in [result.prefixNote, result.hint].compactMap({ $0 }) { report.note(note) }
-      if let destination { try output.writing.write(checkpoint, to: destination, report) }
+      for text in result.unmatched { report.note("--exclude '\(text.printable())' leaves nothing out") }
+      let saved = try output.save(checkpoint, to: destination, report)
       if report.json {
-        try Terminal.print(json: IntersectResult(result: result, output: destination?.string))
+        try Terminal.print(json: IntersectResult(result: result, output: saved))
         return
       }
       Terminal.print(result.description)
-      for skipped in result.skipped {
-        Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
+      if detailed {
+        for skipped in result.skipped {
+          Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
+        }
+      } else {
+        result.blocks().forEach { Terminal.print("  \($0)") }
       }
-      if let destination { Terminal.print("Saved \(destination.string)") }
+      Terminal.print(Text.saved(saved))
     }
   }
 }
@@ -79,5 +90,33 @@ private struct IntersectResult: Encodable {
     try result.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(output, forKey: .output)
+  }
+}
+
+extension IntersectionReport {
+  /// What was not transferred, by module and reason, in at most ten lines.
+  fileprivate func blocks() -> [String] {
+    var blocks: OrderedDictionary<String, [Skipped]> = [:]
+    for entry in skipped {
+      // Shapes differ from entry to entry: what they have in common is that they do.
+      let reason = entry.reason.hasPrefix("shape ") ? "another shape" : entry.reason
+      blocks["\(Self.block(entry.name)): \(reason)", default: []].append(entry)
+    }
+    let limit = 10
+    let lines = blocks.map { text, entries in
+      entries.count == 1
+        ? "\(entries[0].name.printable()): \(entries[0].reason.printable())"
+        : "\(text.printable()) (\(Text.count(entries.count, "entry", "entries")))"
+    }
+    guard lines.count > limit else { return lines }
+    let rest = lines.count - limit + 1
+    return lines.prefix(limit - 1) + ["… \(rest) more blocks; --detailed lists every entry"]
+  }
+
+  /// The part of a model that an entry is in: names up to the first number, or the first alone.
+  private static func block(_ name: String) -> String {
+    let parts = name.split(separator: ".")
+    let end = parts.firstIndex { Int($0) != nil } ?? 0
+    return parts.prefix(end + 1).joined(separator: ".")
   }
 }

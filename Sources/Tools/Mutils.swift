@@ -19,11 +19,14 @@ struct Mutils: ParsableCommand {
       shards (*.index.json), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …), initialised with seed 0. \
       Content decides the format, not the extension. Nothing in a file is ever executed. Without MODEL yolov5n is built.
 
-      Exit status: 0 done, 1 it could not be done (one line on standard error says why; with --json an object), 64 wrong usage.
+      Exit status: 0 done, 1 it could not be done (one line on standard error says why; with --json an object), 64 wrong usage. Where 1 is \
+      an answer (diff: they differ; check: a finding; find: none; --verify: beyond the tolerance), 2 is trouble.
       """,
     version: modelUtilsVersion,
     groupedSubcommands: [
-      CommandGroup(name: "Inspect", subcommands: [Info.self, Find.self, SparsityCommand.self, Diff.self, Check.self]),
+      CommandGroup(
+        name: "Inspect",
+        subcommands: [Info.self, Show.self, Find.self, SparsityCommand.self, Diff.self, Check.self, Models.self]),
       CommandGroup(
         name: "Operate",
         subcommands: [
@@ -42,15 +45,29 @@ struct Mutils: ParsableCommand {
 enum Main {
   static func main() {
     Signals.install()
+    var command: any ParsableCommand = Mutils()
     do {
-      var command = try Mutils.parseAsRoot()
+      command = try Mutils.parseAsRoot()
       try command.run()
       Terminal.printNotes()
     } catch let error as ModelError {
       Terminal.error(error, asJSON: CommandLine.arguments.prefix { $0 != "--" }.contains("--json"))
-      exit(1)
+      exit((command as? any AnsweringCommand)?.answersByStatus ?? false ? 2 : 1)
     } catch {
       Mutils.exit(withError: error)
     }
   }
 }
+
+/// A subcommand whose status 1 is an answer, so that trouble ends it with 2, as diff, cmp and grep do.
+protocol AnsweringCommand {
+  var answersByStatus: Bool { get }
+}
+
+extension Diff: AnsweringCommand { var answersByStatus: Bool { true } }
+extension Check: AnsweringCommand { var answersByStatus: Bool { true } }
+extension Find: AnsweringCommand { var answersByStatus: Bool { true } }
+extension Fuse: AnsweringCommand { var answersByStatus: Bool { verification.verify } }
+extension Prune: AnsweringCommand { var answersByStatus: Bool { verification.verify } }
+extension Strip: AnsweringCommand { var answersByStatus: Bool { verification.verify } }
+extension Convert: AnsweringCommand { var answersByStatus: Bool { verification.verify } }

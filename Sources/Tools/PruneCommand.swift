@@ -7,7 +7,7 @@ struct Prune: ParsableCommand {
     commandName: "prune",
     abstract: "Zeroes the least important weights of every Conv2d.",
     discussion: """
-      An amount without a point is a count (100), otherwise a share (0.3 or 30%). Methods: l1 (smallest magnitudes of each layer), global \
+      An amount is a share of each weight (0.3 or 30%), --count a number of its elements. Methods: l1 (smallest magnitudes of each layer), global \
       (smallest of all layers together), random (with --dim: whole slices), ln (slices of the lowest norm along --dim). Masks that \
       torch.nn.utils.prune left are applied and removed: the amount is of what they left, and --amount 0 only removes them.
 
@@ -21,10 +21,15 @@ struct Prune: ParsableCommand {
   @OptionGroup var report: ReportOptions
   @OptionGroup var verification: VerifyOptions
 
-  @Option(help: "How much to prune of each weight: a count, or a share such as 0.3 or 30%. Default: 0.3.")
+  @Option(help: "How much to prune of each weight: a share such as 0.3 or 30%. Default: 0.3.")
   var amount: String?
 
-  private static let defaultAmount = "0.3"
+  @Option(help: ArgumentHelp("How many elements, or slices, of each weight to prune, instead of a share.", valueName: "n"))
+  var count: Int?
+
+  private func chosenAmount() throws -> PruneAmount {
+    try count.map { .count($0) } ?? PruneAmount(amount ?? "0.3")
+  }
 
   @Option(help: "l1, random, ln or global.")
   var method = Method.l1
@@ -51,10 +56,14 @@ struct Prune: ParsableCommand {
   @Option(parsing: .unconditional, help: "The seed of random (default 0), as torch.manual_seed takes it.")
   var seed: SeedNumber?
 
-  @Option(help: ArgumentHelp("Prune only layers or weights of these names.", valueName: "glob"))
+  @Option(
+    help: ArgumentHelp("Prune only weights of these names, or inside modules of them.", valueName: "glob"),
+    completion: Completion.tensors)
   var include: [String] = []
 
-  @Option(help: ArgumentHelp("Leave out layers or weights of these names.", valueName: "glob"))
+  @Option(
+    help: ArgumentHelp("Leave out weights of these names, or inside modules of them.", valueName: "glob"),
+    completion: Completion.tensors)
   var exclude: [String] = []
 
   @Flag(help: "Count existing zeros as pruned: the amount is of the rest (for l1 and global).")
@@ -85,16 +94,19 @@ struct Prune: ParsableCommand {
     }
     if norm != nil && method != .ln { throw ValidationError("--norm goes with --method ln") }
     if seed != nil && method != .random { throw ValidationError("--seed goes with --method random") }
-    if pattern != nil && (method != .l1 || amount != nil) {
-      throw ValidationError("--pattern is a method of its own, without --method and --amount")
+    let hasAmount = amount != nil || count != nil
+    if pattern != nil && (method != .l1 || hasAmount) {
+      throw ValidationError("--pattern is a method of its own, without --method, --amount and --count")
     }
-    if mask != nil && (method != .l1 || pattern != nil || amount != nil) {
-      throw ValidationError("--mask is a method of its own, without --method, --pattern and --amount")
+    if mask != nil && (method != .l1 || pattern != nil || hasAmount) {
+      throw ValidationError("--mask is a method of its own, without --method, --pattern, --amount and --count")
     }
+    if amount != nil && count != nil { throw ValidationError("--amount and --count exclude each other") }
+    if let count, count < 0 { throw ValidationError("--count takes a number from 0") }
     if remaining && ![.l1, .global].contains(method) {
       throw ValidationError("--remaining goes with --method l1 or global")
     }
-    do { _ = try PruneAmount(amount ?? Self.defaultAmount) } catch let error as ModelError {
+    do { _ = try chosenAmount() } catch let error as ModelError {
       throw ValidationError(error.description)
     }
   }
@@ -116,6 +128,11 @@ struct Prune: ParsableCommand {
       if !pruned.unmasked.isEmpty {
         report.note("the pruning masks of \(pruned.unmasked.count) tensors are applied and removed")
       }
+      if case .count(let elements) = options.amount, count == nil, elements > 0 {
+        report.note(
+          "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so")
+      }
+      for pattern in pruned.unmatched { report.note("no weight of a Conv2d matches '\(pattern.printable())'") }
       if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
       if checkpoint.preferred.module == nil, checkpoint.onnx == nil {
         report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
@@ -124,10 +141,7 @@ struct Prune: ParsableCommand {
       if let note = Text.notCounted(sparsity) { report.note(note) }
       let verified = try verification.compare(original, with: checkpoint, report.talk)
       try verified?.judge(report)
-      if let destination {
-        try output.writing.write(checkpoint, to: destination, report)
-      }
-      try show(pruned, sparsity, verified, destination?.string)
+      try show(pruned, sparsity, verified, output.save(checkpoint, to: destination, report))
     }
   }
 
@@ -147,7 +161,7 @@ struct Prune: ParsableCommand {
       }
     }
     return PruneOptions(
-      amount: try PruneAmount(amount ?? Self.defaultAmount), method: chosen, include: include.map { Glob($0) },
+      amount: try chosenAmount(), method: chosen, include: include.map { Glob($0) },
       exclude: exclude.map { Glob($0) },
       isRepeated: remaining)
   }
@@ -167,7 +181,7 @@ struct Prune: ParsableCommand {
       Terminal.print("  not pruned: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
     if let verified { Terminal.print("Verified: \(verified)") }
-    if let path { Terminal.print("Saved \(path)") }
+    Terminal.print(Text.saved(path))
   }
 }
 

@@ -56,7 +56,7 @@ struct Strip: ParsableCommand {
         json: ONNXStripResult(
           bytesBefore: before, bytesAfter: after, removed: result, verified: verified, output: destination.string))
     } else {
-      Terminal.print("\(result): \(before) -> \(after) bytes")
+      Terminal.print("\(result): \(Text.bytes(before)) -> \(Text.bytes(after))")
       if let verified { Terminal.print("Verified: \(verified)") }
       Terminal.print("Saved \(destination.string)")
     }
@@ -64,14 +64,15 @@ struct Strip: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      var file = try Checkpoint(contentsOf: FilePath(checkpoint), key: key)
+      var file = try ModelSource.open(checkpoint, key: key)
       let original = file
-      let destination = try output.destination(forInput: checkpoint, suffix: "stripped")
-      if file.onnx != nil { return try stripONNX(&file, to: destination) }
+      let destination = try output.destination(for: checkpoint, suffix: "stripped")
+      if file.onnx != nil { return try stripONNX(&file, to: destination ?? FilePath(checkpoint)) }
+      let isInOneFile = try file.format != .sharded && ModelSource.architecture(checkpoint) == nil
       let before =
-        file.format == .sharded
-        ? file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
-        : try FileBytes(mapping: FilePath(checkpoint)).count
+        isInOneFile
+        ? try FileBytes(mapping: FilePath(checkpoint)).count
+        : file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
       let result = try file.strip(to: dtype.dtype, allowOverflow: allowOverflow)
       report.note(result.overflows, in: result.dtype)
       if let average = result.average, average != "ema" {
@@ -82,16 +83,19 @@ struct Strip: ParsableCommand {
       }
       let verified = try verification.compare(original, with: file, report.talk)
       try verified?.judge(report)
-      let after = try output.writing.write(file, to: destination, report)
+      let after =
+        try destination.map { try output.writing.write(file, to: $0, report) }
+        ?? file.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
+      let saved = destination.map { output.writing.place(of: $0).string }
       if report.json {
         try Terminal.print(
           json: StripResult(
             bytesBefore: before, bytesAfter: after, usedAverage: result.usedAverage, average: result.average,
-            removed: result.removed, verified: verified, output: destination.string))
+            removed: result.removed, verified: verified, output: saved))
       } else {
-        Terminal.print("\(result): \(before) -> \(after) bytes")
+        Terminal.print("\(result): \(Text.bytes(before)) -> \(Text.bytes(after))")
         if let verified { Terminal.print("Verified: \(verified)") }
-        Terminal.print("Saved \(destination.string)")
+        Terminal.print(Text.saved(saved))
       }
     }
   }
@@ -104,7 +108,7 @@ private struct StripResult: Encodable {
   let average: String?
   let removed: [String]
   let verified: OutputComparison?
-  let output: String
+  let output: String?
 }
 
 private struct ONNXStripResult: Encodable {

@@ -34,8 +34,29 @@ extension Checkpoint {
     var metadata = metadata
     if format != .safetensors { metadata["format"] = metadata["format"] ?? "pt" }
     metadata[ModuleRecord.key] = try moduleRecord()
+    for (name, text) in entriesAsText where metadata[name] == nil { metadata[name] = text }
     state.metadata = metadata.isEmpty && state.metadata == nil ? nil : metadata
     return state
+  }
+
+  /// The names of a classifier's classes and the size of its pictures, which stand beside the weights that a training run
+  /// leaves, in JSON.
+  private var entriesAsText: [String: String] {
+    var texts: [String: String] = [:]
+    for name in ["names", "image_size"] {
+      guard case .list(let items)? = contents(of: name) else { continue }
+      var json = JSONWriter()
+      json.openArray()
+      for item in items {
+        json.element()
+        if let text = item.stringValue { json.value(text) } else if let number = item.intValue { json.value(number) } else { break }
+      }
+      json.closeArray()
+      if items.allSatisfy({ $0.stringValue != nil || $0.intValue != nil }) {
+        texts[name] = String(decoding: json.bytes, as: UTF8.self)
+      }
+    }
+    return texts
   }
 
   private func moduleRecord() throws -> String? {

@@ -48,7 +48,7 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
     let counts = "Model Summary: \(layers) layers, \(parameters) parameters, \(gradients) gradients"
     guard let gflops else { return counts }
     let figure = convention == .thop ? gflops.extrapolated ?? gflops.thop : gflops[convention]
-    return CFormat.string("%s, %.1f GFLOPs", counts, figure)
+    return CFormat.string("%s, %.1f %s", counts, figure, convention == .macs ? "GMACs" : "GFLOPs")
   }
 }
 

@@ -29,6 +29,8 @@ public struct IntersectionReport: Sendable, Codable, CustomStringConvertible {
   public let pretrainedPrefix: String
   /// The same of the target's names, for matching only.
   public let targetPrefix: String
+  /// The exclusions that leave nothing out.
+  public let unmatched: [String]
   /// What to do where nothing was transferred, in words; nil where something was.
   public let hint: String?
 
@@ -54,7 +56,8 @@ extension WeightContainer {
   /// side where more entries match that way; where nothing matches, so are the prefixes that most names bear
   /// (`net.`, `backbone.`), if one lets more match than all others. The original knows no prefixes.
   /// - Parameters:
-  ///   - exclude: an entry whose name (in this model) contains one of these stays as it is.
+  ///   - exclude: an entry whose name (in this model) contains one of these, or matches it as a `Glob` by itself or by one
+  ///     of the paths that lead to it, stays as it is.
   ///   - pretrainedPrefix: what is taken off the pretrained model's names; nil to find it.
   ///   - targetPrefix: what is taken off this model's names for matching; nil to find it.
   /// - Throws: `ModelError` for values that cannot be converted or read; the model is then as it was.
@@ -63,6 +66,10 @@ extension WeightContainer {
     from pretrained: StateDict, exclude: [String] = [], pretrainedPrefix: String? = nil, targetPrefix: String? = nil
   ) throws -> IntersectionReport {
     let target = stateDict()
+    let globs = exclude.map { Glob($0) }
+    func exclusion(of name: String) -> String? {
+      globs.first { name.contains($0.pattern) || $0.matches(withAncestors: name) }?.pattern
+    }
     let matching = NameMatching(
       pretrained, target, firstPrefix: pretrainedPrefix, secondPrefix: targetPrefix)
     var transferred: Set<String> = []
@@ -77,7 +84,7 @@ extension WeightContainer {
         continue
       }
       reached.insert(name)
-      if let text = exclude.first(where: { name.contains($0) }) {
+      if let text = exclusion(of: name) {
         skipped.append(.init(name: name, reason: "excluded by '\(text)'"))
       } else if old.shape != tensor.shape {
         skipped.append(.init(name: name, reason: "shape \(tensor.shape) against \(old.shape)"))
@@ -98,6 +105,7 @@ extension WeightContainer {
     return IntersectionReport(
       transferred: target.names.filter { transferred.contains($0) }, skipped: skipped, targetCount: target.count,
       pretrainedPrefix: matching.firstPrefix, targetPrefix: matching.secondPrefix,
+      unmatched: globs.map(\.pattern).filter { text in !target.names.contains { exclusion(of: $0) == text } },
       hint: transferred.isEmpty ? matching.hint(pretrained, target) : nil)
   }
 }

@@ -6,7 +6,7 @@ public struct PruneOptions: Sendable {
   public var amount: PruneAmount
   /// Which elements go.
   public var method: PruneMethod
-  /// Names (of the weight or its module) to prune; all when empty.
+  /// Names (of the weight, its module or one around that) to prune; all when empty.
   public var include: [Glob]
   /// Names to leave out.
   public var exclude: [Glob]
@@ -26,9 +26,13 @@ public struct PruneOptions: Sendable {
   }
 
   func isChosen(_ name: String) -> Bool {
-    let module = name.split(separator: ".").dropLast().joined(separator: ".")
-    func matches(_ globs: [Glob]) -> Bool { globs.contains { $0.matches(name) || $0.matches(module) } }
+    func matches(_ globs: [Glob]) -> Bool { globs.contains { $0.matches(withAncestors: name) } }
     return (include.isEmpty || matches(include)) && !matches(exclude)
+  }
+
+  /// The patterns that none of the names match.
+  func unmatched(among names: [String]) -> [String] {
+    (include + exclude).filter { glob in !names.contains { glob.matches(withAncestors: $0) } }.map(\.pattern)
   }
 }
 
@@ -55,6 +59,9 @@ extension WeightContainer {
         change: { layers = try Pruning(options, masks: masks).run(&$0) })
       var report = PruneReport(layers: layers)
       report.unmasked = Array(masks.keys)
+      report.unmatched = options.unmatched(
+        among: namedWeights().filter(\.isConv2dWeight).map(\.name)
+          + computedWeights().filter(\.isConv2dWeight).map(\.name))
       report.refused = computedWeights().filter { $0.isConv2dWeight && options.isChosen($0.name) }
         .map { .init(name: $0.name, reason: "is computed by \($0.cause) when the model runs") }
       return report

@@ -24,6 +24,8 @@ public struct PruneReport: Sendable, Codable, CustomStringConvertible {
   public internal(set) var refused: [Refusal] = []
   /// The tensors whose masks of an earlier pruning were applied and removed first.
   public internal(set) var unmasked: [String] = []
+  /// The patterns of names that no weight of a Conv2d bears.
+  public internal(set) var unmatched: [String] = []
 
   /// The share of zeros among the pruned weights; 0 when there are none.
   public var sparsity: Double {

@@ -38,7 +38,7 @@ extension ClassifierPreprocessing {
   }
 
   /// The size that Ultralytics notes in what it trained.
-  private static func trainedSize(of model: Module) -> Int? {
+  static func trainedSize(of model: Module) -> Int? {
     let entries = model.attributes["args"]?.entriesValue ?? []
     let size = entries.first { $0.key.stringValue == "imgsz" }?.value.intValue
     return size.flatMap { (1...1 << 14).contains($0) ? $0 : nil }

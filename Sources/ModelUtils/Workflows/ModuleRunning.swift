@@ -27,20 +27,30 @@ extension Module {
     return try Session(plan).run(inputs)
   }
 
-  /// Height and width of the pictures that the model is meant for: what timm's and torchvision's classes say of
-  /// themselves, 640 for YOLO's detectors, 224 for everything else.
+  /// Height and width of the pictures that the model is meant for: those that Ultralytics trained it with, or 640, for
+  /// YOLO's; what a classifier's original cuts pictures to; 224 for everything else.
   public var pictureSize: (height: Int, width: Int) {
-    if let size = attributes["image_size"]?.intValue, size > 0 { return (size, size) }
-    for key in ["pretrained_cfg", "default_cfg"] {
-      let entries = attributes[key]?.entriesValue ?? []
-      let size = entries.first { $0.key == .string("input_size") }?.value.intsValue ?? []
-      if size.count == 3, size.allSatisfy({ $0 > 0 }) { return (size[1], size[2]) }
-    }
-    return attributes["stride"] != nil ? (640, 640) : (224, 224)
+    if let size = ClassifierPreprocessing.trainedSize(of: self) { return (size, size) }
+    guard attributes["stride"] == nil else { return (640, 640) }
+    let size = (try? ClassifierPreprocessing(of: self))?.cropSize ?? [224, 224]
+    return (size[0], size[1])
   }
 }
 
+extension Architecture {
+  /// Height and width of the pictures that the network is meant for.
+  /// - Throws: `ModelError` for a description that cannot be built.
+  public func pictureSize() throws -> (height: Int, width: Int) { try module().pictureSize }
+}
+
 extension Checkpoint {
+  /// Height and width of the pictures that the preferred model is meant for: what a training run's file says, else as
+  /// `Module.pictureSize`; nil for a bare state dict that is not recognised.
+  public var pictureSize: (height: Int, width: Int)? {
+    if let size = LearnedClasses(self)?.imageSize { return (size[0], size[1]) }
+    return (preferred.module ?? preferred.stateDict().recognized()?.module)?.pictureSize
+  }
+
   /// The preferred model as a module whose forward can be looked up: itself, or the built-in architecture that a bare
   /// state dict is recognised as.
   /// - Throws: `ModelError` for a bare state dict that is not recognised, and for an ONNX model.

@@ -52,6 +52,18 @@ public struct Glob: Sendable, Hashable {
     return nil
   }
 
+  /// Whether a dotted name, or one of the paths that lead to it, is one that the pattern stands for: `model.24` and
+  /// `model.24.*` are all of `model.24`.
+  public func matches(withAncestors name: String) -> Bool {
+    if matches(name) { return true }
+    var path = name[...]
+    while let dot = path.lastIndex(of: ".") {
+      path = path[..<dot]
+      if matches(String(path)) { return true }
+    }
+    return false
+  }
+
   /// Whether a whole name is one that the pattern stands for.
   public func matches(_ name: String) -> Bool { captures(name) != nil }
 

@@ -120,13 +120,23 @@ public struct LearnedClasses: Sendable, Hashable {
 
   /// nil for any other file.
   public init?(_ file: Checkpoint) {
+    if let text = file.metadata["names"], let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) {
+      self.names = names
+      let size = file.metadata["image_size"].flatMap { try? JSONDecoder().decode([Int].self, from: Data($0.utf8)) }
+      imageSize = size.flatMap(Self.checked)
+      return
+    }
     guard case .string(let text)? = file.entry("options"), text.hasPrefix("{"),
       case .list(let items)? = file.contents(of: "names")
     else { return nil }
     names = items.compactMap(\.stringValue)
     var size: [Int]?
     if case .list(let items)? = file.contents(of: "image_size") { size = items.compactMap(\.intValue) }
-    imageSize = size.flatMap { $0.count == 2 && $0.allSatisfy { (1...1 << 14).contains($0) } ? $0 : nil }
+    imageSize = size.flatMap(Self.checked)
+  }
+
+  private static func checked(_ size: [Int]) -> [Int]? {
+    size.count == 2 && size.allSatisfy { (1...1 << 14).contains($0) } ? size : nil
   }
 }
 
