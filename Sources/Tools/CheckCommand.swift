@@ -11,7 +11,7 @@ struct Check: ParsableCommand {
       state dict would lose. Pickles: everything that loading the file in Python would import or call, also in other members of the \
       archive and behind the pickle's end.
 
-      Exit status 1: the file is dangerous to load in Python, or broken; with --strict also where it names code that is not known.
+      Exit status 1: the file is dangerous to load in Python, or broken; --fail-on says from which severity on.
 
       Example: mutils check downloaded.pt
       """)
@@ -19,8 +19,25 @@ struct Check: ParsableCommand {
   @OptionGroup var arguments: ModelArguments
   @OptionGroup var report: ReportOptions
 
-  @Flag(help: "Let a suspicious file end with status 1 too.")
+  @Flag(help: "List every finding, not each kind once.")
+  var detailed = false
+
+  @Flag(help: "The same as --fail-on suspicious.")
   var strict = false
+
+  @Option(help: "The least severe finding that ends with status 1.")
+  var failOn = Severity.broken
+
+  /// The most severe first.
+  enum Severity: String, CaseIterable, ExpressibleByArgument { case dangerous, broken, suspicious, warning, info }
+
+  private static let order = Severity.allCases.map(\.rawValue)
+
+  mutating func validate() throws {
+    guard strict else { return }
+    guard failOn == .broken else { throw ValidationError("--strict and --fail-on exclude each other") }
+    failOn = .suspicious
+  }
 
   func run() throws {
     try report.withThreads {
@@ -30,21 +47,22 @@ struct Check: ParsableCommand {
         CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
       }
       findings += try onnx.map { try self.findings(of: $0) } ?? numbers(hasVerdict: (audit?.pickles ?? 0) > 0)
-      let order = ["dangerous", "broken", "suspicious", "warning", "info"]
-      findings = order.flatMap { severity in findings.filter { $0.severity == severity } }
+      findings = Self.order.flatMap { severity in findings.filter { $0.severity == severity } }
       let verdict = audit?.verdict ?? .safe
       if report.json {
         try Terminal.print(json: CheckResult(verdict: verdict, findings: findings))
       } else {
-        let hasNone = audit?.pickles ?? 0 == 0 && verdict == .safe
-        let summary = hasNone ? "There are no pickles in it" : "The pickles are \(verdict.rawValue)"
-        Terminal.print("\(summary); \(findings.count) findings")
-        for finding in findings {
-          let place = finding.where.isEmpty ? "" : finding.where.printable() + ": "
-          Terminal.print("  \(finding.severity): \(place)\(finding.what)")
-        }
+        let packages = Self.packages(in: findings)
+        let summary =
+          audit?.pickles ?? 0 == 0 && verdict == .safe
+          ? "Holds no pickles"
+          : verdict == .suspicious && !packages.isEmpty
+            ? "The pickles make objects of \(packages.formatted): they are as safe as the code of that name on your machine"
+            : "The pickles are \(verdict.rawValue)"
+        Terminal.print("\(summary); \(Text.count(findings.count, "finding"))")
+        for line in detailed ? findings.map(\.line) : Self.grouped(findings) { Terminal.print("  \(line)") }
       }
-      let failures = ["dangerous", "broken"] + (strict ? ["suspicious"] : [])
+      let failures = Self.order.prefix { $0 != failOn.rawValue } + [failOn.rawValue]
       if findings.contains(where: { failures.contains($0.severity) }) {
         Terminal.printNotes()
         throw ExitCode(1)
@@ -81,10 +99,61 @@ struct Check: ParsableCommand {
   }
 }
 
+extension Check {
+  /// One line for all findings that say the same, or make objects of one package.
+  fileprivate static func grouped(_ findings: [CheckFinding]) -> [String] {
+    var groups: OrderedDictionary<String, [CheckFinding]> = [:]
+    for finding in findings {
+      let subject = finding.package.map { "classes of \($0)" } ?? finding.what.filter { !$0.isNumber }
+      groups["\(finding.severity): \(subject)", default: []].append(finding)
+    }
+    return groups.values.map { group in
+      let first = group[0]
+      guard group.count > 1 else { return first.line }
+      if let package = first.package {
+        let names = group.map { String($0.what.split(separator: ".").last ?? "") }
+        return "\(first.severity): Python would make objects of \(package): \(names.joined(separator: ", ").printable())"
+      }
+      return "\(first.line) (and \(group.count - 1) more of this kind; --detailed lists them)"
+    }
+  }
+
+  /// The packages whose classes a file's pickles call, where nothing else makes them suspicious.
+  fileprivate static func packages(in findings: [CheckFinding]) -> OrderedSet<String> {
+    let suspicious = findings.filter { $0.severity == "suspicious" }
+    let packages = OrderedSet(suspicious.compactMap(\.package))
+    return suspicious.allSatisfy { $0.package != nil } ? packages : []
+  }
+}
+
+extension OrderedSet<String> {
+  fileprivate var formatted: String { joined(separator: ", ") }
+}
+
 private struct CheckFinding: Encodable {
   let severity: String
   let `where`: String
   let what: String
+
+  var line: String { (`where`.isEmpty ? "\(severity): " : "\(severity): \(`where`.printable()): ") + what }
+
+  /// The well-known package whose class Python would make an object of.
+  var package: String? {
+    let prefix = "Python would call "
+    guard severity == "suspicious", what.hasPrefix(prefix) else { return nil }
+    let path = what.dropFirst(prefix.count).split(separator: ".")
+    guard let top = path.first.map(String.init) else { return nil }
+    // YOLOv5 and YOLOv7 save under the names of their own folders.
+    if ["models", "yolov5"].contains(top), path.count > 1, ["common", "yolo", "experimental", "models"].contains(path[1]) {
+      return "yolov5"
+    }
+    return Self.known.contains(top) ? top : nil
+  }
+
+  private static let known: Set<String> = [
+    "ultralytics", "timm", "torchvision", "yolov6", "yolox", "mmengine", "mmdet", "mmyolo", "detectron2", "transformers",
+    "super_gradients",
+  ]
 }
 
 private struct CheckResult: Encodable {

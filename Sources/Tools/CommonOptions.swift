@@ -13,6 +13,10 @@ struct ModelArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
 
+  init() {}
+
+  init(model: String?, key: String?) { (self.model, self.key) = (model, key) }
+
   /// The architecture that stands in for a model.
   static let defaultArchitecture = "yolov5n"
 

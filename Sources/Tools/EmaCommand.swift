@@ -81,7 +81,7 @@ struct Ema: ParsableCommand {
       try write(average.average, state, in: &file, to: path)
       if let last = result.shares.last, result.shares.count > 1, last.share > 0.9 {
         report.note(
-          CFormat.string("%.1f %% of the average is the last checkpoint: ", 100 * last.share)
+          "\(Text.threeDigits(100 * last.share)) % of the average is the last checkpoint: "
             + (state.variant == .yolo
               ? "this average's decay grows over thousands of updates; of finished checkpoints --variant swa gives the mean, and --tau or --updates let it begin later"
               : "--variant swa gives the mean of all"))
@@ -92,7 +92,7 @@ struct Ema: ParsableCommand {
         "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))")
       if detailed {
         for entry in result.shares {
-          Terminal.print(CFormat.string("%9.4f %%  ", 100 * entry.share) + entry.checkpoint.printable())
+          Terminal.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")
         }
       }
       Terminal.print(Text.saved(result.output))

@@ -18,6 +18,9 @@ struct Fuse: ParsableCommand {
       """)
 
   @OptionGroup var arguments: ModelArguments
+  @Flag(help: "List everything that is left as it is, not each reason once.")
+  var detailed = false
+
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
   @OptionGroup var verification: VerifyOptions
@@ -178,16 +181,23 @@ struct Fuse: ParsableCommand {
       Terminal.print("Merged the branches of \(count) blocks")
       if count == 0, results.merging.refused.isEmpty { report.note("no block has branches that could be merged") }
     }
-    for refusal in results.merging.refused {
-      Terminal.print("  not merged: \(refusal.name.printable()): \(refusal.reason.printable())")
-    }
+    show("not merged", results.merging.refused.map { ($0.name, $0.reason) })
     Terminal.print(result.description)
-    for refusal in result.refused {
-      let subject = refusal.conv.isEmpty ? refusal.bn : "\(refusal.conv) + \(refusal.bn)"
-      Terminal.print("  not fused: \(subject.printable()): \(refusal.reason.printable())")
-    }
+    show("not fused", result.refused.map { ($0.conv.isEmpty ? $0.bn : "\($0.conv) + \($0.bn)", $0.reason) })
     if let verified { Terminal.print("Verified: \(verified)") }
     Terminal.print(Text.saved(path))
+  }
+
+  /// Each reason once where many share it.
+  private func show(_ what: String, _ refusals: [(subject: String, reason: String)]) {
+    let few = 3
+    for group in OrderedDictionary(grouping: refusals, by: \.reason).values {
+      let shown = detailed || group.count <= few ? group[...] : group.prefix(1)
+      for refusal in shown {
+        let rest = shown.count < group.count ? " (and \(group.count - 1) more; --detailed lists them)" : ""
+        Terminal.print("  \(what): \(refusal.subject.printable()): \(refusal.reason.printable())\(rest)")
+      }
+    }
   }
 }
 

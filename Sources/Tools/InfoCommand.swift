@@ -11,7 +11,16 @@ struct Info: ParsableCommand {
       The first line is YOLOv5's: Model Summary: 214 layers, 7235389 parameters, 0 gradients, 16.6 GFLOPs
       """)
 
-  @OptionGroup var arguments: ModelArguments
+  @Argument(
+    help: """
+      The model's file (PyTorch, safetensors, ONNX), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …); \
+      several are told of in a table. Default: yolov5n.
+      """, completion: Completion.models)
+  var models: [String] = []
+
+  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  var key: String?
+
   @OptionGroup var report: ReportOptions
 
   @Option(
@@ -40,9 +49,34 @@ struct Info: ParsableCommand {
   @Flag(help: "Add a table of modules.")
   var modules = false
 
+  @Option(
+    help: ArgumentHelp("Only modules so deep in the tree, those below added to them, for --modules.", valueName: "n"))
+  var depth: Int?
+
+  @Option(help: ArgumentHelp("The most first: macs, parameters or bytes, for --modules.", valueName: "what"))
+  var sort: ModuleTable.Order?
+
+  @Option(help: ArgumentHelp("Only so many rows, for --modules.", valueName: "n"))
+  var top: Int?
+
+  @Flag(help: "Add a table of tensors.")
+  var tensors = false
+
+  @Flag(help: "Tell more of the model, as on a terminal.")
+  var overview = false
+
+  private var arguments: ModelArguments { ModelArguments(model: models.first, key: key) }
+
   func validate() throws {
     guard sizes.shape.isEmpty || !extrapolate else {
       throw ValidationError("--extrapolate needs pictures; leave --shape out.")
+    }
+    guard (depth == nil && sort == nil && top == nil) || modules else {
+      throw ValidationError("--depth, --sort and --top go with --modules")
+    }
+    guard depth ?? 1 >= 0, top ?? 1 >= 0 else { throw ValidationError("--depth and --top take numbers from 0") }
+    guard models.count < 2 || !(modules || tensors || detailed || overview || extrapolate || key != nil) else {
+      throw ValidationError("of several models a table is printed: --detailed, --modules and the like go with one")
     }
     guard !extrapolate || convention ?? .thop == .thop else {
       throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
@@ -51,6 +85,7 @@ struct Info: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
+      if models.count > 1 { return try compare() }
       if let model = try arguments.onnx() {
         guard !extrapolate else {
           throw ModelError(
@@ -69,11 +104,18 @@ struct Info: ParsableCommand {
           imageSize: (size.height, size.width),
           extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
         : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
+      let overview = ModelOverview(checkpoint, info, inputs: inputs(of: checkpoint, size))
       if report.json {
-        try Terminal.print(json: InfoResult(info: info, imageSize: size, file: checkpoint))
+        try Terminal.print(
+          json: InfoResult(
+            info: info, imageSize: size, file: checkpoint, overview: overview, bytes: bytes(of: checkpoint),
+            tensors: tensors ? TensorRow.rows(of: checkpoint.preferred) : nil))
         return
       }
       Terminal.print(info.summary(convention ?? .thop))
+      if self.overview || Terminal.printsToTerminal {
+        Terminal.print(overview.lines(bytes: try bytes(of: checkpoint), size: size).joined(separator: "\n"))
+      }
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
       if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty {
         report.note("for a picture of \(size.height) x \(size.width); give --image-size for another")
@@ -93,7 +135,48 @@ struct Info: ParsableCommand {
         report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
       }
       if detailed { Terminal.print(try checkpoint.preferred.parameterTable().description) }
-      if modules { Terminal.print(info.moduleTable) }
+      if modules {
+        Terminal.print(ModuleTable(info, depth: depth, order: sort, top: top).text(width: Terminal.width))
+      }
+      if tensors { Terminal.print(TensorRow.table(of: checkpoint.preferred)) }
+    }
+  }
+
+  private func inputs(of checkpoint: Checkpoint, _ size: ImageSize) -> [[Int]] {
+    guard sizes.shape.isEmpty else { return sizes.shape.map(\.lengths) }
+    return [[1, checkpoint.preferred.module?.inputChannels ?? 3, size.height, size.width]]
+  }
+
+  /// The size of the file; nil for what is built, and for shards.
+  private func bytes(of checkpoint: Checkpoint) throws -> Int? {
+    guard let file = try arguments.file, checkpoint.format != .sharded else { return nil }
+    return try FileBytes(mapping: file).count
+  }
+
+  /// A row for each of several models.
+  private func compare() throws {
+    let rows = try models.map { name in
+      let checkpoint = try ModelSource.open(name)
+      let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
+      let info =
+        sizes.shape.isEmpty
+        ? checkpoint.preferred.modelInfo(imageSize: (size.height, size.width))
+        : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
+      return ComparedModel(model: name, info: info, imageSize: size, format: checkpoint.format)
+    }
+    if report.json { return try Terminal.print(json: ["models": rows]) }
+    let width = max(5, rows.map { $0.model.printable().count }.max() ?? 0)
+    let unit = convention == .macs ? "GMACs" : "GFLOPs"
+    Terminal.print(
+      Text.padded("model", to: width)
+        + CFormat.string(" %7s %14s %14s %9s %9s", "layers", "parameters", "gradients", unit, "size"))
+    for row in rows {
+      let figure = row.info.gflops.map { CFormat.string("%.1f", $0[convention ?? .thop]) } ?? "-"
+      Terminal.print(
+        Text.padded(row.model.printable(), to: width)
+          + CFormat.string(
+            " %7s %14s %14s %9s %9s", Text.grouped(row.info.layers), Text.grouped(row.info.parameters),
+            Text.grouped(row.info.gradients), figure, "\(row.imageSize)"))
     }
   }
 
@@ -130,20 +213,43 @@ struct ImageSize: ExpressibleByArgument, Encodable, CustomStringConvertible {
 
 extension FlopsConvention: ExpressibleByArgument {}
 
+/// One of several models that are told of together.
+private struct ComparedModel: Encodable {
+  let model: String
+  let info: ModelInfo
+  let imageSize: ImageSize
+  let format: Checkpoint.Format
+
+  private enum Key: String, CodingKey { case model, imageSize, format }
+
+  func encode(to encoder: any Encoder) throws {
+    try info.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(model, forKey: .model)
+    try container.encode(imageSize, forKey: .imageSize)
+    try container.encode(format, forKey: .format)
+  }
+}
+
 private struct InfoResult: Encodable {
   let info: ModelInfo
   let imageSize: ImageSize
   let file: Checkpoint
+  let overview: ModelOverview
+  /// Of the file.
+  let bytes: Int?
+  let tensors: [TensorRow]?
 
-  private enum Key: String, CodingKey { case imageSize, format, key, keys, uninitialized }
+  private enum Key: String, CodingKey { case imageSize, uninitialized, bytes, totalMacs, tensors }
 
   func encode(to encoder: any Encoder) throws {
     try info.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(imageSize, forKey: .imageSize)
-    try container.encode(file.format, forKey: .format)
-    try container.encode(file.preferredKey, forKey: .key)
-    try container.encode(Array(file.models.keys), forKey: .keys)
+    try overview.encode(to: encoder)
+    try container.encodeIfPresent(bytes, forKey: .bytes)
+    try container.encodeIfPresent(info.gflops.map { $0.macs * 1e9 }, forKey: .totalMacs)
+    try container.encodeIfPresent(tensors, forKey: .tensors)
     if !file.uninitialized.isEmpty { try container.encode(file.uninitialized, forKey: .uninitialized) }
   }
 }

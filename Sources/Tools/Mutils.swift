@@ -34,7 +34,7 @@ struct Mutils: ParsableCommand {
         ]),
       CommandGroup(name: "Compute", subcommands: [Run.self, ProfileModels.self, Detect.self, Classify.self]),
       CommandGroup(name: "Learn", subcommands: [Train.self, Val.self, Dataset.self]),
-      CommandGroup(name: "Files", subcommands: [Convert.self]),
+      CommandGroup(name: "Files", subcommands: [Convert.self, Edit.self]),
       CommandGroup(name: "Pictures", subcommands: [Scale.self]),
       CommandGroup(name: "Random numbers", subcommands: [Seed.self]),
       CommandGroup(name: "Machine", subcommands: [Devices.self, Env.self, ZeroFirst.self]),
@@ -47,7 +47,8 @@ enum Main {
     Signals.install()
     var command: any ParsableCommand = Mutils()
     do {
-      command = try Mutils.parseAsRoot()
+      try Spelling.checkSubcommand(CommandLine.arguments.dropFirst().first)
+      command = try Mutils.parseAsRoot(Spelling.usual(Array(CommandLine.arguments.dropFirst())))
       try command.run()
       Terminal.printNotes()
     } catch let error as ModelError {

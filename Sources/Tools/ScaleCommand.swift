@@ -14,20 +14,33 @@ struct Scale: ParsableCommand {
 
       Examples:
         mutils scale photo.jpg --ratio 0.83 -o photo-small.png
+        mutils scale photo.jpg --letterbox 640 --json
         mutils scale photos/ --batch -o batch.safetensors
       """)
 
   @Argument(help: "Pictures, or folders of them.", completion: .file(extensions: ["png", "jpg", "jpeg"]))
   var images: [String] = []
 
-  @Option(help: "New size over old.")
-  var ratio = 0.83
+  @Option(help: "New size over old. Default: 0.83.")
+  var ratio: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Fit pictures into this size as YOLO's letterbox does: in proportion, grey around. 640 or 480x640.",
+      valueName: "size"))
+  var letterbox: ImageSize?
+
+  @Option(help: ArgumentHelp("The format of outputs whose name is not given: png or jpg. Default: the picture's own."))
+  var format: OutputFormat?
+
+  enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case png, jpg }
 
   @Flag(help: "Pad or crop the result to the input's size instead of to the grid.")
   var sameShape = false
 
-  @Option(help: ArgumentHelp("The model's stride: sides are padded to multiples of it.", valueName: "pixels"))
-  var grid = 32
+  @Option(
+    help: ArgumentHelp("The model's stride: sides are padded to multiples of it. Default: 32.", valueName: "pixels"))
+  var grid: Int?
 
   @Option(
     name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.",
@@ -46,9 +59,12 @@ struct Scale: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard ratio > 0, ratio.isFinite else { throw ValidationError("--ratio takes a positive number") }
-    guard (1...ScaledSize.sideLimit).contains(grid) else {
+    if let ratio { guard ratio > 0, ratio.isFinite else { throw ValidationError("--ratio takes a positive number") } }
+    guard (1...ScaledSize.sideLimit).contains(grid ?? 32) else {
       throw ValidationError("--grid takes a positive number of pixels")
+    }
+    guard letterbox == nil || (ratio == nil && grid == nil && !sameShape) else {
+      throw ValidationError("--letterbox says the size: leave out --ratio, --grid and --same-shape")
     }
     guard (1...100).contains(quality) else { throw ValidationError("--quality takes a number from 1 to 100") }
     if batch && output == nil { throw ValidationError("--batch needs --output") }
@@ -58,7 +74,8 @@ struct Scale: ParsableCommand {
     try report.withThreads {
       let inputs = try PictureFiles.all(images, passOver: report.note)
       if images.isEmpty { report.note("no picture given: using the embedded sample") }
-      let jobs = try ScaleInput.jobs(inputs, output: output, isMany: isMany, batch: batch, force: force)
+      let jobs = try ScaleInput.jobs(
+        inputs, output: output, ending: format?.rawValue, isMany: isMany, batch: batch, force: force)
       let results = try scaleAll(jobs)
       if batch, let output { try ScaleBatch.write(results, to: FilePath(output)) }
       try show(results.map(\.line))
@@ -88,8 +105,10 @@ struct Scale: ParsableCommand {
   private func scale(_ job: ScaleJob) throws -> ScaleResult {
     do {
       let image = try job.input.map { try ImageFile(contentsOf: $0) } ?? .embeddedSample()
+      if let letterbox { return try fit(image, into: letterbox, job) }
       let planes = try image.planes()
       let whole = try Tensor(planes.storage, dtype: .float32, shape: [1, 3, image.height, image.width])
+      let (ratio, grid) = (ratio ?? 0.83, grid ?? 32)
       let size = try ScaledSize(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
       let scaled = try scaleImage(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
       if let path = job.output {
@@ -105,18 +124,42 @@ struct Scale: ParsableCommand {
     }
   }
 
-  private func show(_ lines: [ScaleLine]) throws {
-    if report.json {
-      if isMany {
-        try Terminal.print(json: ["images": lines])
-      } else if let line = lines.first {
-        try Terminal.print(json: line)
-      }
-      return
+  private func fit(_ image: ImageFile, into size: ImageSize, _ job: ScaleJob) throws -> ScaleResult {
+    let fitted = try ModelUtils.letterbox(image.bytes(), to: [size.height, size.width], auto: false)
+    let picture = try ImageFile(pixels: fitted.image)
+    var tensor: Tensor?
+    if batch || job.output.map({ ImageFile.Format(of: $0) == nil }) ?? false {
+      tensor = try Tensor(picture.planes().storage, dtype: .float32, shape: [1, 3, size.height, size.width])
     }
+    if let path = job.output {
+      if ImageFile.Format(of: path) == nil, let tensor {
+        try SafeTensors.write(StateDict(["image": tensor]), to: path)
+      } else {
+        try picture.write(to: path, quality: quality)
+      }
+    }
+    return ScaleResult(line: ScaleLine(job, fitted), tensor: batch ? tensor : nil)
+  }
+
+  private func show(_ lines: [ScaleLine]) throws {
+    if report.json { return try Terminal.print(json: ScaleReport(lines: lines, isMany: isMany)) }
     for line in lines { Terminal.print(line.description) }
     if batch, let output { Terminal.print("Saved \(output)") }
     if let path = lines.first?.file, !batch, !isMany { Terminal.print("Saved \(path)") }
+  }
+}
+
+/// All pictures; of one alone also what is told of it.
+private struct ScaleReport: Encodable {
+  let lines: [ScaleLine]
+  let isMany: Bool
+
+  private enum Key: String, CodingKey { case images }
+
+  func encode(to encoder: any Encoder) throws {
+    if !isMany { try lines.first?.encode(to: encoder) }
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(lines, forKey: .images)
   }
 }
 
@@ -137,6 +180,21 @@ struct ScaleLine: Encodable, Sendable, CustomStringConvertible {
   let padding: [Int]
   /// Where it was written.
   let file: String?
+  /// New size over old, [vertical, horizontal], and the grey above and on the left, of a letterboxed picture: a point of
+  /// the original is at `point * scale + offset`, [y, x].
+  private(set) var scale: [Double]?
+  private(set) var offset: [Double]?
+
+  init(_ job: ScaleJob, _ fitted: Letterbox) {
+    name = job.name
+    let size = Array(fitted.image.shape.prefix(2))
+    (input, output) = (fitted.originalSize, size)
+    offset = [fitted.padding.height, fitted.padding.width].map { max(0, ($0 - 0.1).rounded(.toNearestOrEven)) }
+    scale = [fitted.ratio.height, fitted.ratio.width]
+    padding = [Int(2 * fitted.padding.height), Int(2 * fitted.padding.width)]
+    resampled = [size[0] - padding[0], size[1] - padding[1]]
+    file = job.output?.string
+  }
 
   init(_ job: ScaleJob, _ size: ScaledSize) {
     name = job.name

@@ -13,7 +13,7 @@ enum ScaleInput {
   /// Pairs each picture with its output.
   /// - Throws: `ModelError` when an output exists, two are the same, or no format is meant by its extension.
   static func jobs(
-    _ inputs: [FilePath], output: String?, isMany: Bool, batch: Bool, force: Bool
+    _ inputs: [FilePath], output: String?, ending: String?, isMany: Bool, batch: Bool, force: Bool
   ) throws -> [ScaleJob] {
     if batch, let output {
       guard FilePath(output).extension?.lowercased() == "safetensors" else {
@@ -25,7 +25,7 @@ enum ScaleInput {
       return inputs.isEmpty ? [ScaleJob(name: "sample.jpg", input: nil, output: nil)] : inputs.map { job($0, nil) }
     }
     guard isMany || output.map({ $0.hasSuffix("/") || PictureFiles.isFolder(FilePath($0)) }) == true else {
-      return [try single(inputs.first, output, force: force)]
+      return [try single(inputs.first, output, ending: ending, force: force)]
     }
     guard let output else {
       throw ModelError(
@@ -34,17 +34,17 @@ enum ScaleInput {
     let folder = FilePath(output)
     guard !inputs.isEmpty else {
       try PictureFiles.makeFolder(folder)
-      return [try single(nil, folder.appending("sample.jpg").string, force: force)]
+      return [try single(nil, folder.appending("sample.\(ending ?? "jpg")").string, force: force)]
     }
-    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, force: force)).map { job($0, $1) }
+    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, ending: ending, force: force)).map { job($0, $1) }
   }
 
-  private static func single(_ input: FilePath?, _ output: String?, force: Bool) throws -> ScaleJob {
+  private static func single(_ input: FilePath?, _ output: String?, ending: String? = nil, force: Bool) throws -> ScaleJob {
     let name = input?.lastComponent?.string ?? "sample.jpg"
     var path = output.map { FilePath($0) }
     if path == nil, let input {
       let file = FilePath(name)
-      let ending = ImageFile.Format(of: file) == nil ? "png" : file.extension ?? "png"
+      let ending = ending ?? (ImageFile.Format(of: file) == nil ? "png" : file.extension ?? "png")
       path = input.removingLastComponent().appending("\(file.stem ?? name)-scaled.\(ending)")
     }
     if let path {

@@ -7,7 +7,8 @@ struct Show: ParsableCommand {
     commandName: "show",
     abstract: "One tensor: its values, what they are like, and their histogram.",
     discussion: """
-      Values are printed as NumPy prints an array: of more than 1000 elements the first and last three along each axis.
+      Values are printed as NumPy prints an array: of more than 1000 elements the first and last three along each axis; without --values \
+      the first lines of that.
 
       Examples:
         mutils show yolov5s.pt model.0.conv.weight
@@ -22,6 +23,9 @@ struct Show: ParsableCommand {
 
   @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
   var key: String?
+
+  @Flag(help: "Print all of the values' text, not its first lines.")
+  var values = false
 
   @Option(help: ArgumentHelp("How many parts the histogram has.", valueName: "n"))
   var bins = 20
@@ -50,7 +54,7 @@ struct Show: ParsableCommand {
         }
       }
       if report.json { return try Terminal.print(json: ShowResult(tensors: shown)) }
-      Terminal.print(shown.map(\.text).joined(separator: "\n\n"))
+      Terminal.print(shown.map { $0.text(lines: values ? .max : 8) }.joined(separator: "\n\n"))
     }
   }
 }
@@ -77,8 +81,10 @@ private struct ShownTensor: Encodable {
     values = tensor.description
   }
 
-  var text: String {
-    var lines = ["\(name.printable()): \(dtype.rawValue) \(shape), \(Text.bytes(bytes))", values]
+  func text(lines limit: Int) -> String {
+    let rows = values.split(separator: "\n", omittingEmptySubsequences: false)
+    var lines = ["\(name.printable()): \(dtype.rawValue) \(shape), \(Text.bytes(bytes))"] + rows.prefix(limit).map(String.init)
+    if rows.count > limit { lines.append("…") }
     guard let summary else { return lines.joined(separator: "\n") }
     func number(_ value: Double?) -> String { value.map { CFormat.string("%.6g", $0) } ?? "-" }
     lines.append(

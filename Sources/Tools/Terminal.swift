@@ -30,6 +30,9 @@ enum Terminal {
     isatty(STDERR_FILENO) == 1 && getenv("TERM").map { String(cString: $0) } != "dumb"
   }
 
+  /// Whether a person reads standard output as it comes.
+  static var printsToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
   /// How many characters a line of the terminal has.
   static var width: Int {
     var size = winsize()

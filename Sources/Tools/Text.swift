@@ -54,20 +54,3 @@ enum Text {
     return CFormat.string("%8.4f %12d %12d  ", share, zeros, elements) + name.printable()
   }
 }
-
-extension ModelInfo {
-  /// A line for each module: parameters of its own and their share, multiplications, output shape, name and type. A dash
-  /// stands for what is not known, or not done in evaluation.
-  var moduleTable: String {
-    let header = CFormat.string("%12s %7s %15s %18s", "parameters", "share", "MACs", "output") + "  name (type)"
-    let rows = modules.map { row in
-      let share = parameters == 0 ? 0 : 100 * Double(row.parameters) / Double(parameters)
-      let output = row.outputShape.map { $0.map(String.init).joined(separator: "x") } ?? "-"
-      let counts = CFormat.string("%12d %6.2f", row.parameters, share) + "%"
-      let work = CFormat.string("%15s %18s", row.macs.map { CFormat.string("%.0f", $0) } ?? "-", output)
-      let name = row.name.isEmpty ? "." : row.name.printable()
-      return "\(counts) \(work)  \(name)" + (row.type.map { " (\($0.printable()))" } ?? "")
-    }
-    return ([header] + rows).joined(separator: "\n")
-  }
-}

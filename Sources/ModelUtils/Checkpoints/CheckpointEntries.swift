@@ -43,6 +43,17 @@ extension Checkpoint {
     set(key, to: value)
   }
 
+  /// Takes an entry out. Does nothing where there is none.
+  /// - Throws: `ModelError` for an entry that is the model, or holds it.
+  public mutating func removeEntry(_ key: String) throws {
+    guard let container, entry(key) != nil else { return }
+    guard !models.keys.contains(where: { $0 == key || $0.hasPrefix(key + ".") }) else {
+      throw ModelError(.invalid, "is the model, or holds it", file: name, subject: key)
+    }
+    let none: PickleGraph.Reference? = nil
+    torch?.graph.change([key: none], of: container)
+  }
+
   private mutating func set(_ key: String, to value: Attribute) {
     guard let container, let new = torch?.graph.add(value, owner: container) else { return }
     torch?.graph.change([key: new], of: container)

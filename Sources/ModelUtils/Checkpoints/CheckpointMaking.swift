@@ -1,6 +1,11 @@
 import ModelCore
 
 extension Checkpoint {
+  /// Whether the preferred model stands in the file as a module of Python, not as tensors.
+  public var isWholeModule: Bool {
+    preferred.module != nil && torch.map { $0.places[preferredKey]?.isModule ?? false } ?? false
+  }
+
   /// A checkpoint that no file holds yet: a state dict, to be written.
   public init(_ state: StateDict, name: String = "state dict") {
     self.name = name

@@ -162,6 +162,8 @@ extension Checkpoint {
       }
       if let module = model.module {
         graph.setModuleRecord(try ModuleRecord.text(of: module, source: name), of: new[key] ?? place.reference)
+      } else if source.recorded.contains(key) {
+        graph.setModuleRecord(nil, of: place.reference)
       }
     }
     for (key, reference) in new where reference != source.places[key]?.reference {

@@ -35,6 +35,8 @@ public struct ModelInfo: Sendable, CustomStringConvertible {
   public internal(set) var gflops: GFlops?
   /// What the FLOPs leave out.
   public internal(set) var notCounted: [Graph.Omission] = []
+  /// The elements of what the model computes for these inputs, all of it and the largest; nil where that is not known.
+  public internal(set) var activations: (total: Int, largest: Int)?
   /// Why there are no FLOPs; nil where there are.
   public internal(set) var gflopsReason: String?
 
@@ -182,6 +184,8 @@ extension ModelInfo {
   fileprivate mutating func add(_ report: FlopsReport, of root: Module) {
     gflops = report.gflops
     notCounted = report.graph.omissions
+    let sizes = report.graph.nodes.flatMap(\.results).map { report.shapes[$0.index].reduce(1, *) }
+    activations = (sizes.reduce(0, +), sizes.max() ?? 0)
     var shapes: [Identity: [Int]] = [:]
     for scope in report.graph.scopes {
       guard let module = scope.module else { continue }

@@ -14,7 +14,7 @@ extension Module {
       let head = self["model"]?.children.values.last
       metadata["description"] = "\(className.name)\(file.map { " of \($0)" } ?? "")"
       metadata["stride"] = PythonText.number(stride)
-      metadata["task"] = attributes["task"]?.stringValue ?? Self.task(of: head?.className.name ?? "")
+      metadata["task"] = attributes["task"]?.stringValue ?? ModelOverview.task(of: head?.className.name ?? "")
       metadata["head"] = head?.className.name
       metadata["batch"] = "\(shape[0])"
       metadata["imgsz"] = "[\(shape[2]), \(shape[3])]"
@@ -36,9 +36,11 @@ extension Module {
     guard children["one2one_cv2"] != nil else { return false }
     return children["cv2"] == nil || attributes["_end2end"].map { !$0.isEmpty } == true
   }
+}
 
+extension ModelOverview {
   /// What Ultralytics calls the task of a head.
-  private static func task(of head: String) -> String {
+  static func task(of head: String) -> String {
     let tasks = [
       ("SemanticSegment", "semantic"), ("Segment", "segment"), ("Pose", "pose"), ("OBB", "obb"),
       ("Classify", "classify"), ("Depth", "depth"),
