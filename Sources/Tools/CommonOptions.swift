@@ -78,7 +78,11 @@ enum ModelSource {
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
   static func open(_ model: String, key: String? = nil) throws -> Checkpoint {
     guard let architecture = try architecture(model) else {
-      return try Checkpoint(contentsOf: FilePath(model), key: key)
+      var file = try Checkpoint(contentsOf: FilePath(model), key: key)
+      if let name = file.recognizeFused() {
+        ModelLog.logger.warning("\(model): a bare state dict, recognised as \(name), fused")
+      }
+      return file
     }
     guard key == nil else {
       throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name)

@@ -10,6 +10,7 @@ final class Progress: Sendable {
     var done = 0
     var total: Int
     var lastShown: Double
+    var isDrawn = false
   }
 
   private let what: String
@@ -55,11 +56,14 @@ final class Progress: Sendable {
 
   private func show(_ state: inout State) {
     let now = Terminal.seconds()
-    guard now - state.lastShown >= (isTerminal ? Self.redrawing : Self.lines) else { return }
+    // A bar that stands there is filled at the end.
+    let isLast = isTerminal && state.isDrawn && state.total > 0 && state.done >= state.total
+    guard isLast || now - state.lastShown >= (isTerminal ? Self.redrawing : Self.lines) else { return }
     state.lastShown = now
     let line = ProgressLine(done: state.done, total: state.total, seconds: now - start, what: what, unit: unit)
     if isTerminal {
       Terminal.drawBar(line.bar(width: Terminal.width - 1))
+      state.isDrawn = true
     } else {
       Terminal.writeLine("mutils: \(line.text)")
     }

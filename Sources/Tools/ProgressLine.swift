@@ -22,7 +22,11 @@ struct ProgressLine {
     guard seconds > 0, done > 0 else { return text }
     let rate = Double(done) / seconds
     text += ", \(unit == .items ? CFormat.string("%.3g", rate) : amount(rate))/s"
-    if total > done { text += ", \(Self.time(Double(total - done) / rate)) left" }
+    if total > done {
+      text += ", \(Self.time(Double(total - done) / rate)) left"
+    } else if total > 0, unit == .bytes {
+      text += ", syncing"
+    }
     return unit == .items ? text : "\(what) \(text)"
   }
 

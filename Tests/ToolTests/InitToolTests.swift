@@ -28,7 +28,7 @@ import Testing
     #expect(info.output.contains(", 1235496 parameters, 1235496 gradients"))
     #expect(try Tool.run("init", "squeezenet1_1", "-o", out).error.contains("exists already"))
     let same = try Tool.run("init", "squeezenet1_1", "--seed", "1", "-o", folder.path("net.pt"))
-    #expect(same.output == "Built squeezenet1_1 with seed 1: 1235496 parameters\nSaved \(folder.path("net.pt"))\n")
+    #expect(same.output == "Built squeezenet1_1 with seed 1: 1,235,496 parameters\nSaved \(folder.path("net.pt"))\n")
     #expect(try Tool.run("diff", out, folder.path("net.pt")).status == 0)
   }
 
@@ -36,7 +36,7 @@ import Testing
     let folder = try Folder()
     let out = folder.path("whole.pt")
     let result = try Tool.run("init", "resnet18", "--seed", "3", "--whole-module", "-o", out)
-    #expect(result.output == "Built resnet18 with seed 3: 11689512 parameters\nSaved \(out)\n")
+    #expect(result.output == "Built resnet18 with seed 3: 11,689,512 parameters\nSaved \(out)\n")
     #expect(try Tool.run("init", "resnet18", "--seed", "3", "-o", folder.path("state.pt")).status == 0)
     #expect(try Tool.run("diff", out, folder.path("state.pt")).status == 0)
     // Unlike the state dict it says all that the class needs.
@@ -58,7 +58,7 @@ import Testing
     let folder = try Folder()
     let out = folder.path("whole.pt")
     let result = try Tool.run("init", "yolov5n", "--seed", "3", "--whole-module", "-o", out)
-    #expect(result.output == "Built yolov5n with seed 3: 1872157 parameters\nSaved \(out)\n")
+    #expect(result.output == "Built yolov5n with seed 3: 1,872,157 parameters\nSaved \(out)\n")
     let summary = "Model Summary: 214 layers, 1872157 parameters, 1872157 gradients, 4.6 GFLOPs"
     #expect(try Tool.run("info", out).output.contains(summary))
     #expect(try Tool.run("info", out, "--key", "model").output.contains(summary))
@@ -78,7 +78,7 @@ import Testing
   @Test func withoutOutputNothingIsWritten() throws {
     let folder = try Folder()
     let result = try Tool.run("init", in: folder.url)
-    #expect(result.output == "Built yolov5n with seed 0: 1872157 parameters\n")
+    #expect(result.output == "Built yolov5n with seed 0: 1,872,157 parameters\nNothing is saved: give -o FILE\n")
     #expect(result.error == "mutils: note: no model given: using yolov5n\n")
     try write(Self.description, to: folder.path("net.yaml"))
     #expect(try Tool.run("init", "net.yaml", "--classes", "5", in: folder.url).status == 0)

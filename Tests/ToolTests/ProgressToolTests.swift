@@ -12,7 +12,9 @@ import Testing
 /// What a long run says, on a pseudo-terminal and elsewhere.
 @Suite struct ProgressToolTests {
   /// What the command writes to a terminal of so many columns that is its standard error.
-  private func terminal(_ arguments: [String], columns: UInt16 = 80, type: String = "xterm") throws -> String {
+  private func terminal(_ arguments: [String], columns: UInt16 = 80, type: String = "xterm", isBoth: Bool = false) throws
+    -> String
+  {
     var (primary, secondary): (Int32, Int32) = (-1, -1)
     var size = winsize(ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
     try #require(openpty(&primary, &secondary, nil, nil, &size) == 0)
@@ -20,7 +22,8 @@ import Testing
     process.executableURL = Tool.url
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(["TERM": type]) { $1 }
-    process.standardOutput = FileHandle.nullDevice
+    process.standardOutput =
+      isBoth ? FileHandle(fileDescriptor: secondary, closeOnDealloc: false) : FileHandle.nullDevice
     process.standardError = FileHandle(fileDescriptor: secondary, closeOnDealloc: false)
     try process.run()
     close(secondary)
@@ -62,7 +65,25 @@ import Testing
     #expect(try Tool.run(arguments).error.isEmpty)
   }
 
+  /// What stands on the screen at the end is the result: a terminal draws what comes to both streams on one screen.
+  @Test func theScreenAtTheEnd() throws {
+    let folder = try Folder()
+    let picture = folder.path("picture.png")
+    try #require(Tool.run("scale", "--ratio", "16", "-o", picture).status == 0)
+    let pictures = [String](repeating: picture, count: 20)
+    let output = try terminal(
+      ["scale"] + pictures + ["--ratio", "0.1", "--batch", "-o", folder.path("out.safetensors")], isBoth: true)
+    #expect(output.contains("/20 pictures"))
+    let lines = output.components(separatedBy: "\n").map { line in
+      // Each carriage return begins the line anew; the last drawing that was not erased stays.
+      line.components(separatedBy: "\r").filter { !$0.isEmpty }.last { !$0.hasSuffix("\u{1b}[K") }?.replacing("\u{1b}[K", with: "") ?? ""
+    }
+    let shown = lines.filter { !$0.isEmpty }
+    #expect(shown.count == 21 && shown.dropLast().allSatisfy { $0.hasPrefix("picture.png ") })
+    #expect(shown.last?.hasPrefix("Saved ") ?? false)
+  }
+
   @Test func shortRunsSayNothing() throws {
-    #expect(try terminal(["info", Tool.fixture("yolov5_tiny.pt")]).isEmpty)
+    #expect(try terminal(["find", Tool.fixture("yolov5_tiny.pt"), "--type", "Conv2d"]).isEmpty)
   }
 }

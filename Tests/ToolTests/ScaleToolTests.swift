@@ -84,4 +84,22 @@ import Testing
       #expect(try Tool.run(["scale"] + wrong).status == 64)
     }
   }
+
+  /// OpenCV's rounding of the sides; boxes come back by `(point - offset) / scale`.
+  @Test func letterbox() throws {
+    let folder = try Folder()
+    try #require(Tool.run("scale", "--ratio", "1", "--grid", "1", "-o", folder.path("a.png"), "--quiet").status == 0)
+    let json = try Tool.run("scale", folder.path("a.png"), "--letterbox", "100x150", "--format", "jpg", "--json").json
+    #expect(json["input"] as? [Int] == [120, 160] && json["output"] as? [Int] == [100, 150])
+    #expect(json["resampled"] as? [Int] == [100, 133] && json["padding"] as? [Int] == [0, 17])
+    #expect(json["offset"] as? [Int] == [0, 8] && json["file"] as? String == folder.path("a-scaled.jpg"))
+    let scale = try #require(json["scale"] as? [Double])
+    #expect(scale == [100.0 / 120, 100.0 / 120])
+    #expect((json["images"] as? [[String: Any]])?.count == 1)
+    let batch = folder.path("b.safetensors")
+    try #require(Tool.run("scale", folder.path("a.png"), "--letterbox", "64", "--batch", "-o", batch).status == 0)
+    #expect(try Tool.run("info", batch, "--json", "--tensors").output.contains(#""shape":[1,3,64,64]"#))
+    #expect(try Tool.run("scale", folder.path("a.png"), "--letterbox", "64", "--ratio", "1").status == 64)
+    #expect(try Tool.run("scale", folder.path("a.png"), "--letterbox", "x").status == 64)
+  }
 }

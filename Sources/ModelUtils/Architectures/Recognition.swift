@@ -39,15 +39,23 @@ extension StateDict {
     var plain = withoutOlderNames()
     let counters = Set(plain.names.filter(plain.isCounter))
     if !counters.isEmpty { plain.tensors.removeAll { counters.contains($0.key) } }
-    return plain.recognizedAsNamed()
+    return plain.recognized(among: Architecture.names(ofEntries:)) { $0 }
   }
 
-  private func recognizedAsNamed() -> RecognizedModel? {
+  /// The same for another form of the architectures, such as the fused one.
+  /// - Parameters:
+  ///   - candidates: the architectures whose state dict in that form has a number of entries, batch counts left out.
+  ///   - form: makes it of an architecture's module.
+  package func recognized(
+    among candidates: (Int) -> [String], in form: (Module) throws -> Module
+  ) -> RecognizedModel? {
+    let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })
+    let candidates = candidates(names.count)
+    guard !candidates.isEmpty else { return nil }
     for prefix in commonPrefixes {
-      let names = Array(names.filter { !$0.hasSuffix(Self.batchCount) })
-      for name in Architecture.names(ofEntries: names.count) {
+      for name in candidates {
         guard let architecture = try? Architecture(named: name),
-          let found = matched(architecture, names: names, prefix: prefix)
+          let found = matched(architecture, names: names, prefix: prefix, form)
         else { continue }
         return found
       }
@@ -55,8 +63,11 @@ extension StateDict {
     return nil
   }
 
-  private func matched(_ architecture: Architecture, names: [String], prefix: String) -> RecognizedModel? {
-    guard let usual = try? architecture.module() else { return nil }
+  private func matched(
+    _ architecture: Architecture, names: [String], prefix: String, _ form: (Module) throws -> Module
+  ) -> RecognizedModel? {
+    func made(_ classes: Int? = nil) -> Module? { try? form(architecture.module(classes: classes)) }
+    guard let usual = made() else { return nil }
     var shapes: OrderedDictionary<String, [Int]> = [:]
     for (name, tensor) in usual.stateDict().tensors where !name.hasSuffix(Self.batchCount) {
       shapes[name] = tensor.shape
@@ -66,11 +77,11 @@ extension StateDict {
     if let other = shapes.first(where: { tensors[prefix + $0.key]?.shape != $0.value }) {
       // Only the number of classes may differ: it follows from how this shape grows with it.
       guard let wanted = tensors[prefix + other.key]?.shape, wanted.count == other.value.count,
-        let more = try? architecture.module(classes: classes + 1).stateDict()[other.key]?.shape,
+        let more = made(classes + 1)?.stateDict()[other.key]?.shape,
         let axis = wanted.indices.first(where: { more[$0] != other.value[$0] })
       else { return nil }
       let (step, gap) = (more[axis] - other.value[axis], wanted[axis] - other.value[axis])
-      guard gap % step == 0, let rebuilt = try? architecture.module(classes: classes + gap / step) else { return nil }
+      guard gap % step == 0, let rebuilt = made(classes + gap / step) else { return nil }
       (module, classes) = (rebuilt, classes + gap / step)
       guard
         rebuilt.stateDict().tensors.allSatisfy({ name, tensor in

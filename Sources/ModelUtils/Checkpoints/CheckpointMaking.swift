@@ -6,6 +6,16 @@ extension Checkpoint {
     preferred.module != nil && torch.map { $0.places[preferredKey]?.isModule ?? false } ?? false
   }
 
+  /// Says of which module the preferred model's tensors are, where the file does not. It stays a state dict there, with
+  /// what describes the module beside it.
+  public mutating func describe(as module: Module) {
+    guard preferred.module == nil, !models.isEmpty else { return }
+    let metadata = metadata
+    if torch?.places[preferredKey] != nil { torch?.recorded.insert(preferredKey) }
+    preferred = .module(module)
+    self.metadata = metadata
+  }
+
   /// A checkpoint that no file holds yet: a state dict, to be written.
   public init(_ state: StateDict, name: String = "state dict") {
     self.name = name
