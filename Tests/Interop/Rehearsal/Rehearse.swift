@@ -16,6 +16,7 @@ import ModelTraining
 ///
 ///     rehearse optimize CHECKPOINT.pt GRADIENTS.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop [MAXIMUM-NORM]
 ///     rehearse learn MODEL.pt STATE.pt BATCHES.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop float|double
+///     rehearse learn-detections MODEL.pt STATE.pt BATCHES.safetensors OUTPUT.pt SGD|Adam|AdamW|RMSprop float|double KEY=VALUE…
 ///     rehearse set PATH OUTPUT.safetensors
 ///     rehearse transform FOLDER OUTPUT.safetensors training|evaluation|cifar SIZE SEED
 ///     rehearse load PATH SIZE BATCH THREADS
@@ -25,7 +26,7 @@ import ModelTraining
 ///     rehearse check DESCRIPTION.yaml train|val|test
 ///
 /// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`; `learn` with a state of
-/// training by batches (`Learning`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
+/// training by batches (`Learning`), `learn-detections` by YOLOv6's loss (`Learning.loss`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
 /// anew; `load` reads a set once and says how fast. `boxes` writes batches of a detection set (`DetectionData`), `coco` its
 /// labels as COCO's instances, `recoco` those instances read and written again; `check` says what is wrong with it.
 @main
@@ -35,7 +36,9 @@ enum Rehearse {
       let arguments = Array(CommandLine.arguments.dropFirst())
       switch (arguments.first, arguments.count) {
       case ("optimize", 5...6): try optimize(arguments)
-      case ("learn", 7): try learn(arguments)
+      case ("learn", 7): try learn(arguments, .crossEntropy)
+      case ("learn-detections", 7...):
+        try learn(arguments, .detection(Learning.loss(Array(arguments.dropFirst(7)))))
       case ("set", 3): try writeSets(ClassificationSets(contentsOf: arguments[1]), to: arguments[2])
       case ("transform", 6): try transform(arguments)
       case ("load", 5): try load(arguments)
@@ -92,12 +95,13 @@ enum Rehearse {
     return rule
   }
 
-  private static func learn(_ arguments: [String]) throws {
+  private static func learn(_ arguments: [String], _ objective: Learning.Objective) throws {
     guard let precision = Learning.Precision(rawValue: arguments[6]) else {
       throw ModelError(.invalid, "\(arguments[6]) is no precision")
     }
     var learning = try Learning(
-      model: arguments[1], state: arguments[2], batches: arguments[3], rule: rule(arguments[5]))
+      model: arguments[1], state: arguments[2], batches: arguments[3], rule: rule(arguments[5]),
+      objective: objective)
     try learning.run(precision, to: arguments[4])
   }
 

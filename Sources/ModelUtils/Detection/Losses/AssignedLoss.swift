@@ -55,13 +55,20 @@ struct AssignedLoss: Sendable {
   /// The loss of two outputs, scores and boxes.
   /// - Parameter first: which of the outputs the scores are.
   func callAsFunction(_ outputs: TrainingOutputs, at first: Int, _ targets: [[TargetBox]]) throws -> Parts {
+    outputs.isDouble
+      ? try parts(outputs, at: first, targets, of: Double.self) : try parts(outputs, at: first, targets, of: Float.self)
+  }
+
+  private func parts<Element: LossElement>(
+    _ outputs: TrainingOutputs, at first: Int, _ targets: [[TargetBox]], of type: Element.Type
+  ) throws -> Parts {
     let tensors = outputs.tensors[first...first + 1]
     let layouts = tensors.map { AnchorLayout($0.shape, isChannelMajor: isChannelMajor) }
-    var gradients = try tensors.map { try Tensor(.float32, $0.shape) }
+    var gradients = try tensors.map { try Tensor(type.dtype, $0.shape) }
     var pictures = targets.enumerated().map { Picture(index: $0, targets: $1) }
     var divisor = 1.0
-    try outputs.tensors[first].withElements(of: Float.self) { scores in
-      try outputs.tensors[first + 1].withElements(of: Float.self) { boxes in
+    try outputs.tensors[first].withElements(of: type) { scores in
+      try outputs.tensors[first + 1].withElements(of: type) { boxes in
         nonisolated(unsafe) let (scores, boxes) = (scores, boxes)
         try Parallel.update(&pictures) { picture in
           let scores = layouts[0].values(scores, picture.index)
@@ -74,7 +81,7 @@ struct AssignedLoss: Sendable {
         let sum = pictures.reduce(0) { $0 + $1.sum }
         if sum > smallestSum { divisor = sum }
         let share = factor / divisor
-        try gradients[0].withMutableElements(of: Float.self) { gradients in
+        try gradients[0].withMutableElements(of: type) { gradients in
           nonisolated(unsafe) let gradients = gradients
           try Parallel.update(&pictures) { picture in
             picture.classes = classCost.cost(
@@ -82,7 +89,7 @@ struct AssignedLoss: Sendable {
               factor: gains.classes * share, gradients: layouts[0].gradients(gradients, picture.index))
           }
         }
-        try gradients[1].withMutableElements(of: Float.self) { gradients in
+        try gradients[1].withMutableElements(of: type) { gradients in
           nonisolated(unsafe) let gradients = gradients
           try Parallel.update(&pictures) { picture in
             addBoxes(
@@ -100,7 +107,9 @@ struct AssignedLoss: Sendable {
     return parts
   }
 
-  private func assign(_ picture: inout Picture, _ scores: AnchorValues, _ boxes: AnchorValues) throws {
+  private func assign<Element: LossElement>(
+    _ picture: inout Picture, _ scores: AnchorValues<Element>, _ boxes: AnchorValues<Element>
+  ) throws {
     guard !picture.targets.isEmpty else { return }
     let predictions = regression.boxes(boxes, on: grid)
     switch assigner {
@@ -114,8 +123,8 @@ struct AssignedLoss: Sendable {
     picture.sum = picture.assigned.reduce(0) { $0 + $1.score }
   }
 
-  private func addBoxes(
-    _ picture: inout Picture, _ boxes: AnchorValues, _ gradients: AnchorGradients, _ share: Double
+  private func addBoxes<Element: LossElement>(
+    _ picture: inout Picture, _ boxes: AnchorValues<Element>, _ gradients: AnchorGradients<Element>, _ share: Double
   ) {
     for positive in picture.assigned {
       let weight = positive.score * share

@@ -21,12 +21,14 @@ struct BoxRegression: Sendable, Hashable {
   }
 
   /// The predicted box of every anchor, in pixels.
-  func boxes(_ values: AnchorValues, on grid: AnchorGrid) -> [CornerBox] {
+  func boxes<Element: LossElement>(_ values: AnchorValues<Element>, on grid: AnchorGrid) -> [CornerBox] {
     grid.points.indices.map { box(values, $0, grid.points[$0]).scaled(by: grid.points[$0].stride) }
   }
 
   /// The predicted box of an anchor, in cells.
-  private func box(_ values: AnchorValues, _ anchor: Int, _ point: AnchorGrid.Point) -> CornerBox {
+  private func box<Element: LossElement>(
+    _ values: AnchorValues<Element>, _ anchor: Int, _ point: AnchorGrid.Point
+  ) -> CornerBox {
     let (x, y) = (point.x / point.stride, point.y / point.stride)
     func side(_ side: Int) -> Double { distance(values, anchor, side) }
     if coding == .center {
@@ -35,7 +37,7 @@ struct BoxRegression: Sendable, Hashable {
     return CornerBox(x - side(0), y - side(1), x + side(2), y + side(3))
   }
 
-  private func distance(_ values: AnchorValues, _ anchor: Int, _ side: Int) -> Double {
+  private func distance<Element: LossElement>(_ values: AnchorValues<Element>, _ anchor: Int, _ side: Int) -> Double {
     guard case .bins(let count) = coding else { return values[anchor, side] }
     return BinDistribution(values, anchor, side, count).mean
   }
@@ -46,9 +48,9 @@ struct BoxRegression: Sendable, Hashable {
   ///   - boxWeight: what the first part counts in the total, which the gradient is of.
   ///   - binsWeight: what the second counts.
   /// - Returns: 1 - overlap, and the cross entropy of the bins beside the target, meant over the sides.
-  func cost(
-    _ values: AnchorValues, _ anchor: Int, _ point: AnchorGrid.Point, target: CornerBox, boxWeight: Double,
-    binsWeight: Double, gradients: AnchorGradients
+  func cost<Element: LossElement>(
+    _ values: AnchorValues<Element>, _ anchor: Int, _ point: AnchorGrid.Point, target: CornerBox, boxWeight: Double,
+    binsWeight: Double, gradients: AnchorGradients<Element>
   ) -> (box: Double, bins: Double) {
     let target = target.scaled(by: 1 / point.stride)
     let (x, y) = (point.x / point.stride, point.y / point.stride)
@@ -94,7 +96,7 @@ private struct BinDistribution {
   /// The expected distance.
   let mean: Double
 
-  init(_ values: AnchorValues, _ anchor: Int, _ side: Int, _ count: Int) {
+  init<Element: LossElement>(_ values: AnchorValues<Element>, _ anchor: Int, _ side: Int, _ count: Int) {
     var highest = -Double.infinity
     for bin in 0..<count { highest = max(highest, values[anchor, side * count + bin]) }
     var (sum, moment) = (0.0, 0.0)

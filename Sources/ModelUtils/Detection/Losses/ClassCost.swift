@@ -17,22 +17,22 @@ enum ClassCost: Sendable, Hashable {
   }
 
   /// - Throws: `ModelError` for a probability that is none.
-  func check(_ scores: UnsafeBufferPointer<Float>, subject: String) throws {
+  func check<Element: LossElement>(_ scores: UnsafeBufferPointer<Element>, subject: String) throws {
     guard self == .varifocal, let other = scores.first(where: { $0 < 0 || $0 > 1 }) else { return }
     throw ModelError(
       .invalid, "has the score \(other), but scores behind a sigmoid are 0 to 1", subject: subject)
   }
 
   /// The cost of all scores of a picture, and its derivatives times `factor`.
-  func cost(
-    _ scores: AnchorValues, _ targets: [TargetBox], _ assigned: [AnchorAssignment], factor: Double,
-    gradients: AnchorGradients
+  func cost<Element: LossElement>(
+    _ scores: AnchorValues<Element>, _ targets: [TargetBox], _ assigned: [AnchorAssignment], factor: Double,
+    gradients: AnchorGradients<Element>
   ) -> Double {
     var total = 0.0
     for index in scores.values.indices {
       let (cost, slope) = background(Double(scores.values[index]))
       total += cost
-      gradients.values[index] = Float(slope * factor)
+      gradients.values[index] = Element(slope * factor)
     }
     for positive in assigned {
       let classIndex = targets[positive.target].classIndex

@@ -17,7 +17,7 @@ public struct DetectionLoss: Sendable {
   public let total: Double
   /// Its parts as the original shows them; YOLOv5 and YOLOv8 multiply the total, but not these, by the batch's size.
   public let items: [Item]
-  /// The total's derivatives by each output, float32 of its shape.
+  /// The total's derivatives by each output, of its shape: float64 where all outputs are, else float32.
   public let gradients: [Tensor]
 
   /// A loss that was found.
@@ -26,8 +26,8 @@ public struct DetectionLoss: Sendable {
   }
 }
 
-/// A loss behind a detector in training mode, computed in double from outputs in float32; other floating types are
-/// converted to it. `TrainingSession.forward` gives the outputs, `backward` takes the gradients.
+/// A loss behind a detector in training mode, computed in double from outputs in float64 or float32; other floating types
+/// are converted to float32. `TrainingSession.forward` gives the outputs, `backward` takes the gradients.
 public protocol DetectionObjective: Sendable {
   /// The loss of a batch.
   /// - Parameters:

@@ -9,7 +9,10 @@ extension DetectionObjective {
   }
 }
 
-/// The outputs of a network as a loss takes them.
+/// What a loss reads and what its derivatives are written in.
+typealias LossElement = BinaryFloatingPoint & TensorElement
+
+/// The outputs of a network as a loss takes them, all float64 or all float32.
 struct TrainingOutputs {
   let tensors: [Tensor]
   let names: [String]
@@ -33,18 +36,21 @@ struct TrainingOutputs {
       }
     }
     names = expected.map(\.name)
+    let dtype = outputs.allSatisfy { $0.dtype == .float64 } ? DType.float64 : .float32
     tensors = try zip(outputs, names).map { output, name in
       guard output.dtype.isFloatingPoint else {
         throw ModelError(.mismatch, "is \(output.dtype.rawValue), no floating type", subject: name)
       }
-      return try output.converted(to: .float32)
+      return try output.converted(to: dtype)
     }
   }
+
+  var isDouble: Bool { tensors[0].dtype == .float64 }
 
   var pictures: Int { tensors[0].shape[0] }
 
   /// - Throws: `ModelError` where a picture's part of an output is not finite.
-  func check(_ index: Int, _ values: UnsafeBufferPointer<Float>, picture: Int) throws {
+  func check<Element: LossElement>(_ index: Int, _ values: UnsafeBufferPointer<Element>, picture: Int) throws {
     guard values.allSatisfy(\.isFinite) else {
       throw ModelError(
         .invalid, "is not finite for picture \(picture) of the batch", subject: names[index],
@@ -62,13 +68,15 @@ struct AnchorLayout: Sendable {
     (anchorStep, channelStep) = isChannelMajor ? (1, shape[2]) : (shape[2], 1)
   }
 
-  func values(_ values: UnsafeBufferPointer<Float>, _ picture: Int) -> AnchorValues {
+  func values<Element: LossElement>(_ values: UnsafeBufferPointer<Element>, _ picture: Int) -> AnchorValues<Element> {
     AnchorValues(
       values: UnsafeBufferPointer(rebasing: values[picture * size..<(picture + 1) * size]), anchorStep: anchorStep,
       channelStep: channelStep)
   }
 
-  func gradients(_ values: UnsafeMutableBufferPointer<Float>, _ picture: Int) -> AnchorGradients {
+  func gradients<Element: LossElement>(_ values: UnsafeMutableBufferPointer<Element>, _ picture: Int)
+    -> AnchorGradients<Element>
+  {
     AnchorGradients(
       values: UnsafeMutableBufferPointer(rebasing: values[picture * size..<(picture + 1) * size]),
       anchorStep: anchorStep, channelStep: channelStep)
@@ -76,8 +84,8 @@ struct AnchorLayout: Sendable {
 }
 
 /// One picture's numbers of an output.
-struct AnchorValues {
-  let values: UnsafeBufferPointer<Float>
+struct AnchorValues<Element: LossElement> {
+  let values: UnsafeBufferPointer<Element>
   let anchorStep: Int
   let channelStep: Int
 
@@ -85,12 +93,12 @@ struct AnchorValues {
 }
 
 /// Where one picture's derivatives go.
-struct AnchorGradients {
-  let values: UnsafeMutableBufferPointer<Float>
+struct AnchorGradients<Element: LossElement> {
+  let values: UnsafeMutableBufferPointer<Element>
   let anchorStep: Int
   let channelStep: Int
 
   func set(_ anchor: Int, _ channel: Int, _ value: Double) {
-    values[anchor * anchorStep + channel * channelStep] = Float(value)
+    values[anchor * anchorStep + channel * channelStep] = Element(value)
   }
 }

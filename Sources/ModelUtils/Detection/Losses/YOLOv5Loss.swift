@@ -104,7 +104,11 @@ public struct YOLOv5Loss: DetectionObjective, Hashable {
       let matching = AnchorMatching(
         anchors: anchors[index].map { $0 / stride }, rows: level.rows, columns: level.columns,
         threshold: anchorThreshold)
-      let found = try levelLoss(outputs, index, level, matching.matches(targets.rows, pictures: pictures), matching)
+      let matches = matching.matches(targets.rows, pictures: pictures)
+      let found =
+        outputs.isDouble
+        ? try levelLoss(outputs, index, level, matches, matching, of: Double.self)
+        : try levelLoss(outputs, index, level, matches, matching, of: Float.self)
       sums.box += found.sums.box
       sums.objectness += found.sums.objectness
       sums.classes += found.sums.classes
@@ -131,19 +135,19 @@ public struct YOLOv5Loss: DetectionObjective, Hashable {
     var sums = LevelSums()
   }
 
-  private func levelLoss(
+  private func levelLoss<Element: LossElement>(
     _ outputs: TrainingOutputs, _ index: Int, _ level: AnchorGrid.Level, _ matches: [[AnchorMatching.Match]],
-    _ matching: AnchorMatching
+    _ matching: AnchorMatching, of type: Element.Type
   ) throws -> (sums: LevelSums, gradient: Tensor) {
     let output = outputs.tensors[index]
     let total = matches.reduce(0) { $0 + $1.count }
     let batch = Double(matches.count)
     let cells = Double(matches.count * level.count)
-    var gradient = try Tensor(.float32, output.shape)
+    var gradient = try Tensor(type.dtype, output.shape)
     var pictures = matches.enumerated().map { Picture(index: $0, matches: $1) }
     let layout = AnchorLayout([matches.count, level.count, 5 + classes], isChannelMajor: false)
-    try output.withElements(of: Float.self) { values in
-      try gradient.withMutableElements(of: Float.self) { gradients in
+    try output.withElements(of: type) { values in
+      try gradient.withMutableElements(of: type) { gradients in
         nonisolated(unsafe) let (values, gradients) = (values, gradients)
         try Parallel.update(&pictures) { picture in
           let values = layout.values(values, picture.index)
@@ -166,9 +170,9 @@ public struct YOLOv5Loss: DetectionObjective, Hashable {
     return (sums, gradient)
   }
 
-  private func add(
-    _ picture: inout Picture, _ values: AnchorValues, _ gradients: AnchorGradients, _ level: AnchorGrid.Level,
-    _ matching: AnchorMatching, boxShare: Double, objectnessShare: Double, classShare: Double
+  private func add<Element: LossElement>(
+    _ picture: inout Picture, _ values: AnchorValues<Element>, _ gradients: AnchorGradients<Element>,
+    _ level: AnchorGrid.Level, _ matching: AnchorMatching, boxShare: Double, objectnessShare: Double, classShare: Double
   ) {
     let overlap = BoxOverlap(.ciou, epsilon: 1e-7, heightEpsilon: 0)
     let (positive, negative) = (1 - 0.5 * labelSmoothing, 0.5 * labelSmoothing)
