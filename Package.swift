@@ -212,7 +212,7 @@ let tests: [Target] = [
     name: "interpret", dependencies: ["ModelUtils", .product(name: "SystemPackage", package: "swift-system")],
     path: "Tests/Interop/Interpreter"),
   .executableTarget(
-    name: "rehearse", dependencies: ["ModelCheckpoints", "ModelData", "ModelTraining"],
+    name: "rehearse", dependencies: ["ModelCheckpoints", "ModelData", "ModelDetection", "ModelTraining"],
     path: "Tests/Interop/Rehearsal"),
   .executableTarget(name: "ranks", dependencies: ["ModelUtils"], path: "Tests/MPI/Ranks"),
   .target(name: "CFloors", path: "Tests/Benchmarks/Floors"),

@@ -51,10 +51,22 @@ class Loss:
         self.arguments = [f"classes={CLASSES}", f"overlap={overlap}", f"fuse_ab={int(fuse_ab)}"] + [f"bins={bins}"] * (bins is not None)
 
     def __call__(self, outputs, targets):
-        self.free.proj.data = self.free.proj.data.to(outputs[0].dtype)
+        self.free.proj.data = self.free.proj.data.to(outputs[-1].dtype)
         if self.anchored is None:
             return self.free(outputs, targets, 0, 1)[0]
         return self.free((outputs[0], *outputs[3:]), targets, 0, 1)[0] + self.anchored(outputs[:3], targets, 0, 1)[0]
+
+
+def drawn(description, seed, **options):
+    """With predictors that tell boxes apart, of which ours takes others than the original where they are equally good."""
+    from yolov6.models.yolo import Model
+
+    torch.manual_seed(seed)
+    model = Model(description, num_classes=CLASSES, **options).train()
+    for name, parameter in model.detect.named_parameters():
+        if "_preds" in name and name.endswith("weight"):
+            nn.init.normal_(parameter, std=0.05)
+    return model
 
 
 def step(model, optimizer, loss, x, targets):
@@ -80,6 +92,11 @@ def groups_of(model, decay):
     return groups, [{"params": [named[n] for n in names], "weight_decay": decay * (k == 1)} for k, names in enumerate(groups)]
 
 
+def without_gradient(model):
+    """Norms follow transposed convolutions, so that their biases have no gradient but roundings."""
+    return {f"{path}.bias" for path, module in model.named_modules() if isinstance(module, nn.ConvTranspose2d)}
+
+
 def our_steps(folder, rule, loss, given, precision):
     """From `state.pt`, of a network like that of `model.pt`."""
     tensors = {f"{i:03}.input": x for i, (x, _) in enumerate(given)}
@@ -97,7 +114,8 @@ def made_batches(data, folder, batch, epochs, dtype):
 
 
 RULES = {
-    "SGD": (0.01, partial(torch.optim.SGD, momentum=0.937, nesterov=True)),
+    # At ten times this rate a rounding grows by ten in each of the first steps, which is much for twenty of them.
+    "SGD": (0.001, partial(torch.optim.SGD, momentum=0.937, nesterov=True)),
     "Adam": (0.001, torch.optim.Adam),
 }
 
@@ -108,11 +126,7 @@ RULES = {
 )
 def test_twenty_steps_in_double(rule, overlap, bins, fuse_ab, data, tmp_path):
     """Nothing but roundings of double stands between the two: losses, weights, statistics, what optimizers keep."""
-    from yolov6.models.yolo import Model
-
-    torch.manual_seed(2)
-    description = config("EfficientRep", "RepBiFPANNeck", distributions=bins is not None, **BOTH)
-    model = Model(description, num_classes=CLASSES, fuse_ab=fuse_ab).double().train()
+    model = drawn(config("EfficientRep", "RepBiFPANNeck", distributions=bins is not None, **BOTH), 2, fuse_ab=fuse_ab).double()
     loss = Loss(overlap, bins, fuse_ab)
     lr, make = RULES[rule]
     groups, parameters = groups_of(model, 5e-4)
@@ -129,10 +143,15 @@ def test_twenty_steps_in_double(rule, overlap, bins, fuse_ab, data, tmp_path):
         assert abs(a - b) <= 1e-9 * abs(a), (number, a, b)
     # What the first steps round grows from step to step.
     same_to(1e-8, model.state_dict(), ours["model"])
-    for number, state in optimizer.state_dict()["state"].items():
-        same_to(1e-8, state, ours["optimizer"]["state"][number], number)
+    free = without_gradient(model)
+    for number, name in enumerate(name for names in groups for name in names):
+        state = optimizer.state_dict()["state"].get(number, {})
+        if name in free:
+            assert all(state[kind].abs().max() <= 1e-14 for kind in state if kind != "step")
+        else:
+            same_to(1e-8, state, ours["optimizer"]["state"].get(number, {}), name)
     # And it was a way.
-    trained = {name for names in groups for name in names} - {"detect.proj_conv.weight"}
+    trained = {name for names in groups for name in names} - free - {"detect.proj_conv.weight"}
     assert all(not torch.equal(first[name], model.state_dict()[name]) for name in trained)
 
 
@@ -158,19 +177,12 @@ def shares(expected, actual, absolute, slack=None):
 def test_single_steps_in_float(rule, data, tmp_path):
     """Along a run of its own, whose parameters, momenta and statistics ours takes at ten places: the loss, the whole gradient,
     the update and the statistics of one step, beside the original's in double."""
-    from yolov6.models.yolo import Model
-
-    def made():
-        torch.manual_seed(4)
-        return Model(nano(), num_classes=CLASSES).train()
-
-    model, judge, loss = made(), made().double(), Loss("siou")
+    model, judge, loss = drawn(nano(), 4), drawn(nano(), 4).double(), Loss("siou")
     lr, make = RULES[rule]
     (groups, parameters), (_, of_judge) = groups_of(model, 5e-4), groups_of(judge, 5e-4)
     optimizer, judging = make(parameters, lr=lr), make(of_judge, lr=lr)
     torch.save(model, tmp_path / "model.pt")
-    # A norm follows transposed convolutions, so that their biases have no gradient but roundings.
-    absolute = {f"{path}.bias" for path, m in model.named_modules() if isinstance(m, nn.ConvTranspose2d)}
+    absolute = without_gradient(model)
     given = made_batches(data, tmp_path, 4, 20, torch.float32)
     assert len(given) == 100 and len(absolute) == 2
     for number, (x, targets) in enumerate(given, 1):

@@ -6,22 +6,6 @@ import ModelGraph
 
 /// Steps of a YOLOv6's training, whose loss stands outside the graph.
 extension Learning {
-  /// YOLOv6's loss, of `classes=<n>`, `overlap=<form>`, `bins=<n>` and `fuse_ab=1`.
-  static func loss(_ arguments: [String]) throws -> YOLOv6Loss {
-    var options: [String: String] = [:]
-    for argument in arguments {
-      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { throw ModelError(.invalid, "\(argument) is no key=value") }
-      options[parts[0]] = parts[1]
-    }
-    guard let overlap = BoxOverlap.Form(rawValue: options["overlap"] ?? "giou") else {
-      throw ModelError(.invalid, "\(options["overlap"] ?? "") is no overlap")
-    }
-    return try YOLOv6Loss(
-      classes: options["classes"].flatMap { Int($0) } ?? 80, bins: options["bins"].flatMap { Int($0) },
-      overlap: overlap, fusesAnchors: options["fuse_ab"] == "1")
-  }
-
   func detectionInDouble(_ loss: YOLOv6Loss, _ batch: Batch, _ weights: StateDict) throws -> Found {
     let types = [TensorType(batch.input.dtype, batch.input.shape)]
     var forward = try Graph(module, inputs: types, mode: .training)
@@ -39,6 +23,22 @@ extension Learning {
 }
 
 extension YOLOv6Loss {
+  /// A loss of `classes=<n>`, `overlap=<form>`, `bins=<n>` and `fuse_ab=1`.
+  init(arguments: [String]) throws {
+    var options: [String: String] = [:]
+    for argument in arguments {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw ModelError(.invalid, "\(argument) is no key=value") }
+      options[parts[0]] = parts[1]
+    }
+    guard let overlap = BoxOverlap.Form(rawValue: options["overlap"] ?? "giou") else {
+      throw ModelError(.invalid, "\(options["overlap"] ?? "") is no overlap")
+    }
+    try self.init(
+      classes: options["classes"].flatMap { Int($0) } ?? 80, bins: options["bins"].flatMap { Int($0) },
+      overlap: overlap, fusesAnchors: options["fuse_ab"] == "1")
+  }
+
   /// Those of a network's outputs in training that it takes, which stand behind the levels' features.
   func chosen(from outputs: [Graph.Value]) -> [Graph.Value] {
     Array(outputs.dropFirst(strides.count).prefix(fusesAnchors ? 4 : 2))

@@ -1,6 +1,7 @@
 import ModelCheckpoints
 import ModelCore
 import ModelData
+import ModelDetection
 import ModelRandom
 import ModelTraining
 
@@ -26,7 +27,7 @@ import ModelTraining
 ///     rehearse check DESCRIPTION.yaml train|val|test
 ///
 /// `optimize` goes on with a checkpoint's `model` and `optimizer` by the gradients `<step>.<name>`; `learn` with a state of
-/// training by batches (`Learning`), `learn-detections` by YOLOv6's loss (`Learning.loss`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
+/// training by batches (`Learning`), `learn-detections` by YOLOv6's loss (`YOLOv6Loss.init(arguments:)`). `set` writes labels and pictures; `transform` pictures, of which each has the seed
 /// anew; `load` reads a set once and says how fast. `boxes` writes batches of a detection set (`DetectionData`), `coco` its
 /// labels as COCO's instances, `recoco` those instances read and written again; `check` says what is wrong with it.
 @main
@@ -38,7 +39,7 @@ enum Rehearse {
       case ("optimize", 5...6): try optimize(arguments)
       case ("learn", 7): try learn(arguments, .crossEntropy)
       case ("learn-detections", 7...):
-        try learn(arguments, .detection(Learning.loss(Array(arguments.dropFirst(7)))))
+        try learn(arguments, .detection(YOLOv6Loss(arguments: Array(arguments.dropFirst(7)))))
       case ("set", 3): try writeSets(ClassificationSets(contentsOf: arguments[1]), to: arguments[2])
       case ("transform", 6): try transform(arguments)
       case ("load", 5): try load(arguments)
