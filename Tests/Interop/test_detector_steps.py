@@ -183,8 +183,9 @@ def test_single_steps_in_float(rule, data, tmp_path):
     optimizer, judging = make(parameters, lr=lr), make(of_judge, lr=lr)
     torch.save(model, tmp_path / "model.pt")
     absolute = without_gradient(model)
-    given = made_batches(data, tmp_path, 4, 20, torch.float32)
+    given = made_batches(data, tmp_path, 8, 34, torch.float32)[:100]
     assert len(given) == 100 and len(absolute) == 2
+    found = {"gradient": [], "update": []}
     for number, (x, targets) in enumerate(given, 1):
         if number % 10:
             step(model, optimizer, loss, x, targets)
@@ -202,21 +203,27 @@ def test_single_steps_in_float(rule, data, tmp_path):
         assert abs(value - exact) <= max(2e-6 * exact, 3 * abs(single - exact)), (number, exact, single, value)
 
         gradients = {name: p.grad for name, p in judge.named_parameters() if p.grad is not None}
+        theirs = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
         assert set(gradients) == set(ours["gradients"])
-        # What float32 leaves of a gradient, and of 100 steps' weights a rounding more or less at the kink of a ReLU.
-        each, whole = shares(gradients, ours["gradients"], absolute)
-        assert np.median(list(each.values())) <= 1e-5 and whole <= 1e-2, (number, np.median(list(each.values())), whole)
+        found["gradient"].append([shares(gradients, actual, absolute) for actual in (ours["gradients"], theirs)])
 
         after = judge.state_dict()
-        updates, actual, rounded = {}, {}, {}
-        for name in gradients:
-            updates[name] = after[name] - before[name]
-            actual[name] = ours["model"][name].double() - before[name]
-            rounded[name] = after[name].abs() * torch.finfo(torch.float32).eps
-        each, whole = shares(updates, actual, absolute, rounded)
-        assert np.median(list(each.values())) <= 1e-5 and whole <= 1e-2, (number, np.median(list(each.values())), whole)
+        updates = {name: after[name] - before[name] for name in gradients}
+        rounded = {name: after[name].abs() * torch.finfo(torch.float32).eps for name in gradients}
+        found["update"].append([
+            shares(updates, {name: state[name].double() - before[name] for name in gradients}, absolute, rounded)
+            for state in (ours["model"], model.state_dict())
+        ])  # fmt: skip
 
         for name, tensor in after.items():
-            if name.rpartition(".")[2] in ("running_mean", "running_var"):
-                distance = (ours["model"][name] - tensor).norm() / tensor.norm()
-                assert distance <= 1e-6, (number, name, distance)
+            path, _, kind = name.rpartition(".")
+            if kind in ("running_mean", "running_var"):
+                # Where means are 0, what they are the means of.
+                scale = max(tensor.norm(), after[f"{path}.running_var"].sqrt().norm() if kind == "running_mean" else 0)
+                assert (ours["model"][name] - tensor).norm() <= 1e-6 * scale, (number, name)
+    for kind, places in found.items():
+        # A rounding on the other side of a ReLU's kink sends the gradients of all that lies before it astray, torch's too.
+        a, b = (np.median([share for place in places for share in place[whose][0].values()]) for whose in (0, 1))
+        assert a <= max(1e-5, 2 * b), (kind, a, b)
+        a, b = (sorted(place[whose][1] for place in places) for whose in (0, 1))
+        assert a[len(a) // 2] <= 1e-2 and a[-1] <= max(1e-2, 2 * b[-1]), (kind, a, b)
