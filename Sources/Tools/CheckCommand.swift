@@ -112,7 +112,8 @@ extension Check {
       guard group.count > 1 else { return first.line }
       if let package = first.package {
         let names = group.map { String($0.what.split(separator: ".").last ?? "") }
-        return "\(first.severity): Python would make objects of \(package): \(names.joined(separator: ", ").printable())"
+        return
+          "\(first.severity): Python would make objects of \(package): \(names.joined(separator: ", ").printable())"
       }
       return "\(first.line) (and \(group.count - 1) more of this kind; --detailed lists them)"
     }
@@ -144,14 +145,17 @@ private struct CheckFinding: Encodable {
     let path = what.dropFirst(prefix.count).split(separator: ".")
     guard let top = path.first.map(String.init) else { return nil }
     // YOLOv5 and YOLOv7 save under the names of their own folders.
-    if ["models", "yolov5"].contains(top), path.count > 1, ["common", "yolo", "experimental", "models"].contains(path[1]) {
+    if ["models", "yolov5"].contains(top), path.count > 1,
+      ["common", "yolo", "experimental", "models"].contains(path[1])
+    {
       return "yolov5"
     }
     return Self.known.contains(top) ? top : nil
   }
 
   private static let known: Set<String> = [
-    "ultralytics", "timm", "torchvision", "yolov6", "yolox", "mmengine", "mmdet", "mmyolo", "detectron2", "transformers",
+    "ultralytics", "timm", "torchvision", "yolov6", "yolox", "mmengine", "mmdet", "mmyolo", "detectron2",
+    "transformers",
     "super_gradients",
   ]
 }

@@ -224,7 +224,8 @@ struct OutputOptions: ParsableArguments {
   func destination(for model: String?, suffix: String) throws -> FilePath? {
     guard model != nil || output == nil else {
       throw ValidationError(
-        "give the MODEL that is to be written: without one \(ModelArguments.defaultArchitecture) with random weights would be")
+        "give the MODEL that is to be written: without one \(ModelArguments.defaultArchitecture) with random weights would be"
+      )
     }
     guard let input = model, try ModelSource.architecture(input) == nil else {
       guard let output else { return nil }

@@ -89,7 +89,8 @@ struct Ema: ParsableCommand {
       result.output = writing.place(of: path).string
       if report.json { return try Terminal.print(json: result) }
       Terminal.print(
-        "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))")
+        "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))"
+      )
       if detailed {
         for entry in result.shares {
           Terminal.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")

@@ -85,12 +85,17 @@ struct TensorRow: Encodable {
   let bytes: Int
 
   static func rows(of model: Model) -> [TensorRow] {
-    model.stateDict().map { TensorRow(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape, bytes: $0.tensor.byteCount) }
+    model.stateDict().map {
+      TensorRow(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape, bytes: $0.tensor.byteCount)
+    }
   }
 
   static func table(of model: Model) -> String {
     let cells = rows(of: model).map { row in
-      (row.name.printable(), [row.dtype.rawValue, Text.bytes(row.bytes), row.shape.map(String.init).joined(separator: "x")])
+      (
+        row.name.printable(),
+        [row.dtype.rawValue, Text.bytes(row.bytes), row.shape.map(String.init).joined(separator: "x")]
+      )
     }
     let header = ["dtype", "size", "shape"]
     let widths = header.indices.map { column in ([header] + cells.map(\.1)).map { $0[column].count }.max() ?? 0 }
@@ -117,7 +122,8 @@ extension ModelOverview {
     let noted = [epoch.map { "epoch \($0)" }, date?.printable()].compactMap { $0 }
     if !noted.isEmpty { lines.append(("trained", noted.joined(separator: ", "))) }
     if let batchNorms {
-      lines.append(("state", batchNorms == 0 ? "no batch norms (fused, or made without)" : Text.count(batchNorms, "batch norm")))
+      lines.append(
+        ("state", batchNorms == 0 ? "no batch norms (fused, or made without)" : Text.count(batchNorms, "batch norm")))
     }
     let types = dtypes.map { "\(Text.bytes($0.bytes)) of \($0.dtype) in \(Text.count($0.tensors, "tensor"))" }
     lines.append(("tensors", types.isEmpty ? "none" : types.joined(separator: ", ")))
@@ -128,7 +134,9 @@ extension ModelOverview {
       }
       lines.append(("memory", "float32 at \(size): " + parts.joined(separator: ", ")))
     }
-    if !packages.isEmpty { lines.append(("needs", "torch, \(packages.joined(separator: ", ").printable()) to load in Python")) }
+    if !packages.isEmpty {
+      lines.append(("needs", "torch, \(packages.joined(separator: ", ").printable()) to load in Python"))
+    }
     if !heaviest.isEmpty {
       let parts = heaviest.map { "\($0.name.printable()) \(CFormat.string("%.1f", 100 * $0.share)) %" }
       lines.append(("heaviest", parts.joined(separator: ", ")))

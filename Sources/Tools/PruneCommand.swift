@@ -24,7 +24,8 @@ struct Prune: ParsableCommand {
   @Option(help: "How much to prune of each weight: a share such as 0.3 or 30%. Default: 0.3.")
   var amount: String?
 
-  @Option(help: ArgumentHelp("How many elements, or slices, of each weight to prune, instead of a share.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("How many elements, or slices, of each weight to prune, instead of a share.", valueName: "n"))
   var count: Int?
 
   private func chosenAmount() throws -> PruneAmount {
@@ -130,7 +131,8 @@ struct Prune: ParsableCommand {
       }
       if case .count(let elements) = options.amount, count == nil, elements > 0 {
         report.note(
-          "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so")
+          "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so"
+        )
       }
       for pattern in pruned.unmatched { report.note("no weight of a Conv2d matches '\(pattern.printable())'") }
       if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }

@@ -36,10 +36,14 @@ enum ScaleInput {
       try PictureFiles.makeFolder(folder)
       return [try single(nil, folder.appending("sample.\(ending ?? "jpg")").string, force: force)]
     }
-    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, ending: ending, force: force)).map { job($0, $1) }
+    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, ending: ending, force: force)).map {
+      job($0, $1)
+    }
   }
 
-  private static func single(_ input: FilePath?, _ output: String?, ending: String? = nil, force: Bool) throws -> ScaleJob {
+  private static func single(_ input: FilePath?, _ output: String?, ending: String? = nil, force: Bool) throws
+    -> ScaleJob
+  {
     let name = input?.lastComponent?.string ?? "sample.jpg"
     var path = output.map { FilePath($0) }
     if path == nil, let input {

@@ -41,7 +41,8 @@ struct Show: ParsableCommand {
       let checkpoint = try ModelSource.open(model, key: key)
       let state = checkpoint.preferred.stateDict()
       let pattern = Glob(name)
-      let found = state[name].map { [(name, $0)] } ?? state.filter { pattern.matches($0.name) }.map { ($0.name, $0.tensor) }
+      let found =
+        state[name].map { [(name, $0)] } ?? state.filter { pattern.matches($0.name) }.map { ($0.name, $0.tensor) }
       guard !found.isEmpty else {
         let near = state.names.nearest(to: name)
         throw ModelError(
@@ -83,7 +84,8 @@ private struct ShownTensor: Encodable {
 
   func text(lines limit: Int) -> String {
     let rows = values.split(separator: "\n", omittingEmptySubsequences: false)
-    var lines = ["\(name.printable()): \(dtype.rawValue) \(shape), \(Text.bytes(bytes))"] + rows.prefix(limit).map(String.init)
+    var lines =
+      ["\(name.printable()): \(dtype.rawValue) \(shape), \(Text.bytes(bytes))"] + rows.prefix(limit).map(String.init)
     if rows.count > limit { lines.append("…") }
     guard let summary else { return lines.joined(separator: "\n") }
     func number(_ value: Double?) -> String { value.map { CFormat.string("%.6g", $0) } ?? "-" }

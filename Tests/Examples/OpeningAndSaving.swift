@@ -41,7 +41,7 @@ import Testing
       try checkpoint.write(to: weights + ".safetensors")
       try checkpoint.write(to: weights + ".pt", stateDictOnly: true)
       #expect(try Checkpoint(contentsOf: weights + ".safetensors").format == .safetensors)
-      #expect(try Checkpoint(contentsOf: weights + ".pt").preferred.module == nil)
+      #expect(try !Checkpoint(contentsOf: weights + ".pt").isWholeModule)
 
       let index = "\(folder)/model.safetensors"
       try checkpoint.write(to: index, maxShardSize: 5_000_000_000)

@@ -24,7 +24,8 @@ import Testing
   @Test func edits() throws {
     var state = try state("model.0.w", "model.0.b", "model.1.w", "head.w", "extra")
     let report = try state.edit(
-      keep: [Glob("model"), Glob("head")], drop: [Glob("model.0.b"), Glob("nothing")], rename: [RenamePattern("model.*=*")],
+      keep: [Glob("model"), Glob("head")], drop: [Glob("model.0.b"), Glob("nothing")],
+      rename: [RenamePattern("model.*=*")],
       merging: [self.state("new")])
     #expect(state.names == ["0.w", "1.w", "head.w", "new"])
     #expect((report.renamed, report.dropped, report.added) == (2, 2, 1))
@@ -39,7 +40,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("model.2", "model.2.cv1.weight", true), ("model.2", "model.24.weight", false), ("model.2*", "model.24.weight", true),
+    ("model.2", "model.2.cv1.weight", true), ("model.2", "model.24.weight", false),
+    ("model.2*", "model.24.weight", true),
     ("*.bias", "a.bias", true), ("weight", "a.weight", false), ("a", "a", true), ("", "a", false),
   ]) func ancestors(glob: String, name: String, isMatch: Bool) {
     #expect(Glob(glob).matches(withAncestors: name) == isMatch)

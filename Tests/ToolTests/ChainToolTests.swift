@@ -53,11 +53,13 @@ import Testing
   @Test func shardsAreNamed() throws {
     let folder = try Folder()
     let result = try Tool.run(
-      "convert", "resnet18", "-o", folder.path("a.safetensors"), "--max-shard-size", "20MB", "--json").json
+      "convert", "resnet18", "-o", folder.path("a.safetensors"), "--max-shard-size", "20MB", "--json"
+    ).json
     let output = try #require(result["output"] as? String)
     #expect(output == folder.path("a.safetensors.index.json") && FileManager.default.fileExists(atPath: output))
     let one = try Tool.run(
-      "convert", "resnet18", "-o", folder.path("b.safetensors"), "--max-shard-size", "1GB", "--json").json
+      "convert", "resnet18", "-o", folder.path("b.safetensors"), "--max-shard-size", "1GB", "--json"
+    ).json
     #expect(one["output"] as? String == folder.path("b.safetensors"))
   }
 }

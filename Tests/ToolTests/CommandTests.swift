@@ -20,7 +20,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["nonsense"], ["sparsity", "a", "b"], ["info", "a", "b", "--modules"], ["prune", "--amount", "1.5"], ["prune", "--amount", "-3"],
+    ["nonsense"], ["sparsity", "a", "b"], ["info", "a", "b", "--modules"], ["prune", "--amount", "1.5"],
+    ["prune", "--amount", "-3"],
     ["prune", "--amount", "x"],
     ["prune", "--pattern", "5:4"], ["prune", "--dim", "0"], ["prune", "--norm", "2"], ["prune", "--seed", "1"],
     ["prune", "--method", "l9"], ["prune", "--remaining", "--method", "ln"], ["info", "--image-size", "0"],

@@ -64,11 +64,11 @@ import Testing
     let result = try Tool.run("models", "resnet[15]*")
     #expect(
       result.output == """
-        name         parameters    GFLOPs   size
-        resnet18     11,689,512       3.6    224
-        resnet50     25,557,032       8.3    224
-        resnet101    44,549,160      15.7    224
-        resnet152    60,192,808      23.2    224
+        name          parameters    GFLOPs   size
+        resnet18      11,689,512       3.6    224
+        resnet50      25,557,032       8.3    224
+        resnet101     44,549,160      15.7    224
+        resnet152     60,192,808      23.2    224
 
         """)
     let rows = try #require(try Tool.run("models", "--json").json["models"] as? [[String: Any]])
@@ -83,7 +83,8 @@ import Testing
     #expect(result.output.hasSuffix("64 elements: min 1, max 1, mean 1, deviation 0\n0 zero, 0 not finite\n"))
     let json = try Tool.run("show", "resnet18", "layer1.0.*.weight", "--json").json
     let tensors = try #require(json["tensors"] as? [[String: Any]])
-    #expect(tensors.compactMap { $0["name"] as? String } == ["conv1", "bn1", "conv2", "bn2"].map { "layer1.0.\($0).weight" })
+    #expect(
+      tensors.compactMap { $0["name"] as? String } == ["conv1", "bn1", "conv2", "bn2"].map { "layer1.0.\($0).weight" })
     let summary = try #require(tensors[0]["summary"] as? [String: Any])
     #expect((summary["histogram"] as? [Int])?.reduce(0, +) == 36864 && summary["zeros"] as? Int == 0)
     let missing = try Tool.run("show", "resnet18", "bn1.runing_var")
@@ -97,6 +98,7 @@ import Testing
     #expect(bars.allSatisfy { $0.contains(" |") && $0.split(separator: "|")[1].count == 40 })
     #expect(bars.contains { $0.contains("|" + String(repeating: "#", count: 40) + "|") })
     #expect(lines.contains("…"))
-    #expect(try Tool.run("show", "resnet18", "conv1.weight", "--values").output.split(separator: "\n").count > lines.count)
+    #expect(
+      try Tool.run("show", "resnet18", "conv1.weight", "--values").output.split(separator: "\n").count > lines.count)
   }
 }

@@ -16,7 +16,8 @@ import Testing
     let result = try Tool.run("intersect", "yolov5n", "yolov5s")
     let lines = result.output.split(separator: "\n")
     #expect(lines.count == 12 && lines[1] == "  model.0: another shape (5 entries)")
-    #expect(lines[10] == "  … 10 more blocks; --detailed lists every entry" && lines[11] == "Nothing is saved: give -o FILE")
+    #expect(
+      lines[10] == "  … 10 more blocks; --detailed lists every entry" && lines[11] == "Nothing is saved: give -o FILE")
     #expect(try Tool.run("intersect", "yolov5n", "yolov5s", "--detailed").output.split(separator: "\n").count > 280)
     // A pattern, a module's name, and the original's text.
     for text in ["model.24.*", "model.24", "anchors"] {

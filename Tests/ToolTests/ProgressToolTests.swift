@@ -12,7 +12,8 @@ import Testing
 /// What a long run says, on a pseudo-terminal and elsewhere.
 @Suite struct ProgressToolTests {
   /// What the command writes to a terminal of so many columns that is its standard error.
-  private func terminal(_ arguments: [String], columns: UInt16 = 80, type: String = "xterm", isBoth: Bool = false) throws
+  private func terminal(_ arguments: [String], columns: UInt16 = 80, type: String = "xterm", isBoth: Bool = false)
+    throws
     -> String
   {
     var (primary, secondary): (Int32, Int32) = (-1, -1)
@@ -74,9 +75,10 @@ import Testing
     let output = try terminal(
       ["scale"] + pictures + ["--ratio", "0.1", "--batch", "-o", folder.path("out.safetensors")], isBoth: true)
     #expect(output.contains("/20 pictures"))
-    let lines = output.components(separatedBy: "\n").map { line in
+    let lines = output.components(separatedBy: "\r\n").map { line in
       // Each carriage return begins the line anew; the last drawing that was not erased stays.
-      line.components(separatedBy: "\r").filter { !$0.isEmpty }.last { !$0.hasSuffix("\u{1b}[K") }?.replacing("\u{1b}[K", with: "") ?? ""
+      line.components(separatedBy: "\r").filter { !$0.isEmpty }.last { !$0.hasSuffix("\u{1b}[K") }?.replacing(
+        "\u{1b}[K", with: "") ?? ""
     }
     let shown = lines.filter { !$0.isEmpty }
     #expect(shown.count == 21 && shown.dropLast().allSatisfy { $0.hasPrefix("picture.png ") })

@@ -17,7 +17,8 @@ import Testing
     for (name, options) in [("a", ["--half"]), ("b", ["--dtype", "fp16"]), ("c", ["--dtype", "FP16"])] {
       try #require(Tool.run(["convert", "yolov5n", "-o", folder.path("\(name).safetensors")] + options).status == 0)
       #expect(
-        try Data(contentsOf: folder.url("a.safetensors")).count == Data(contentsOf: folder.url("\(name).safetensors")).count)
+        try Data(contentsOf: folder.url("a.safetensors")).count
+          == Data(contentsOf: folder.url("\(name).safetensors")).count)
     }
     #expect(try Tool.run("zero-first", "--", "echo", "--imgsz").output == "--imgsz\n")
   }

@@ -58,7 +58,7 @@ import Testing
     let modules = try Tool.run("info", Tool.fixture("yolov5_tiny.pt"), "--modules").output.split(separator: "\n")
     #expect(
       modules.count == 30
-        && modules[5] == "       216  31.12% 22,118,400   1x8x320x320  model.0.conv (Conv2d)", "\(modules[5])")
+        && modules[5] == "       216 31.12% 22,118,400  1x8x320x320  model.0.conv (Conv2d)", "\(modules[5])")
   }
 
   @Test func fuse() throws {

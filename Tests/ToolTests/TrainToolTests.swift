@@ -6,7 +6,8 @@ import Testing
   private func drawn(_ count: Int, size: Int = 64) throws -> Folder {
     let folder = try Folder()
     let result = try Tool.run(
-      "dataset", "shapes", "set", "--train", "\(count)", "--val", "4", "--size", "\(size)", "--seed", "3", in: folder.url)
+      "dataset", "shapes", "set", "--train", "\(count)", "--val", "4", "--size", "\(size)", "--seed", "3",
+      in: folder.url)
     try #require(result.status == 0)
     return folder
   }

@@ -11,7 +11,8 @@ extension Checkpoint {
   public mutating func describe(as module: Module) {
     guard preferred.module == nil, !models.isEmpty else { return }
     let metadata = metadata
-    if torch?.places[preferredKey] != nil { torch?.recorded.insert(preferredKey) }
+    let key = preferredKey
+    if torch?.places[key] != nil { torch?.recorded.insert(key) }
     preferred = .module(module)
     self.metadata = metadata
   }

@@ -49,7 +49,13 @@ extension Checkpoint {
       json.openArray()
       for item in items {
         json.element()
-        if let text = item.stringValue { json.value(text) } else if let number = item.intValue { json.value(number) } else { break }
+        if let text = item.stringValue {
+          json.value(text)
+        } else if let number = item.intValue {
+          json.value(number)
+        } else {
+          break
+        }
       }
       json.closeArray()
       if items.allSatisfy({ $0.stringValue != nil || $0.intValue != nil }) {

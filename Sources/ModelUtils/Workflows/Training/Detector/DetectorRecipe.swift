@@ -138,6 +138,7 @@ public struct DetectorRecipe: Codable, Sendable, Hashable {
     (recipe.schedule, recipe.isLate, recipe.referenceBatch, recipe.nominalBatch) = (.cosine, false, 0, 0)
     (recipe.warmupEpochs, recipe.warmupMinimumSteps) = (0, 50)
     (recipe.warmupBiasRate, recipe.warmupMomentum) = (0, 0.9)
+    recipe.placedEpochs = 0
     recipe.augmentation = DetectionAugmentation(
       hue: 0, saturation: 0, value: 0, translate: 0, scale: 0, flipUpDown: 0.5, flipLeftRight: 0.5, mosaic: 0)
     return recipe
