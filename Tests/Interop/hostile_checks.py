@@ -16,7 +16,7 @@ def checked(path):
     """The verdict; None where the file is refused."""
     result = mutils("check", path, "--json")
     if not result.out:
-        assert result.code == 1 and is_error(result.err, True), result.err
+        assert result.code == 2 and is_error(result.err, True), result.err
         return None
     answer = json.loads(result.out)
     return answer["verdict"] if result.code == 0 or answer["verdict"] != "safe" else None

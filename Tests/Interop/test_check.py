@@ -185,4 +185,4 @@ def test_not_a_checkpoint(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.pt", "w") as z:
         z.writestr("readme", "hello")
     result = mutils("check", tmp_path / "m.pt")
-    assert result.code == 1 and result.err.startswith("mutils: error: ")
+    assert result.code == 2 and result.err.startswith("mutils: error: ")

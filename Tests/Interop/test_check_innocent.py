@@ -163,7 +163,7 @@ def test_one_shard_that_is_dangerous_is_told_beside_one_that_is_none(tmp_path):
 
 def test_files_without_pickles(tmp_path):
     save_file({"w": torch.ones(2)}, tmp_path / "m.safetensors")
-    assert mutils("check", tmp_path / "m.safetensors").out == "There are no pickles in it; 0 findings\n"
+    assert mutils("check", tmp_path / "m.safetensors").out == "Holds no pickles; 0 findings\n"
 
 
 def test_tar_archives(tmp_path):

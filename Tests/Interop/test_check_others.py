@@ -67,7 +67,7 @@ def verdict(path):
     if result.out:
         answer = json.loads(result.out)
         return "broken" if result.code == 1 and answer["verdict"] == "safe" else answer["verdict"]
-    assert result.code == 1 and is_error(result.err, True), result.err
+    assert result.code == 2 and is_error(result.err, True), result.err
     return None
 
 

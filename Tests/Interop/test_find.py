@@ -1,5 +1,6 @@
 """find against isinstance over named_modules(), for every class that a model's modules have among their bases."""
 
+import json
 from pathlib import Path
 
 import nets
@@ -8,7 +9,7 @@ import timm_nets
 import torch
 import torchvision
 import ultralytics
-from helpers import fails, report
+from helpers import fails, mutils, report
 from torch import nn
 
 YAMLS = Path(nets.import_yolov5().__file__).parent / "models"
@@ -68,7 +69,8 @@ def test_patterns(tmp_path):
     assert len(report("find", tmp_path / "in.pt")["modules"]) == len(list(model.modules()))
     full = report("find", tmp_path / "in.pt", "--type", "torch.nn.modules.batchnorm.BatchNorm2d")["modules"]
     assert len(full) == 20
-    assert report("find", tmp_path / "in.pt", "--type", "Nothing")["modules"] == []
+    none = mutils("find", tmp_path / "in.pt", "--type", "Nothing", "--json")
+    assert none.code == 1 and json.loads(none.out)["modules"] == []
 
 
 def test_a_bare_state_dict_has_no_types(tmp_path):

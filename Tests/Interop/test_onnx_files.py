@@ -208,8 +208,9 @@ def test_sizes_that_are_not_taken(tmp_path):
 
 
 def test_names_that_are_not_there(file, tmp_path):
-    assert "the nearest are Conv, " in succeeds("find", file, "--type", "Conv2d").err
-    assert "the nearest are /fc/Gemm, " in succeeds("find", file, "--name", "fc.Gem").err
+    for options, near in ((("--type", "Conv2d"), "Conv, "), (("--name", "fc.Gem"), "/fc/Gemm, ")):
+        none = mutils("find", file, *options)
+        assert none.code == 1 and f"the nearest are {near}" in none.err
     shape = ("--shape", "x=1x3x9x7")
     assert "the nearest are /fc/Gemm, " in fails("run", file, *shape, "--save", "/fc/Gem", naming="/fc/Gem").err
     assert "the nearest are y" in fails("run", file, *shape, "--outputs", "z", naming="z").err
