@@ -73,7 +73,7 @@ struct Intersect: ParsableCommand {
           Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
         }
       } else {
-        result.blocks().forEach { Terminal.print("  \($0)") }
+        for line in result.blocks() { Terminal.print("  \(line)") }
       }
       Terminal.print(Text.saved(saved))
     }

@@ -34,8 +34,9 @@ public struct ModelOverview: Sendable, Encodable {
     public let share: Double
   }
 
-  /// The file's format, and the key of the model among those of the file's models.
+  /// The file's format.
   public let format: Checkpoint.Format
+  /// The key of the model, and those of all models in the file.
   public let key: String, keys: [String]
   /// The model's class; nil for a bare state dict.
   public let className: String?
@@ -58,6 +59,7 @@ public struct ModelOverview: Sendable, Encodable {
   /// The modules with most multiplications.
   public let heaviest: [Heavy]
 
+  /// Looks at a checkpoint's preferred model.
   /// - Parameters:
   ///   - checkpoint: whose preferred model it is about.
   ///   - info: that model's counts.
