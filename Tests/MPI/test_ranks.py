@@ -183,7 +183,8 @@ def test_library():
 def test_library_throws():
     status, out, err = ranks("throws")
     assert status in (1, 3)
-    assert out.count("round") == 1 and out.startswith("rank 0 ")
+    # Which rank's lines come first is mpirun's affair.
+    assert out.count("round") == 1 and any(line.startswith("rank 0 ") for line in out.splitlines())
     assert "fault\n" in out or "does not run: the rank that goes first has failed" in out
 
 
