@@ -120,7 +120,9 @@ def test_payloads(tmp_path, kind):
         assert result.code == 1 and not out.exists(), result.command
 
 
+@pytest.mark.slow
 def test_most_of_them_run(tmp_path):
+    """What Python does with the payloads above does not change with the command."""
     ran = set()
     for kind, data in PAYLOADS.items():
         path = tmp_path / "m.pt"

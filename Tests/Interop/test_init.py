@@ -137,7 +137,8 @@ def descriptions():
     return [p for p in found if p.name not in ("anchors.yaml", "yolov5s-transformer.yaml")]
 
 
-@pytest.mark.parametrize("path", descriptions(), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=pytest.mark.slow if "5x" in p.stem or "5l" in p.stem else ()) for p in descriptions()], ids=lambda p: p.stem)
 def test_published_descriptions(path, tmp_path):
     agrees(path, lambda: yolov5(str(path)), tmp_path, 1)
 

@@ -171,7 +171,8 @@ def test_types_that_are_stale(tmp_path):
 
 @pytest.mark.parametrize("dynamo", [False, True])
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "swin_t", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v3_small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("swin_t", "shufflenet_v2_x0_5"))])
 def test_exported_networks_record_what_they_compute(name, dynamo, dynamic, tmp_path):
     import torchvision
 
