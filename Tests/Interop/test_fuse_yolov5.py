@@ -193,8 +193,9 @@ def test_fusing_a_fused_file_changes_nothing(tmp_path):
 
 
 def test_default_model(tmp_path):
-    """Without MODEL: YOLOv5n as torch.manual_seed(0) initialises it, fused as its own fuse() does."""
-    result = report("fuse", "-o", tmp_path / "out.pt")
+    """YOLOv5n, which stands in where there is no MODEL, as torch.manual_seed(0) initialises it, fused as its own fuse() does."""
+    assert report("fuse")["output"] is None
+    result = report("fuse", "yolov5n", "-o", tmp_path / "out.pt")
     assert len(result["fused"]) == 57
     torch.manual_seed(0)
     common.Conv.default_act = nn.SiLU()
