@@ -162,10 +162,8 @@ public struct Checkpoint: Sendable {
   /// A module by its record; nil, with a warning, where the tensors are no longer those of which the record speaks.
   private func module(of state: StateDict, _ text: String) -> Module? {
     do { return try ModuleRecord.module(text, tensors: state) } catch {
-      let reason =
-        (error as? ModelError).map { $0.subject.map { "\($0.printable()) " } ?? "" + $0.reason } ?? "\(error)"
       ModelLog.logger.warning(
-        "\(name): the description of its modules does not go with its tensors and is left aside: it \(reason)")
+        "\(name): the description of its modules does not go with its tensors and is left aside: \(error)")
       return nil
     }
   }

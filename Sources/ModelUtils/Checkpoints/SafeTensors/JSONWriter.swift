@@ -5,24 +5,14 @@ struct JSONWriter {
   private(set) var bytes: [UInt8] = []
   private var needsComma = false
 
-  mutating func open() {
-    bytes.append(UInt8(ascii: "{"))
-    needsComma = false
-  }
+  mutating func open() { append("{", needsComma: false) }
+  mutating func close() { append("}", needsComma: true) }
+  mutating func openArray() { append("[", needsComma: false) }
+  mutating func closeArray() { append("]", needsComma: true) }
 
-  mutating func close() {
-    bytes.append(UInt8(ascii: "}"))
-    needsComma = true
-  }
-
-  mutating func openArray() {
-    bytes.append(UInt8(ascii: "["))
-    needsComma = false
-  }
-
-  mutating func closeArray() {
-    bytes.append(UInt8(ascii: "]"))
-    needsComma = true
+  private mutating func append(_ bracket: Unicode.Scalar, needsComma: Bool) {
+    bytes.append(UInt8(ascii: bracket))
+    self.needsComma = needsComma
   }
 
   /// The comma before an array's next element, which is then written or opened.
@@ -51,12 +41,12 @@ struct JSONWriter {
   mutating func value(_ number: Double) { bytes.append(contentsOf: "\(number)".utf8) }
 
   mutating func value(_ numbers: [Int]) {
-    bytes.append(UInt8(ascii: "["))
-    for (index, number) in numbers.enumerated() {
-      if index > 0 { bytes.append(UInt8(ascii: ",")) }
-      bytes.append(contentsOf: String(number).utf8)
+    openArray()
+    for number in numbers {
+      element()
+      value(number)
     }
-    bytes.append(UInt8(ascii: "]"))
+    closeArray()
   }
 
   private mutating func append(_ text: String) {
