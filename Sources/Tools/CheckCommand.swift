@@ -16,7 +16,7 @@ struct Check: ParsableCommand {
       Example: mutils check downloaded.pt
       """)
 
-  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var arguments: ModelsArguments
   @OptionGroup var report: ReportOptions
 
   @Flag(help: "List every finding, not each kind once.")
@@ -29,7 +29,7 @@ struct Check: ParsableCommand {
   var failOn = Severity.broken
 
   /// The most severe first.
-  enum Severity: String, CaseIterable, ExpressibleByArgument { case dangerous, broken, suspicious, warning, info }
+  enum Severity: String, Choice { case dangerous, broken, suspicious, warning, info }
 
   private static let order = Severity.allCases.map(\.rawValue)
 
@@ -41,48 +41,58 @@ struct Check: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let onnx = try arguments.onnx()
-      let audit = onnx == nil ? try arguments.file.map { try PickleAudit(contentsOf: $0) } : nil
-      var findings = (audit?.findings ?? []).map {
-        CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
+      let files = try CheckedFiles(arguments.models)
+      if files.passedOver > 0 {
+        report.note("\(Text.count(files.passedOver, "file")) of other kinds in the folders were not looked at")
       }
-      findings += try onnx.map { try self.findings(of: $0) } ?? numbers(hasVerdict: (audit?.pickles ?? 0) > 0)
-      findings = Self.order.flatMap { severity in findings.filter { $0.severity == severity } }
-      let verdict = audit?.verdict ?? .safe
-      if report.json {
-        try Terminal.print(json: CheckResult(verdict: verdict, findings: findings))
-      } else {
-        let packages = Self.packages(in: findings)
-        let summary =
-          audit?.pickles ?? 0 == 0 && verdict == .safe
-          ? "Holds no pickles"
-          : verdict == .suspicious && !packages.isEmpty
-            ? "The pickles make objects of \(packages.formatted): they are as safe as the code of that name on your machine"
-            : "The pickles are \(verdict.rawValue)"
-        Terminal.print("\(summary); \(Text.count(findings.count, "finding"))")
-        for line in detailed ? findings.map(\.line) : Self.grouped(findings) { Terminal.print("  \(line)") }
-      }
-      let failures = Self.order.prefix { $0 != failOn.rawValue } + [failOn.rawValue]
-      if findings.contains(where: { failures.contains($0.severity) }) {
-        Terminal.printNotes()
-        throw ExitCode(1)
-      }
+      try arguments.forEach(files.models, isList: files.hasFolder, of: self, report, check)
+    }
+  }
+
+  private func check(_ arguments: ModelArguments) throws {
+    let onnx = try arguments.onnx()
+    let audit = onnx == nil ? try arguments.audit() : nil
+    var findings = (audit?.findings ?? []).map {
+      CheckFinding(severity: $0.verdict == .safe ? "info" : $0.verdict.rawValue, where: $0.place, what: $0.what)
+    }
+    findings +=
+      try onnx.map { try self.findings(of: $0, arguments) }
+      ?? numbers(of: arguments, hasVerdict: (audit?.pickles ?? 0) > 0)
+    findings = Self.order.flatMap { severity in findings.filter { $0.severity == severity } }
+    let verdict = audit?.verdict ?? .safe
+    if report.json {
+      try Results.print(json: CheckResult(verdict: verdict, findings: findings))
+    } else {
+      let packages = Self.packages(in: findings)
+      let summary =
+        audit?.pickles ?? 0 == 0 && verdict == .safe
+        ? "Holds no pickles"
+        : verdict == .suspicious && !packages.isEmpty
+          ? "The pickles make objects of \(packages.formatted): they are as safe as the code of that name on your machine"
+          : "The pickles are \(verdict.rawValue)"
+      Results.print("\(summary); \(Text.count(findings.count, "finding"))")
+      for line in detailed ? findings.map(\.line) : Self.grouped(findings) { Results.print("  \(line)") }
+    }
+    let failures = Self.order.prefix { $0 != failOn.rawValue } + [failOn.rawValue]
+    if findings.contains(where: { failures.contains($0.severity) }) {
+      Terminal.printNotes()
+      throw ExitCode(1)
     }
   }
 
   /// What is wrong with an ONNX model's form, and with its numbers where they can be had.
-  private func findings(of model: ONNXModel) throws -> [CheckFinding] {
+  private func findings(of model: ONNXModel, _ arguments: ModelArguments) throws -> [CheckFinding] {
     let form = ONNXCheck(model).findings.map {
       CheckFinding(severity: $0.severity.rawValue, where: $0.name, what: $0.what)
     }
     return form
       + (form.contains { $0.severity == "broken" } && (try? model.stateDict()) == nil
-        ? [] : try numbers(hasVerdict: false))
+        ? [] : try numbers(of: arguments, hasVerdict: false))
   }
 
   /// What is wrong with the numbers of every model in the file. A file of pickles has its verdict also where no model
   /// can be read from it: a list of tensors, an optimizer's state.
-  private func numbers(hasVerdict: Bool) throws -> [CheckFinding] {
+  private func numbers(of arguments: ModelArguments, hasVerdict: Bool) throws -> [CheckFinding] {
     do {
       let models = try arguments.open(report).models
       return try models.flatMap { key, model in
@@ -113,7 +123,7 @@ extension Check {
       if let package = first.package {
         let names = group.map { String($0.what.split(separator: ".").last ?? "") }
         return
-          "\(first.severity): Python would make objects of \(package): \(names.joined(separator: ", ").printable())"
+          "\(first.told): Python would make objects of \(package): \(names.joined(separator: ", ").printable())"
       }
       return "\(first.line) (and \(group.count - 1) more of this kind; --detailed lists them)"
     }
@@ -136,7 +146,13 @@ private struct CheckFinding: Encodable {
   let `where`: String
   let what: String
 
-  var line: String { (`where`.isEmpty ? "\(severity): " : "\(severity): \(`where`.printable()): ") + what }
+  var line: String { (`where`.isEmpty ? "\(told): " : "\(told): \(`where`.printable()): ") + what }
+
+  /// The severity, for people.
+  var told: String {
+    let style: Style = ["dangerous", "broken"].contains(severity) ? .red : severity == "info" ? .green : .yellow
+    return style.applied(to: severity, on: .standardOutput)
+  }
 
   /// The well-known package whose class Python would make an object of.
   var package: String? {

@@ -46,17 +46,17 @@ struct ClassifierCommand: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let destination = try destination()
+      let destination = try output.destination(for: name, suffix: "classifier")
       let classifier = try load()
       classifier.notes.forEach(report.note)
       let saved = try output.save(Checkpoint(classifier.module, name: name), to: destination, report)
       if report.json {
-        try Terminal.print(json: ClassifierResult(classifier, output: saved))
+        try Results.print(json: ClassifierResult(classifier, output: saved))
         return
       }
-      Terminal.print(classifier.description)
-      Terminal.print("Weights of \(classifier.weights.map { $0.printable() } ?? "seed \(seed)")")
-      Terminal.print(Text.saved(saved))
+      Results.print(classifier.description)
+      Results.print("Weights of \(classifier.weights.map { $0.printable() } ?? "seed \(seed)")")
+      Results.print(output.writing.told(saved))
     }
   }
 
@@ -75,14 +75,9 @@ struct ClassifierCommand: ParsableCommand {
     return isAddress ? .url(weights) : .file(FilePath(weights))
   }
 
-  private func destination() throws -> FilePath? {
-    guard let path = output.output.map({ FilePath($0) }) else { return nil }
-    try output.writing.check(path)
-    return path
-  }
 }
 
-extension ClassifierHead: ExpressibleByArgument {}
+extension ClassifierHead: Choice {}
 
 private struct ClassifierResult: Encodable {
   let parameters: Int

@@ -21,7 +21,7 @@ struct Classify: ParsableCommand {
   @Argument(help: "Pictures, or folders of them.", completion: .file(extensions: ["png", "jpg", "jpeg"]))
   var images: [String]
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @Option(help: ArgumentHelp("How many classes to tell of each picture.", valueName: "n"))
@@ -49,7 +49,7 @@ struct Classify: ParsableCommand {
       }
       let classifier = made
       let (pictures, hasFailures) = try classify(files, classifier).all(by: checkpoint)
-      if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
+      if report.json, !pictures.isEmpty { try Results.print(json: ["images": pictures]) }
       if hasFailures {
         Terminal.printNotes()
         throw ExitCode(1)

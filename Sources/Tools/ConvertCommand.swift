@@ -9,6 +9,8 @@ struct Convert: ParsableCommand {
     discussion: """
       Example: mutils convert model.pt -o model.safetensors
 
+      Many go into a folder: mutils convert runs/*.pt -o tensors/ --format safetensors
+
       A PyTorch file written as one again stays what it was, whole modules included; any other way the tensors alone are written.
 
       Written as .onnx a model whose classes are known is exported: as it computes in evaluation, batch norms fused, with the names, \
@@ -16,25 +18,20 @@ struct Convert: ParsableCommand {
         mutils convert best.pt -o best.onnx --image-size 640
       """)
 
-  @Argument(
-    help: "The file to read, a YOLOv5-style .yaml, or the name of a built-in architecture, initialised with seed 0.",
-    completion: .file())
-  var input: String
+  @Argument(help: ModelSource.help(more: " Several are done one after the other."), completion: Completion.models)
+  var inputs: [String]
 
-  @Option(name: .shortAndLong, help: "The file to write; its extension picks the format.", completion: .file())
-  var output: String
+  @OptionGroup var output: OutputOptions
 
   @Option(help: "Convert floating tensors to float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2.")
   var dtype: ElementType?
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @OptionGroup(title: "Export to ONNX") var exporting: ExportArguments
 
   @OptionGroup(title: "Rewriting ONNX") var rewriting: ONNXRewriting
-
-  @OptionGroup var writing: WritingOptions
 
   @OptionGroup var report: ReportOptions
 
@@ -44,7 +41,7 @@ struct Convert: ParsableCommand {
     let dtype: DType
 
     init?(argument: String) {
-      guard let dtype = DType(rawValue: argument), DType.computed.contains(dtype) else { return nil }
+      guard let dtype = DType(rawValue: argument.lowercased()), DType.computed.contains(dtype) else { return nil }
       self.dtype = dtype
     }
   }
@@ -64,7 +61,9 @@ struct Convert: ParsableCommand {
   }
 
   func validate() throws {
-    guard ExportArguments.writesONNX(FilePath(output)) else {
+    guard output.output != nil else { throw ValidationError("give the place to write to: -o FILE, -o FOLDER/ or -o -") }
+    try output.check(for: inputs)
+    guard try inputs.contains(where: { try output.writesONNX(for: $0) }) else {
       if exporting.isGiven || rewriting.isGiven {
         throw ValidationError(
           "--batch-size, --dynamic, --opset, --raw-head, --into, --external-data and --inline go with an output .onnx")
@@ -81,7 +80,7 @@ struct Convert: ParsableCommand {
     guard dtype == nil || dtype?.dtype == .float32 || dtype?.dtype == .float16 else {
       throw ValidationError("a model is exported in float32 or float16")
     }
-    guard !writing.stateDict, writing.maxShardSize == nil else {
+    guard !output.writing.stateDict, output.writing.maxShardSize == nil else {
       throw ValidationError("--state-dict and --max-shard-size do not go with an output .onnx")
     }
   }
@@ -100,9 +99,7 @@ struct Convert: ParsableCommand {
     }
   }
 
-  private func export() throws {
-    let path = FilePath(output)
-    try WritingOptions.checkFree(path, force: writing.force)
+  private func export(_ input: String, to destination: Destination) throws {
     let given = verification.input
     let checkpoint = try ModelSource.open(input, key: key)
     if var model = try checkpoint.named({ try rewriting.model(checkpoint, report) }) {
@@ -126,41 +123,49 @@ struct Convert: ParsableCommand {
           try original.compareOutputs(with: model, inputs: given.tensors(for: original), tolerance: tolerance)
         }.judge(report)
       }
-      return try rewriting.write(model, to: path, report)
+      return try rewriting.write(model, to: destination, output.writing, report)
     }
     let result = try exporting.export(
-      checkpoint, to: path, data: rewriting.dataPlace, size: given.imageSize, shape: given.sizes.shape.first?.lengths,
-      dtype: dtype?.dtype, verification, report)
-    try result.show(report)
+      checkpoint, size: given.imageSize, shape: given.sizes.shape.first?.lengths, dtype: dtype?.dtype, verification,
+      report
+    ) {
+      try output.writing.write($0, to: destination, rewriting.dataPlace, report)
+      return destination.name
+    }
+    try result.show(output.writing, report)
   }
 
   func run() throws {
     try report.withThreads {
-      if ExportArguments.writesONNX(FilePath(output)) { return try export() }
-      var checkpoint = try ModelSource.open(input, key: key)
-      let original = checkpoint
-      let path = FilePath(output)
-      try writing.check(path)
-      if let dtype = dtype?.dtype {
-        try convert(&checkpoint, to: dtype)
-      }
-      let verified = try verification.compare(original, with: checkpoint, report.talk)
-      try verified?.judge(report)
-      let bytes = try writing.write(checkpoint, to: path, report)
-      let names = checkpoint.preferred.stateDict().count
-      let isSafeTensors = try Checkpoint.OutputFormat(of: path) == .safetensors
-      let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState()).aliases.count : 0
-      if report.json {
-        try Terminal.print(
-          json: ConvertResult(
-            tensors: names - aliases, aliases: aliases, bytes: bytes, verified: verified,
-            output: writing.place(of: path).string))
-      } else {
-        let other = aliases == 0 ? "" : " under \(names) names"
-        if let verified { Terminal.print("Verified: \(verified)") }
-        let saved = writing.place(of: path).string
-        Terminal.print("Saved \(saved): \(Text.count(names - aliases, "tensor"))\(other), \(Text.bytes(bytes))")
-      }
+      guard inputs.count > 1 else { return try convert(inputs[0]) }
+      try Series.forEach(inputs, of: self, report, convert)
+    }
+  }
+
+  private func convert(_ input: String) throws {
+    guard let destination = try output.destination(for: input, suffix: "converted") else { return }
+    if try output.writesONNX(for: input) { return try export(input, to: destination) }
+    var checkpoint = try ModelSource.open(input, key: key)
+    let original = checkpoint
+    if let dtype = dtype?.dtype {
+      try convert(&checkpoint, to: dtype)
+    }
+    let verified = try verification.compare(original, with: checkpoint, report.talk)
+    try verified?.judge(report)
+    let bytes = try output.writing.write(checkpoint, to: destination, report)
+    let names = checkpoint.preferred.stateDict().count
+    let isSafeTensors = try destination.format(of: checkpoint) == .safetensors
+    let aliases = isSafeTensors ? try SafeTensors.Layout(checkpoint.safeTensorsState()).aliases.count : 0
+    if report.json {
+      try Results.print(
+        json: ConvertResult(
+          tensors: names - aliases, aliases: aliases, bytes: bytes, verified: verified,
+          output: output.writing.place(of: destination)))
+    } else {
+      let other = aliases == 0 ? "" : " under \(names) names"
+      if let verified { Results.print("Verified: \(verified)") }
+      let saved = output.writing.told(output.writing.place(of: destination))
+      Results.print("\(saved): \(Text.count(names - aliases, "tensor"))\(other), \(Text.bytes(bytes))")
     }
   }
 }

@@ -32,10 +32,10 @@ struct DatasetCheck: ParsableCommand {
       let parts = try checked()
       let faults = parts.reduce(0) { $0 + $1.faultCount }
       if report.json {
-        try Terminal.print(json: SetReport(faultCount: faults, parts: parts))
+        try Results.print(json: SetReport(faultCount: faults, parts: parts))
       } else {
         for part in parts { show(part) }
-        Terminal.print(faults == 0 ? "No faults" : "\(faults) \(faults == 1 ? "fault" : "faults")")
+        Results.print(faults == 0 ? "No faults" : "\(faults) \(faults == 1 ? "fault" : "faults")")
       }
       if faults > 0 { throw ExitCode(1) }
     }
@@ -69,11 +69,11 @@ struct DatasetCheck: ParsableCommand {
 
   private func show(_ part: SetReport.Part) {
     let boxes = part.boxes.map { " with \($0) boxes, \(part.unlabelled ?? 0) without labels" } ?? ""
-    Terminal.print("\(part.part): \(part.pictures) pictures\(boxes)")
-    for entry in part.classes { Terminal.print(CFormat.string("%10d  ", entry.count) + entry.name.printable()) }
+    Results.print("\(part.part): \(part.pictures) pictures\(boxes)")
+    for entry in part.classes { Results.print(CFormat.string("%10d  ", entry.count) + entry.name.printable()) }
     func list(_ findings: [SetReport.Finding], of count: Int, _ kind: String) {
-      for finding in findings.prefix(Self.shown) { Terminal.print("  \(kind): \(finding.text)") }
-      if count > Self.shown { Terminal.print("  … and \(count - Self.shown) more of these") }
+      for finding in findings.prefix(Self.shown) { Results.print("  \(kind): \(finding.text)") }
+      if count > Self.shown { Results.print("  … and \(count - Self.shown) more of these") }
     }
     list(part.faults, of: part.faultCount, "fault")
     if !report.quiet { list(part.notes, of: part.notes.count, "note") }

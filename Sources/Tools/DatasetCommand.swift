@@ -156,9 +156,9 @@ struct DrawingOptions: ParsableArguments {
       throw ExitCode(130)
     }
     if report.json {
-      try Terminal.print(json: DrawnReport(written, set))
+      try Results.print(json: DrawnReport(written, set))
     } else {
-      Terminal.print(
+      Results.print(
         "Drew \(train) + \(val) pictures of \(size)x\(size) with \(written.objectCount) objects of \(set.classNames.count) classes\nSaved \(written.description)"
       )
     }

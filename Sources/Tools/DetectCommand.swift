@@ -26,7 +26,7 @@ struct Detect: ParsableCommand {
       valueName: "model> <images"), completion: .file())
   var arguments: [String]
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @Option(
@@ -105,8 +105,8 @@ struct Detect: ParsableCommand {
       let options = try checkpoint.named { try self.options(for: detector, trained: trained) }
       let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
       try writeRecords(pictures)
-      if report.json, !pictures.isEmpty { try Terminal.print(json: ["images": pictures]) }
-      if !report.json, let output, !pictures.isEmpty { Terminal.print("Saved \(output)") }
+      if report.json, !pictures.isEmpty { try Results.print(json: ["images": pictures]) }
+      if !report.json, let output, !pictures.isEmpty { Results.print("Saved \(output)") }
       if hasFailures {
         Terminal.printNotes()
         throw ExitCode(1)

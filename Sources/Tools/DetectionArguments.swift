@@ -136,4 +136,4 @@ struct DetectionArguments: ParsableArguments {
   }
 }
 
-extension BoxOverlap.Form: ExpressibleByArgument {}
+extension BoxOverlap.Form: Choice {}

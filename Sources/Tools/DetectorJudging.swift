@@ -62,7 +62,7 @@ struct DetectorArguments: ParsableArguments {
   }
 }
 
-extension DetectorValidation.Rules: ExpressibleByArgument {}
+extension DetectorValidation.Rules: Choice {}
 
 /// Judges a detector and tells of it.
 struct DetectorJudging {
@@ -90,11 +90,11 @@ struct DetectorJudging {
     if scores.instanceCount == 0 { report.note("the set has no boxes, so that there is nothing to find") }
     try files.write(scores, set, model: command.model, data: command.data)
     if report.json {
-      try Terminal.print(json: DetectionValReport(scores))
+      try Results.print(json: DetectionValReport(scores))
       return
     }
-    for line in Self.table(scores) { Terminal.print(line) }
-    if let folder = files.folder { Terminal.print("Saved \(folder)") }
+    for line in Self.table(scores) { Results.print(line) }
+    if let folder = files.folder { Results.print("Saved \(folder)") }
   }
 
   private func inModel<R>(_ body: () throws -> R) throws -> R {

@@ -23,8 +23,8 @@ struct Devices: ParsableCommand {
   func run() throws {
     let selection = try report.withThreads { try selectDevice(device, batchSize: batchSize) }
     if let reason = selection.reason { report.note("using the CPU: \(reason)") }
-    if report.json { return try Terminal.print(json: DevicesResult(selection, batchSize: batchSize)) }
-    Terminal.print(selection.description)
+    if report.json { return try Results.print(json: DevicesResult(selection, batchSize: batchSize)) }
+    Results.print(selection.description)
   }
 }
 

@@ -26,8 +26,7 @@ struct Diff: ParsableCommand {
   @Option(help: ArgumentHelp("The greatest absolute difference that counts as equal.", valueName: "t"))
   var tolerance: Double?
 
-  @Option(
-    help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @OptionGroup var report: ReportOptions
@@ -62,11 +61,11 @@ struct Diff: ParsableCommand {
     let equal = diff.equal && graphs?.equal ?? true
     for text in diff.notCompared { report.note("not compared: \(text.printable())") }
     if report.json {
-      try Terminal.print(json: DiffResult(equal: equal, diff: diff, graph: graphs?.entries))
+      try Results.print(json: DiffResult(equal: equal, diff: diff, graph: graphs?.entries))
     } else {
       show(diff)
       for entry in graphs?.entries ?? [] {
-        Terminal.print(
+        Results.print(
           "  graph: \(entry.name.printable()): \((entry.first ?? "missing").printable()) -> \((entry.second ?? "missing").printable())"
         )
       }
@@ -97,12 +96,12 @@ struct Diff: ParsableCommand {
         with: after, inputs: input.tensors(for: before), tolerance: tolerance)
     }
     if report.json {
-      try Terminal.print(json: OutputsDiff(equal: comparison.holds, comparison: comparison))
+      try Results.print(json: OutputsDiff(equal: comparison.holds, comparison: comparison))
     } else {
-      Terminal.print("Outputs are \(comparison)")
+      Results.print("Outputs are \(comparison)")
       for output in comparison.outputs {
         let figures = CFormat.string("at most %.3g apart, relative %.3g", output.maxAbs, output.maxRelative)
-        Terminal.print("  \(output.name) \(output.shape): \(figures)")
+        Results.print("  \(output.name) \(output.shape): \(figures)")
       }
     }
     if !comparison.holds {
@@ -116,14 +115,14 @@ struct Diff: ParsableCommand {
     guard let key, try ModelSource.architecture(path) == nil, [.torch, .torchLegacy].contains(checkpoint.format) else {
       return checkpoint
     }
-    return try Checkpoint(contentsOf: FilePath(path), key: key)
+    return try ModelSource.file(path, key: key)
   }
 
   private func show(_ diff: StateDictDiff) {
-    Terminal.print(diff.description)
-    for name in diff.onlyInFirst { Terminal.print("  only in the first: \(name.printable())") }
-    for name in diff.onlyInSecond { Terminal.print("  only in the second: \(name.printable())") }
-    for entry in diff.differing { Terminal.print("  \(entry.name.printable()): \(entry.text)") }
+    Results.print(diff.description)
+    for name in diff.onlyInFirst { Results.print("  only in the first: \(name.printable())") }
+    for name in diff.onlyInSecond { Results.print("  only in the second: \(name.printable())") }
+    for entry in diff.differing { Results.print("  \(entry.name.printable()): \(entry.text)") }
   }
 }
 

@@ -40,7 +40,7 @@ struct Edit: ParsableCommand {
   @Option(help: ArgumentHelp("Take an entry beside the tensors out.", valueName: "key"))
   var unset: [String] = []
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @OptionGroup var output: OutputOptions
@@ -62,8 +62,8 @@ struct Edit: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      var checkpoint = try Checkpoint(contentsOf: FilePath(file), key: key)
-      let destination = try output.destination(forInput: file, suffix: "edited")
+      var checkpoint = try ModelSource.file(file, key: key)
+      let destination = try output.destination(for: file, suffix: "edited")
       guard checkpoint.onnx == nil else {
         throw ModelError(
           .unsupported, "is an ONNX model, whose names its nodes use", file: file,
@@ -74,11 +74,11 @@ struct Edit: ParsableCommand {
       try editEntries(of: &checkpoint, for: destination)
       let saved = try output.save(checkpoint, to: destination, report)
       let tensors = checkpoint.preferred.stateDict().count
-      if report.json { return try Terminal.print(json: EditResult(edited: edited, tensors: tensors, output: saved)) }
-      Terminal.print(
+      if report.json { return try Results.print(json: EditResult(edited: edited, tensors: tensors, output: saved)) }
+      Results.print(
         "\(Text.count(tensors, "tensor")): \(edited.renamed) renamed, \(edited.dropped) dropped, \(edited.added) added; "
           + "\(Text.count(set.count + unset.count, "entry", "entries")) beside them changed")
-      Terminal.print(Text.saved(saved))
+      Results.print(output.writing.told(saved))
     }
   }
 
@@ -95,7 +95,7 @@ struct Edit: ParsableCommand {
       checkpoint.preferred = .stateDict(module.stateDict())
     }
     if !metadata.isEmpty { checkpoint.metadata = metadata }
-    let others = try merge.map { try Checkpoint(contentsOf: FilePath($0)).preferred.stateDict() }
+    let others = try merge.map { try ModelSource.file($0).preferred.stateDict() }
     let rules = try rename.map { try RenamePattern($0) }
     var state = checkpoint.preferred.stateDict()
     let result: EditReport
@@ -107,9 +107,9 @@ struct Edit: ParsableCommand {
     return result
   }
 
-  private func editEntries(of checkpoint: inout Checkpoint, for destination: FilePath) throws {
+  private func editEntries(of checkpoint: inout Checkpoint, for destination: Destination?) throws {
     guard !set.isEmpty || !unset.isEmpty else { return }
-    if try Checkpoint.OutputFormat(of: destination) == .safetensors {
+    if try (destination ?? .standardOutput(nil)).format(of: checkpoint) == .safetensors {
       for text in set {
         let (name, value) = Self.parts(text)
         checkpoint.metadata[name] = value

@@ -52,15 +52,14 @@ struct Ema: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let path = FilePath(output)
-      try writing.check(path)
+      let destination = try writing.destination(output)
       var file = try ModelSource.open(resume ?? checkpoints[0], key: resume == nil ? key : nil)
       var state = try start(&file)
       if file.models.count > 1 {
         report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
       }
       var result = EmaResult(
-        variant: state.variant.rawValue, first: resume ?? checkpoints[0], output: writing.place(of: path).string)
+        variant: state.variant.rawValue, first: resume ?? checkpoints[0], output: destination.name)
       let name = file.name
       var average: any ModelAverage
       do { average = try state.average(from: file.preferred) } catch let error as ModelError {
@@ -78,7 +77,7 @@ struct Ema: ParsableCommand {
       progress.finish()
       result.updates = try state.updates() + average.updates - before
       state.setUpdates(result.updates)
-      try write(average.average, state, in: &file, to: path)
+      try write(average.average, state, in: &file, to: destination)
       if let last = result.shares.last, result.shares.count > 1, last.share > 0.9 {
         report.note(
           "\(Text.threeDigits(100 * last.share)) % of the average is the last checkpoint: "
@@ -86,17 +85,17 @@ struct Ema: ParsableCommand {
               ? "this average's decay grows over thousands of updates; of finished checkpoints --variant swa gives the mean, and --tau or --updates let it begin later"
               : "--variant swa gives the mean of all"))
       }
-      result.output = writing.place(of: path).string
-      if report.json { return try Terminal.print(json: result) }
-      Terminal.print(
+      result.output = writing.place(of: destination)
+      if report.json { return try Results.print(json: result) }
+      Results.print(
         "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))"
       )
       if detailed {
         for entry in result.shares {
-          Terminal.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")
+          Results.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")
         }
       }
-      Terminal.print(Text.saved(result.output))
+      Results.print(writing.told(result.output))
     }
   }
 
@@ -161,13 +160,14 @@ struct Ema: ParsableCommand {
     "use_warmup", "warmup_gamma", "warmup_power", "exclude_buffers",
   ]
 
-  private func write(_ average: Model, _ state: EmaState, in file: inout Checkpoint, to path: FilePath) throws {
+  private func write(_ average: Model, _ state: EmaState, in file: inout Checkpoint, to destination: Destination) throws
+  {
     var values = state.values
     values["variant"] = state.variant.rawValue
-    if try Checkpoint.OutputFormat(of: path) == .safetensors {
+    if try destination.format(of: file) == .safetensors {
       file.preferred = average
       for (key, value) in values { file.metadata["ema.\(key)"] = value }
-      try file.write(to: path, maxShardSize: writing.maxShardSize?.bytes)
+      try writing.put(file, at: destination)
       return
     }
     if writing.stateDict {
@@ -183,7 +183,7 @@ struct Ema: ParsableCommand {
     for (key, value) in values.sorted(by: { $0.key < $1.key }) where key != "updates" {
       try file.setEntry("ema.\(key)", to: .string(value))
     }
-    try file.write(to: path)
+    try writing.put(file, at: destination)
   }
 }
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ModelUtils
 
-enum EmaVariant: String, CaseIterable, ExpressibleByArgument {
+enum EmaVariant: String, Choice {
   case yolo, timm
   case timmV2 = "timm-v2"
   case timmV3 = "timm-v3"

@@ -11,7 +11,7 @@ struct Env: ParsableCommand {
 
   func run() throws {
     let environment = try report.withThreads { try RuntimeEnvironment.current() }
-    if report.json { return try Terminal.print(json: environment) }
-    Terminal.print(environment.description)
+    if report.json { return try Results.print(json: environment) }
+    Results.print(environment.description)
   }
 }

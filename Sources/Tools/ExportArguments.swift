@@ -28,13 +28,10 @@ struct ExportArguments: ParsableArguments {
     }
   }
 
-  /// Whether a file is to be written as ONNX.
-  static func writesONNX(_ path: FilePath) -> Bool { path.extension?.lowercased() == "onnx" }
-
   /// Exports a file's model.
   func export(
-    _ checkpoint: Checkpoint, to path: FilePath, data: ONNXModel.DataPlace, size: ImageSize?, shape: [Int]?,
-    dtype: DType?, _ verification: VerifyOptions, _ report: ReportOptions
+    _ checkpoint: Checkpoint, size: ImageSize?, shape: [Int]?, dtype: DType?, _ verification: VerifyOptions,
+    _ report: ReportOptions, write: (ONNXModel) throws -> String
   ) throws -> ExportResult {
     let module = try checkpoint.computableModule(report.talk)
     var options = ExportOptions()
@@ -49,12 +46,11 @@ struct ExportArguments: ParsableArguments {
       try verify(exported.model, against: module, options, verification)
     }
     try verified?.judge(report)
-    try exported.model.write(to: path, data: data)
-    try WritingOptions.noteData(of: path, report)
+    let place = try write(exported.model)
     let graph = exported.model.graph
     return ExportResult(
       nodes: graph.nodes.count, tensors: graph.initializers.count, opset: exported.model.opset,
-      inputs: graph.inputs.map(\.name), outputs: graph.outputs.map(\.name), verified: verified, output: path.string)
+      inputs: graph.inputs.map(\.name), outputs: graph.outputs.map(\.name), verified: verified, output: place)
   }
 
   /// Runs the module and its export on the same input; nil unless it is asked for.
@@ -85,9 +81,9 @@ struct ExportResult: Encodable {
   let verified: OutputComparison?
   let output: String
 
-  func show(_ report: ReportOptions) throws {
-    if report.json { return try Terminal.print(json: self) }
-    if let verified { Terminal.print("Verified: \(verified)") }
-    Terminal.print("Saved \(output): \(nodes) nodes, \(tensors) tensors, opset \(opset)")
+  func show(_ writing: WritingOptions, _ report: ReportOptions) throws {
+    if report.json { return try Results.print(json: self) }
+    if let verified { Results.print("Verified: \(verified)") }
+    Results.print("\(writing.told(output)): \(nodes) nodes, \(tensors) tensors, opset \(opset)")
   }
 }

@@ -13,7 +13,7 @@ struct Find: ParsableCommand {
         mutils find yolov5s.pt --type 'Conv*' --name 'model.2?.*'
       """)
 
-  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var arguments: ModelsArguments
   @OptionGroup var report: ReportOptions
 
   @Option(help: "The class's name or full path; * and ? are wildcards.")
@@ -23,30 +23,32 @@ struct Find: ParsableCommand {
   var name: String?
 
   func run() throws {
-    try report.withThreads {
-      let checkpoint = try arguments.open(report)
-      if let onnx = checkpoint.onnx {
-        return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
-          onnx.findNodes(type: $0.map { Glob($0) })
-        }
+    try report.withThreads { try arguments.forEach(of: self, report, find) }
+  }
+
+  private func find(_ arguments: ModelArguments) throws {
+    let checkpoint = try arguments.open(report)
+    if let onnx = checkpoint.onnx {
+      return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
+        onnx.findNodes(type: $0.map { Glob($0) })
       }
-      guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict().recognized()?.module else {
-        throw ModelError(
-          .unsupported,
-          "is a bare state dict of no known architecture, which does not say what its modules are",
-          file: checkpoint.name,
-          advice: "use a file that holds the whole module")
-      }
-      try show(module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
-        module.findModules(type: $0.map { Glob($0) })
-      }
+    }
+    guard let module = checkpoint.preferred.module ?? checkpoint.preferred.stateDict().recognized()?.module else {
+      throw ModelError(
+        .unsupported,
+        "is a bare state dict of no known architecture, which does not say what its modules are",
+        file: checkpoint.name,
+        advice: "use a file that holds the whole module")
+    }
+    try show(module.findModules(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
+      module.findModules(type: $0.map { Glob($0) })
     }
   }
 
   /// - Parameter all: what there is of a type, or at all.
   private func show(_ found: [FoundModule], among all: (String?) -> [FoundModule]) throws {
     if found.isEmpty { report.note("no such modules\(hint(all))") }
-    if report.json { try Terminal.print(json: FindResult(modules: found)) }
+    if report.json { try Results.print(json: FindResult(modules: found)) }
     guard !found.isEmpty else {
       Terminal.printNotes()
       throw ExitCode(1)
@@ -54,7 +56,7 @@ struct Find: ParsableCommand {
     if report.json { return }
     for module in found {
       let path = module.name.isEmpty ? "." : module.name.printable()
-      Terminal.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")
+      Results.print(CFormat.string("%6d  ", module.index) + "\(path) (\(module.type.printable()))")
     }
   }
 

@@ -17,7 +17,7 @@ struct Fuse: ParsableCommand {
       --pair 'layer*.downsample.0=layer*.downsample.1' --eps 1e-5
       """)
 
-  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var arguments: ModelsArguments
   @Flag(help: "List everything that is left as it is, not each reason once.")
   var detailed = false
 
@@ -53,6 +53,7 @@ struct Fuse: ParsableCommand {
 
   func validate() throws {
     try verification.requireVerify()
+    try output.check(for: arguments.models)
     if !transposed.isEmpty && noTransposed { throw ValidationError("--transposed and --no-transposed contradict") }
     if pair.isEmpty && (!transposed.isEmpty || noTransposed) {
       throw ValidationError("--transposed and --no-transposed go with --pair")
@@ -60,26 +61,28 @@ struct Fuse: ParsableCommand {
   }
 
   func run() throws {
-    try report.withThreads {
-      var checkpoint = try arguments.open(report)
-      let original = checkpoint
-      let destination = try output.destination(for: arguments, suffix: "fused")
-      var reports: [Results] = []
-      let name = checkpoint.name
-      do {
-        if let fusion = try fuse(&checkpoint) {
-          reports.append(Results(fusion: fusion))
-        } else {
-          try checkpoint.updateModels { _, model in reports.append(try fuse(&model)) }
-        }
-      } catch let error as ModelError { throw error.inFile(name) }
-      guard let result = reports.first else { return }
-      note(result.fusion)
-      if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
-      let verified = try verification.compare(original, with: checkpoint, report.talk)
-      try verified?.judge(report)
-      try show(result, verified, output.save(checkpoint, to: destination, report))
-    }
+    try report.withThreads { try arguments.forEach(of: self, report, fuseModels) }
+  }
+
+  private func fuseModels(_ arguments: ModelArguments) throws {
+    var checkpoint = try arguments.open(report)
+    let original = checkpoint
+    let destination = try output.destination(for: arguments.model, suffix: "fused")
+    var reports: [Outcome] = []
+    let name = checkpoint.name
+    do {
+      if let fusion = try fuse(&checkpoint) {
+        reports.append(Outcome(fusion: fusion))
+      } else {
+        try checkpoint.updateModels { _, model in reports.append(try fuse(&model)) }
+      }
+    } catch let error as ModelError { throw error.inFile(name) }
+    guard let result = reports.first else { return }
+    note(result.fusion)
+    if !result.fusion.fused.isEmpty || !result.merging.merged.isEmpty { checkpoint.dropOptimizer() }
+    let verified = try verification.compare(original, with: checkpoint, report.talk)
+    try verified?.judge(report)
+    try show(result, verified, output.save(checkpoint, to: destination, report))
   }
 
   /// Says what is not proved.
@@ -107,16 +110,16 @@ struct Fuse: ParsableCommand {
     return try checkpoint.updateONNX { try $0.fuse() }
   }
 
-  private struct Results {
+  private struct Outcome {
     var fusion: FusionReport
     var merging = ReparameterizationReport()
   }
 
-  private func fuse(_ model: inout Model) throws -> Results {
+  private func fuse(_ model: inout Model) throws -> Outcome {
     try model.update(module: fuse, stateDict: fuse)
   }
 
-  private func fuse(_ module: inout Module) throws -> Results {
+  private func fuse(_ module: inout Module) throws -> Outcome {
     guard eps == nil else {
       throw ModelError(.invalid, "holds whole modules, which know their eps", advice: "leave out --eps")
     }
@@ -129,10 +132,10 @@ struct Fuse: ParsableCommand {
     let merging = reparameterize ? try module.reparameterize() : ReparameterizationReport()
     var fusion = try pair.isEmpty ? module.fuse() : module.fuse(try pair.map(PairPattern.init))
     fusion.parametersBefore = before
-    return Results(fusion: fusion, merging: merging)
+    return Outcome(fusion: fusion, merging: merging)
   }
 
-  private func fuse(_ state: inout StateDict) throws -> Results {
+  private func fuse(_ state: inout StateDict) throws -> Outcome {
     if !keepPrefix {
       let prefix = state.removeWrapperPrefixes()
       if !prefix.isEmpty { report.note("the prefix '\(prefix)' was removed from all names") }
@@ -144,7 +147,7 @@ struct Fuse: ParsableCommand {
           advice: "leave out --eps, or name the pairs with --pair")
       }
       report.note("recognised as \(known.architecture.name) with \(known.classes) classes")
-      return Results(fusion: try state.fuse())
+      return Outcome(fusion: try state.fuse())
     }
     guard !pair.isEmpty || reparameterize else {
       if state.hasMasks { throw ModelError.masked }
@@ -165,27 +168,27 @@ struct Fuse: ParsableCommand {
     var fusion = try state.fuse(
       try pair.map(PairPattern.init), eps: eps, transposed: isSaid ? transposed.map { Glob($0) } : nil)
     fusion.parametersBefore = before
-    return Results(fusion: fusion, merging: merging)
+    return Outcome(fusion: fusion, merging: merging)
   }
 
-  private func show(_ results: Results, _ verified: OutputComparison?, _ path: String?) throws {
+  private func show(_ results: Outcome, _ verified: OutputComparison?, _ path: String?) throws {
     let result = results.fusion
     if report.json {
-      try Terminal.print(
+      try Results.print(
         json: FuseResult(
           result: result, reparameterized: reparameterize ? results.merging : nil, verified: verified, output: path))
       return
     }
     if reparameterize {
       let count = results.merging.merged.count
-      Terminal.print("Merged the branches of \(count) blocks")
+      Results.print("Merged the branches of \(count) blocks")
       if count == 0, results.merging.refused.isEmpty { report.note("no block has branches that could be merged") }
     }
     show("not merged", results.merging.refused.map { ($0.name, $0.reason) })
-    Terminal.print(result.description)
+    Results.print(result.description)
     show("not fused", result.refused.map { ($0.conv.isEmpty ? $0.bn : "\($0.conv) + \($0.bn)", $0.reason) })
-    if let verified { Terminal.print("Verified: \(verified)") }
-    Terminal.print(Text.saved(path))
+    if let verified { Results.print("Verified: \(verified)") }
+    Results.print(output.writing.told(path))
   }
 
   /// Each reason once where many share it.
@@ -195,7 +198,7 @@ struct Fuse: ParsableCommand {
       let shown = detailed || group.count <= few ? group[...] : group.prefix(1)
       for refusal in shown {
         let rest = shown.count < group.count ? " (and \(group.count - 1) more; --detailed lists them)" : ""
-        Terminal.print("  \(what): \(refusal.subject.printable()): \(refusal.reason.printable())\(rest)")
+        Results.print("  \(what): \(refusal.subject.printable()): \(refusal.reason.printable())\(rest)")
       }
     }
   }

@@ -12,13 +12,10 @@ struct Info: ParsableCommand {
       """)
 
   @Argument(
-    help: """
-      The model's file (PyTorch, safetensors, ONNX), a YOLOv5-style .yaml, or the name of a built-in architecture (yolov5n, resnet50, …); \
-      several are told of in a table. Default: yolov5n.
-      """, completion: Completion.models)
+    help: ModelSource.help(more: " Several are told of in a table. Default: yolov5n."), completion: Completion.models)
   var models: [String] = []
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @OptionGroup var report: ReportOptions
@@ -62,6 +59,9 @@ struct Info: ParsableCommand {
   @Flag(help: "Add a table of tensors.")
   var tensors = false
 
+  @Flag(help: "Tell what values are like, in --tensors, and count zeros (reads all values).")
+  var statistics = false
+
   @Flag(help: "Tell more of the model, as on a terminal.")
   var overview = false
 
@@ -77,6 +77,9 @@ struct Info: ParsableCommand {
     guard depth ?? 1 >= 0, top ?? 1 >= 0 else { throw ValidationError("--depth and --top take numbers from 0") }
     guard models.count < 2 || !(modules || tensors || detailed || overview || extrapolate || key != nil) else {
       throw ValidationError("of several models a table is printed: --detailed, --modules and the like go with one")
+    }
+    guard !statistics || tensors || overview || report.json || Terminal.printsToTerminal else {
+      throw ValidationError("--statistics goes with --tensors or --overview")
     }
     guard !extrapolate || convention ?? .thop == .thop else {
       throw ValidationError("--extrapolate is a way of measuring thop's FLOPs; leave --convention out.")
@@ -106,15 +109,17 @@ struct Info: ParsableCommand {
         : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
       let overview = ModelOverview(checkpoint, info, inputs: inputs(of: checkpoint, size))
       if report.json {
-        try Terminal.print(
+        try Results.print(
           json: InfoResult(
             info: info, imageSize: size, file: checkpoint, overview: overview, bytes: bytes(of: checkpoint),
-            tensors: tensors ? TensorRow.rows(of: checkpoint.preferred) : nil))
+            zeros: statistics ? sparsity(of: checkpoint) : nil,
+            tensors: tensors ? TensorRow.rows(of: checkpoint.preferred, hasStatistics: statistics) : nil))
         return
       }
-      Terminal.print(info.summary(convention ?? .thop))
+      Results.print(info.summary(convention ?? .thop))
       if self.overview || Terminal.printsToTerminal {
-        Terminal.print(overview.lines(bytes: try bytes(of: checkpoint), size: size).joined(separator: "\n"))
+        let lines = try overview.lines(bytes: bytes(of: checkpoint), size: size, zeros: sparsity(of: checkpoint))
+        Results.print(lines.joined(separator: "\n"))
       }
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
       if info.gflops != nil, imageSize == nil, sizes.shape.isEmpty {
@@ -134,12 +139,21 @@ struct Info: ParsableCommand {
       } else if case .stateDict = checkpoint.preferred {
         report.note("a bare state dict: layers are the paths of its names, and all its parameters count as trained")
       }
-      if detailed { Terminal.print(try checkpoint.preferred.parameterTable().description) }
+      if detailed { Results.print(try checkpoint.preferred.parameterTable().description) }
       if modules {
-        Terminal.print(ModuleTable(info, depth: depth, order: sort, top: top).text(width: Terminal.width))
+        Results.print(ModuleTable(info, depth: depth, order: sort, top: top).text(width: Terminal.width))
       }
-      if tensors { Terminal.print(TensorRow.table(of: checkpoint.preferred)) }
+      if tensors {
+        Results.print(TensorRow.table(try TensorRow.rows(of: checkpoint.preferred, hasStatistics: statistics)))
+      }
     }
+  }
+
+  /// Zeros are counted unasked where that takes no time that anybody would notice.
+  private func sparsity(of checkpoint: Checkpoint) throws -> Sparsity? {
+    let bytes = checkpoint.preferred.stateDict().tensors.values.reduce(0) { $0 + $1.byteCount }
+    guard statistics || bytes <= 100_000_000 else { return nil }
+    return try checkpoint.named { try checkpoint.preferred.sparsity() }
   }
 
   private func inputs(of checkpoint: Checkpoint, _ size: ImageSize) -> [[Int]] {
@@ -149,8 +163,10 @@ struct Info: ParsableCommand {
 
   /// The size of the file; nil for what is built, and for shards.
   private func bytes(of checkpoint: Checkpoint) throws -> Int? {
-    guard let file = try arguments.file, checkpoint.format != .sharded else { return nil }
-    return try FileBytes(mapping: file).count
+    guard let model = arguments.model, checkpoint.format != .sharded, try arguments.architecture() == nil else {
+      return nil
+    }
+    return try ModelSource.bytes(model).count
   }
 
   /// A row for each of several models.
@@ -164,15 +180,15 @@ struct Info: ParsableCommand {
         : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
       return ComparedModel(model: name, info: info, imageSize: size, format: checkpoint.format)
     }
-    if report.json { return try Terminal.print(json: ["models": rows]) }
+    if report.json { return try Results.print(json: ["models": rows]) }
     let width = max(5, rows.map { $0.model.printable().count }.max() ?? 0)
     let unit = convention == .macs ? "GMACs" : "GFLOPs"
-    Terminal.print(
+    Results.print(
       Text.padded("model", to: width)
         + CFormat.string(" %7s %14s %14s %9s %9s", "layers", "parameters", "gradients", unit, "size"))
     for row in rows {
       let figure = row.info.gflops.map { CFormat.string("%.1f", $0[convention ?? .thop]) } ?? "-"
-      Terminal.print(
+      Results.print(
         Text.padded(row.model.printable(), to: width)
           + CFormat.string(
             " %7s %14s %14s %9s %9s", Text.grouped(row.info.layers), Text.grouped(row.info.parameters),
@@ -211,7 +227,7 @@ struct ImageSize: ExpressibleByArgument, Encodable, CustomStringConvertible {
   }
 }
 
-extension FlopsConvention: ExpressibleByArgument {}
+extension FlopsConvention: Choice {}
 
 /// One of several models that are told of together.
 private struct ComparedModel: Encodable {
@@ -238,9 +254,10 @@ private struct InfoResult: Encodable {
   let overview: ModelOverview
   /// Of the file.
   let bytes: Int?
+  let zeros: Sparsity?
   let tensors: [TensorRow]?
 
-  private enum Key: String, CodingKey { case imageSize, uninitialized, bytes, totalMacs, tensors }
+  private enum Key: String, CodingKey { case imageSize, uninitialized, bytes, zeros, totalMacs, tensors }
 
   func encode(to encoder: any Encoder) throws {
     try info.encode(to: encoder)
@@ -248,6 +265,7 @@ private struct InfoResult: Encodable {
     try container.encode(imageSize, forKey: .imageSize)
     try overview.encode(to: encoder)
     try container.encodeIfPresent(bytes, forKey: .bytes)
+    try container.encodeIfPresent(zeros?.zeros, forKey: .zeros)
     try container.encodeIfPresent(info.gflops.map { $0.macs * 1e9 }, forKey: .totalMacs)
     try container.encodeIfPresent(tensors, forKey: .tensors)
     if !file.uninitialized.isEmpty { try container.encode(file.uninitialized, forKey: .uninitialized) }

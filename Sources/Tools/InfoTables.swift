@@ -3,7 +3,7 @@ import ModelUtils
 
 /// The modules of a model in a table.
 struct ModuleTable {
-  enum Order: String, CaseIterable, ExpressibleByArgument { case macs, parameters, bytes }
+  enum Order: String, Choice { case macs, parameters, bytes }
 
   private struct Row {
     let name: String
@@ -83,32 +83,55 @@ struct TensorRow: Encodable {
   let dtype: DType
   let shape: [Int]
   let bytes: Int
+  /// What its values are like, where that was asked for and can be said.
+  private(set) var statistics: TensorSummary?
 
-  static func rows(of model: Model) -> [TensorRow] {
-    model.stateDict().map {
-      TensorRow(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape, bytes: $0.tensor.byteCount)
+  /// - Parameter hasStatistics: whether all values are read.
+  static func rows(of model: Model, hasStatistics: Bool) throws -> [TensorRow] {
+    var rows = model.stateDict().map { name, tensor in
+      (row: Self(name: name, dtype: tensor.dtype, shape: tensor.shape, bytes: tensor.byteCount), tensor: tensor)
     }
+    if hasStatistics {
+      try Parallel.update(&rows) { entry in
+        do { entry.row.statistics = try TensorSummary(entry.tensor) } catch let error as ModelError {
+          // Of types that are only carried nothing can be said.
+          if error.kind != .unsupported { throw error.about(entry.row.name) }
+        }
+      }
+    }
+    return rows.map(\.row)
   }
 
-  static func table(of model: Model) -> String {
-    let cells = rows(of: model).map { row in
-      (
-        row.name.printable(),
-        [row.dtype.rawValue, Text.bytes(row.bytes), row.shape.map(String.init).joined(separator: "x")]
-      )
+  static func table(_ rows: [TensorRow]) -> String {
+    let hasStatistics = rows.contains { $0.statistics != nil }
+    let cells = rows.map { row in
+      let shape = row.shape.map(String.init).joined(separator: "x")
+      return [row.dtype.rawValue, Text.bytes(row.bytes), shape] + (hasStatistics ? row.figures : [])
     }
-    let header = ["dtype", "size", "shape"]
-    let widths = header.indices.map { column in ([header] + cells.map(\.1)).map { $0[column].count }.max() ?? 0 }
+    let header =
+      ["dtype", "size", "shape"] + (hasStatistics ? ["min", "max", "mean", "deviation", "zeros", "not finite"] : [])
+    let widths = header.indices.map { column in ([header] + cells).map { $0[column].count }.max() ?? 0 }
     func line(_ cells: [String], _ name: String) -> String {
       zip(cells, widths).map { Text.padded($0, to: $1) }.joined(separator: "  ") + "  " + name
     }
-    return ([line(header, "name")] + cells.map { line($0.1, $0.0) }).joined(separator: "\n")
+    let lines = zip(cells, rows).map { line($0, $1.name.printable()) }
+    return ([line(header, "name")] + lines).joined(separator: "\n")
+  }
+
+  private var figures: [String] {
+    guard let statistics else { return [String](repeating: "-", count: 6) }
+    let numbers = [statistics.min, statistics.max, statistics.mean, statistics.deviation]
+    return numbers.map { $0.map { CFormat.string("%.4g", $0) } ?? "-" }
+      + [Text.grouped(statistics.zeros), Text.grouped(statistics.nonFinite)]
   }
 }
 
 extension ModelOverview {
   /// Six to ten lines for a person.
-  func lines(bytes: Int?, size: ImageSize) -> [String] {
+  /// - Parameters:
+  ///   - bytes: of the file.
+  ///   - zeros: nil where they were not counted.
+  func lines(bytes: Int?, size: ImageSize, zeros: Sparsity?) -> [String] {
     var lines: [(String, String)] = []
     let place = key.isEmpty ? "" : ", '\(key.printable())'" + (keys.count > 1 ? " of \(Text.list(keys))" : "")
     lines.append(("format", "\(format.rawValue)\(bytes.map { ", \(Text.bytes($0))" } ?? "")\(place)"))
@@ -126,6 +149,7 @@ extension ModelOverview {
         ("state", batchNorms == 0 ? "no batch norms (fused, or made without)" : Text.count(batchNorms, "batch norm")))
     }
     let types = dtypes.map { "\(Text.bytes($0.bytes)) of \($0.dtype) in \(Text.count($0.tensors, "tensor"))" }
+    lines.append(("zeros", zeros.map(\.description) ?? "not counted: give --statistics"))
     lines.append(("tensors", types.isEmpty ? "none" : types.joined(separator: ", ")))
     if let memory {
       var parts = ["parameters \(Text.bytes(memory.parameters))", "input \(Text.bytes(memory.input))"]

@@ -42,20 +42,20 @@ struct Init: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let architecture = try arguments.architecture()
-      let destination = try output.destination(for: arguments, suffix: "initialised")
+      let destination = try output.destination(for: arguments.model, suffix: "initialised")
       var checkpoint: Checkpoint
       if let architecture {
         guard arguments.key == nil else {
           throw ModelError(.invalid, "only PyTorch files have keys to choose from", file: architecture.name)
         }
         if arguments.model == nil { report.note("no model given: using \(architecture.name)") }
-        if wholeModule, try destination.map({ try Checkpoint.OutputFormat(of: $0) }) != .torch {
-          throw ModelError(.invalid, "a whole module is written into a .pt alone", file: destination?.string)
-        }
         let module = try architecture.initialised(classes: classes, seed: seed.bits, isNeeded: destination != nil)
         checkpoint =
           wholeModule
           ? Checkpoint(whole: module, name: architecture.name) : Checkpoint(module, name: architecture.name)
+        if wholeModule, try destination?.format(of: checkpoint) != .torch {
+          throw ModelError(.invalid, "a whole module is written into a .pt alone", file: destination?.name)
+        }
         // YOLOv5's tools look for their models there.
         if wholeModule, module.className.module.hasPrefix("models.") { checkpoint.nestModel(under: "model") }
       } else {
@@ -71,12 +71,12 @@ struct Init: ParsableCommand {
       let saved = try output.save(checkpoint, to: destination, report)
       let parameters = checkpoint.preferred.modelInfo().parameters
       if report.json {
-        try Terminal.print(json: InitResult(parameters: parameters, seed: seed, output: saved))
+        try Results.print(json: InitResult(parameters: parameters, seed: seed, output: saved))
         return
       }
       let subject = architecture.map { "Built \($0.name) with seed \(seed)" } ?? "Initialised \(checkpoint.name)"
-      Terminal.print("\(subject): \(Text.grouped(parameters)) parameters")
-      Terminal.print(Text.saved(saved))
+      Results.print("\(subject): \(Text.grouped(parameters)) parameters")
+      Results.print(output.writing.told(saved))
     }
   }
 

@@ -64,18 +64,18 @@ struct Intersect: ParsableCommand {
       for text in result.unmatched { report.note("--exclude '\(text.printable())' leaves nothing out") }
       let saved = try output.save(checkpoint, to: destination, report)
       if report.json {
-        try Terminal.print(json: IntersectResult(result: result, output: saved))
+        try Results.print(json: IntersectResult(result: result, output: saved))
         return
       }
-      Terminal.print(result.description)
+      Results.print(result.description)
       if detailed {
         for skipped in result.skipped {
-          Terminal.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
+          Results.print("  \(skipped.name.printable()): \(skipped.reason.printable())")
         }
       } else {
-        for line in result.blocks() { Terminal.print("  \(line)") }
+        for line in result.blocks() { Results.print("  \(line)") }
       }
-      Terminal.print(Text.saved(saved))
+      Results.print(output.writing.told(saved))
     }
   }
 }

@@ -27,14 +27,14 @@ struct Models: ParsableCommand {
       }
       var rows = names.map { ModelRow(name: $0) }
       try Parallel.update(&rows) { try $0.measure() }
-      if report.json { return try Terminal.print(json: ModelsResult(models: rows)) }
+      if report.json { return try Results.print(json: ModelsResult(models: rows)) }
       let width = rows.map(\.name.count).max() ?? 0
       func line(_ name: String, _ parameters: String, _ gflops: String, _ size: String) -> String {
         Text.padded(name, to: width) + CFormat.string(" %14s %9s %6s", parameters, gflops, size)
       }
-      Terminal.print(line("name", "parameters", "GFLOPs", "size"))
+      Results.print(line("name", "parameters", "GFLOPs", "size"))
       for row in rows {
-        Terminal.print(
+        Results.print(
           line(
             row.name, Text.grouped(row.parameters), row.gflops.map { CFormat.string("%.1f", $0) } ?? "-",
             "\(row.imageSize)"))

@@ -52,12 +52,21 @@ enum Main {
       try command.run()
       Terminal.printNotes()
     } catch let error as ModelError {
-      Terminal.error(error, asJSON: CommandLine.arguments.prefix { $0 != "--" }.contains("--json"))
+      Terminal.error(error, asJSON: asksForJSON)
       exit((command as? any AnsweringCommand)?.answersByStatus ?? false ? 2 : 1)
     } catch {
-      Mutils.exit(withError: error)
+      switch Mutils.exitCode(for: error) {
+      case .validationFailure:
+        let usage = Spelling.usage(for: error)
+        Terminal.usageError(Mutils.message(for: error), usage: usage, asJSON: asksForJSON)
+        exit(ExitCode.validationFailure.rawValue)
+      case .success: Terminal.write(Spelling.wrappingUsage(Mutils.fullMessage(for: error)) + "\n", to: .standardOutput)
+      default: Mutils.exit(withError: error)
+      }
     }
   }
+
+  private static var asksForJSON: Bool { CommandLine.arguments.prefix { $0 != "--" }.contains("--json") }
 }
 
 /// A subcommand whose status 1 is an answer, so that trouble ends it with 2, as diff, cmp and grep do.

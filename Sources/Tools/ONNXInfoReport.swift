@@ -19,23 +19,23 @@ struct ONNXInfoReport {
         "an ONNX model's figure is of multiplications, --convention macs: \(convention.rawValue) counts PyTorch's modules"
       )
     }
-    if report.json { return try Terminal.print(json: ONNXInfoResult(info: info)) }
-    Terminal.print(info.summary)
-    for input in info.inputs { Terminal.print("  input   \(input.description.printable())") }
-    for output in info.outputs { Terminal.print("  output  \(output.description.printable())") }
+    if report.json { return try Results.print(json: ONNXInfoResult(info: info)) }
+    Results.print(info.summary)
+    for input in info.inputs { Results.print("  input   \(input.description.printable())") }
+    for output in info.outputs { Results.print("  output  \(output.description.printable())") }
     let producer = info.producer.isEmpty ? "" : ", by \(info.producer.printable())"
-    Terminal.print("  opset \(info.opset), format \(info.ir)\(producer)")
+    Results.print("  opset \(info.opset), format \(info.ir)\(producer)")
     let operators = info.operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-    Terminal.print("  operators: " + operators.map { "\($0.value) \($0.key.printable())" }.joined(separator: ", "))
+    Results.print("  operators: " + operators.map { "\($0.value) \($0.key.printable())" }.joined(separator: ", "))
     let costs = info.operatorMacs.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
     if !costs.isEmpty {
       let texts = costs.map { "\($0.key.printable()) " + CFormat.string("%.3g", $0.value / 1e9) }
-      Terminal.print("  GMACs by operator: " + texts.joined(separator: ", "))
+      Results.print("  GMACs by operator: " + texts.joined(separator: ", "))
     }
     let activation = info.largestActivationBytes.map { ", the largest activation \($0)" } ?? ""
-    Terminal.print("  weights take \(info.weightBytes) bytes\(activation)")
+    Results.print("  weights take \(info.weightBytes) bytes\(activation)")
     for (key, value) in info.metadata.sorted(by: { $0.key < $1.key }) {
-      Terminal.print("  \(key.printable()): \(value.printable(limit: 120))")
+      Results.print("  \(key.printable()): \(value.printable(limit: 120))")
     }
     if let reason = info.gflopsReason {
       let unsized = info.unsized.filter { $0.type == "input" }.map(\.name)
@@ -51,7 +51,7 @@ struct ONNXInfoReport {
         report.note("sized for \(sizes.joined(separator: ", ")); give --image-size, --shape or --value for others")
       }
     }
-    if detailed { Terminal.print(try model.stateDict().parameterTable().description) }
+    if detailed { Results.print(try model.stateDict().parameterTable().description) }
     if modules { table() }
   }
 
@@ -71,7 +71,7 @@ struct ONNXInfoReport {
         let padding = String(repeating: " ", count: widths[column] - row[column].count)
         return column < 3 ? row[column] + padding : padding + row[column]
       }
-      Terminal.print(cells.joined(separator: "  "))
+      Results.print(cells.joined(separator: "  "))
     }
   }
 }

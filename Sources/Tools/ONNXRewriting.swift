@@ -46,14 +46,15 @@ struct ONNXRewriting: ParsableArguments {
     return try target.updatedONNX()
   }
 
-  func write(_ model: ONNXModel, to path: FilePath, _ report: ReportOptions) throws {
-    let bytes = try model.write(to: path, data: dataPlace)
-    try WritingOptions.noteData(of: path, report)
+  func write(
+    _ model: ONNXModel, to destination: Destination, _ writing: WritingOptions, _ report: ReportOptions
+  ) throws {
+    let bytes = try writing.write(model, to: destination, dataPlace, report)
     let tensors = model.constants.count
     if report.json {
-      try Terminal.print(json: ONNXRewritingResult(tensors: tensors, bytes: bytes, output: path.string))
+      try Results.print(json: ONNXRewritingResult(tensors: tensors, bytes: bytes, output: destination.name))
     } else {
-      Terminal.print("Saved \(path): \(tensors) tensors, \(bytes) bytes")
+      Results.print("\(writing.told(destination.name)): \(Text.count(tensors, "tensor")), \(Text.bytes(bytes))")
     }
   }
 }

@@ -53,9 +53,9 @@ enum PictureFiles {
   /// - Parameter ending: the extension; the picture's own where it is nil.
   /// - Throws: `ModelError` where two are the same, or one exists and is not to be replaced.
   static func outputs(
-    of inputs: [FilePath], in folder: FilePath, ending: String? = nil, force: Bool
+    of inputs: [FilePath], in folder: FilePath, ending: String? = nil, force: Bool, dryRun: Bool = false
   ) throws -> [FilePath] {
-    try makeFolder(folder)
+    if !dryRun { try makeFolder(folder) }
     var taken: [FilePath: FilePath] = [:]
     return try inputs.map { input in
       let name = FilePath(input.lastComponent?.string ?? "picture.png")

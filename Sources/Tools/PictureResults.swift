@@ -39,7 +39,7 @@ final class PictureResults<Picture: Sendable>: Sendable {
     progress.finish()
     switch result {
     case .success(let picture):
-      if !asJSON { Terminal.print("image \(index + 1)/\(count) \(line(picture))") }
+      if !asJSON { Results.print("image \(index + 1)/\(count) \(line(picture))") }
       state.withLock { $0.pictures[index] = picture }
     case .failure(let error):
       state.withLock { $0.hasFailures = true }

@@ -75,15 +75,15 @@ struct ProfileModels: ParsableCommand {
         }
       }
       if report.json {
-        try Terminal.print(json: ProfileResult(models: measured.map { ProfiledModel($0.model, $0.profile, modules) }))
+        try Results.print(json: ProfileResult(models: measured.map { ProfiledModel($0.model, $0.profile, modules) }))
         return
       }
-      Terminal.print(ProfileTable.header + "  model")
-      for (model, profile) in measured { Terminal.print("\(profile.row)  \(model.printable()), \(profile.setting)") }
+      Results.print(ProfileTable.header + "  model")
+      for (model, profile) in measured { Results.print("\(profile.row)  \(model.printable()), \(profile.setting)") }
       for (model, profile) in measured where measured.count == 1 || modules {
-        Terminal.print("\n\(model.printable()), \(profile.setting): \(profile.summary)")
-        Terminal.print(profile.operationTable)
-        if modules { Terminal.print("\n" + profile.moduleTable) }
+        Results.print("\n\(model.printable()), \(profile.setting): \(profile.summary)")
+        Results.print(profile.operationTable)
+        if modules { Results.print("\n" + profile.moduleTable) }
       }
     }
   }
@@ -130,7 +130,7 @@ struct ProfileModels: ParsableCommand {
   }
 }
 
-extension Precision: ExpressibleByArgument {}
+extension Precision: Choice {}
 
 extension ModelProfile {
   fileprivate var setting: String {

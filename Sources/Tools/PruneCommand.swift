@@ -16,7 +16,7 @@ struct Prune: ParsableCommand {
         mutils prune model.pt --pattern 2:4 --exclude 'model.24.*'
       """)
 
-  @OptionGroup var arguments: ModelArguments
+  @OptionGroup var arguments: ModelsArguments
   @OptionGroup var output: OutputOptions
   @OptionGroup var report: ReportOptions
   @OptionGroup var verification: VerifyOptions
@@ -73,7 +73,7 @@ struct Prune: ParsableCommand {
   @Flag(help: "List the pruned layers.")
   var detailed = false
 
-  enum Method: String, CaseIterable, ExpressibleByArgument { case l1, random, ln, global }
+  enum Method: String, Choice { case l1, random, ln, global }
 
   struct Pattern: ExpressibleByArgument {
     let keep: Int
@@ -90,6 +90,7 @@ struct Prune: ParsableCommand {
 
   func validate() throws {
     try verification.requireVerify()
+    try output.check(for: arguments.models)
     if dim != nil && ![.ln, .random].contains(method) {
       throw ValidationError("--dim goes with --method ln or random")
     }
@@ -113,38 +114,40 @@ struct Prune: ParsableCommand {
   }
 
   func run() throws {
-    try report.withThreads {
-      var checkpoint = try arguments.open(report)
-      let original = checkpoint
-      let destination = try output.destination(for: arguments, suffix: "pruned")
-      let options = try options()
-      var reports: [PruneReport] = []
-      let name = checkpoint.name
-      try checkpoint.updateModels { _, model in
-        do {
-          reports.append(try model.prune(options))
-        } catch let error as ModelError { throw error.inFile(name) }
-      }
-      guard let pruned = reports.first else { return }
-      if !pruned.unmasked.isEmpty {
-        report.note("the pruning masks of \(pruned.unmasked.count) tensors are applied and removed")
-      }
-      if case .count(let elements) = options.amount, count == nil, elements > 0 {
-        report.note(
-          "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so"
-        )
-      }
-      for pattern in pruned.unmatched { report.note("no weight of a Conv2d matches '\(pattern.printable())'") }
-      if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
-      if checkpoint.preferred.module == nil, checkpoint.onnx == nil {
-        report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
-      }
-      let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
-      if let note = Text.notCounted(sparsity) { report.note(note) }
-      let verified = try verification.compare(original, with: checkpoint, report.talk)
-      try verified?.judge(report)
-      try show(pruned, sparsity, verified, output.save(checkpoint, to: destination, report))
+    try report.withThreads { try arguments.forEach(of: self, report, prune) }
+  }
+
+  private func prune(_ arguments: ModelArguments) throws {
+    var checkpoint = try arguments.open(report)
+    let original = checkpoint
+    let destination = try output.destination(for: arguments.model, suffix: "pruned")
+    let options = try options()
+    var reports: [PruneReport] = []
+    let name = checkpoint.name
+    try checkpoint.updateModels { _, model in
+      do {
+        reports.append(try model.prune(options))
+      } catch let error as ModelError { throw error.inFile(name) }
     }
+    guard let pruned = reports.first else { return }
+    if !pruned.unmasked.isEmpty {
+      report.note("the pruning masks of \(pruned.unmasked.count) tensors are applied and removed")
+    }
+    if case .count(let elements) = options.amount, count == nil, elements > 0 {
+      report.note(
+        "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so"
+      )
+    }
+    for pattern in pruned.unmatched { report.note("no weight of a Conv2d matches '\(pattern.printable())'") }
+    if pruned.layers.isEmpty { report.note("no Conv2d weight was chosen: nothing is pruned") }
+    if checkpoint.preferred.module == nil, checkpoint.onnx == nil {
+      report.note("a bare state dict: every weight with four axes counts as a Conv2d's, a transposed one's included")
+    }
+    let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity(after: pruned) }
+    if let note = Text.notCounted(sparsity) { report.note(note) }
+    let verified = try verification.compare(original, with: checkpoint, report.talk)
+    try verified?.judge(report)
+    try show(pruned, sparsity, verified, output.save(checkpoint, to: destination, report))
   }
 
   private func options() throws -> PruneOptions {
@@ -171,19 +174,19 @@ struct Prune: ParsableCommand {
   private func show(_ pruned: PruneReport, _ sparsity: Sparsity, _ verified: OutputComparison?, _ path: String?) throws
   {
     if report.json {
-      try Terminal.print(
+      try Results.print(
         json: PruneResult(sparsity: sparsity.sparsity, pruned: pruned, verified: verified, output: path))
       return
     }
-    Terminal.print("Pruned to \(Text.threeDigits(sparsity.sparsity)) global sparsity")
+    Results.print("Pruned to \(Text.threeDigits(sparsity.sparsity)) global sparsity")
     if detailed {
-      for layer in pruned.layers { Terminal.print(Text.zeros(layer.zeros, of: layer.elements, in: layer.name)) }
+      for layer in pruned.layers { Results.print(Text.zeros(layer.zeros, of: layer.elements, in: layer.name)) }
     }
     for refusal in pruned.refused {
-      Terminal.print("  not pruned: \(refusal.name.printable()): \(refusal.reason.printable())")
+      Results.print("  not pruned: \(refusal.name.printable()): \(refusal.reason.printable())")
     }
-    if let verified { Terminal.print("Verified: \(verified)") }
-    Terminal.print(Text.saved(path))
+    if let verified { Results.print("Verified: \(verified)") }
+    Results.print(output.writing.told(path))
   }
 }
 

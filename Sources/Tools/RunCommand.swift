@@ -73,11 +73,11 @@ struct Run: ParsableCommand {
       if let output { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
       if report.json {
-        try Terminal.print(json: RunResult(outputs: lines, output: output))
+        try Results.print(json: RunResult(outputs: lines, output: output))
         return
       }
-      for line in lines { Terminal.print(line.description) }
-      if let output { Terminal.print("Saved \(output)") }
+      for line in lines { Results.print(line.description) }
+      if let output { Results.print("Saved \(output)") }
     }
   }
 

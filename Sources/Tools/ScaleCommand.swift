@@ -33,7 +33,7 @@ struct Scale: ParsableCommand {
   @Option(help: ArgumentHelp("The format of outputs whose name is not given: png or jpg. Default: the picture's own."))
   var format: OutputFormat?
 
-  enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case png, jpg }
+  enum OutputFormat: String, Choice { case png, jpg }
 
   @Flag(help: "Pad or crop the result to the input's size instead of to the grid.")
   var sameShape = false
@@ -41,6 +41,15 @@ struct Scale: ParsableCommand {
   @Option(
     help: ArgumentHelp("The model's stride: sides are padded to multiples of it. Default: 32.", valueName: "pixels"))
   var grid: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "What is added around pictures, from 0 (black) to 1. Default: 0.447; of --letterbox YOLO's 114 / 255.",
+      valueName: "grey"))
+  var pad: Double?
+
+  @Flag(help: "Do everything but write.")
+  var dryRun = false
 
   @Option(
     name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.",
@@ -66,18 +75,20 @@ struct Scale: ParsableCommand {
     guard letterbox == nil || (ratio == nil && grid == nil && !sameShape) else {
       throw ValidationError("--letterbox says the size: leave out --ratio, --grid and --same-shape")
     }
+    if let pad, !(0...1).contains(pad) { throw ValidationError("--pad takes a number from 0 to 1") }
     guard (1...100).contains(quality) else { throw ValidationError("--quality takes a number from 1 to 100") }
     if batch && output == nil { throw ValidationError("--batch needs --output") }
   }
 
   func run() throws {
     try report.withThreads {
+      if dryRun { Results.markDryRun() }
       let inputs = try PictureFiles.all(images, passOver: report.note)
       if images.isEmpty { report.note("no picture given: using the embedded sample") }
       let jobs = try ScaleInput.jobs(
-        inputs, output: output, ending: format?.rawValue, isMany: isMany, batch: batch, force: force)
+        inputs, output: output, ending: format?.rawValue, isMany: isMany, batch: batch, force: force, dryRun: dryRun)
       let results = try scaleAll(jobs)
-      if batch, let output { try ScaleBatch.write(results, to: FilePath(output)) }
+      if batch, let output, !dryRun { try ScaleBatch.write(results, to: FilePath(output)) }
       try show(results.map(\.line))
     }
   }
@@ -110,8 +121,9 @@ struct Scale: ParsableCommand {
       let whole = try Tensor(planes.storage, dtype: .float32, shape: [1, 3, image.height, image.width])
       let (ratio, grid) = (ratio ?? 0.83, grid ?? 32)
       let size = try ScaledSize(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
-      let scaled = try scaleImage(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
-      if let path = job.output {
+      let scaled = try scaleImage(
+        whole, ratio: ratio, sameShape: sameShape, gridSize: grid, paddingValue: Float(pad ?? 0.447))
+      if let path = job.output, !dryRun {
         if ImageFile.Format(of: path) == nil {
           try SafeTensors.write(StateDict(["image": scaled]), to: path)
         } else {
@@ -125,13 +137,14 @@ struct Scale: ParsableCommand {
   }
 
   private func fit(_ image: ImageFile, into size: ImageSize, _ job: ScaleJob) throws -> ScaleResult {
-    let fitted = try ModelUtils.letterbox(image.bytes(), to: [size.height, size.width], auto: false)
+    let fitted = try ModelUtils.letterbox(
+      image.bytes(), to: [size.height, size.width], auto: false, color: UInt8(((pad ?? 114 / 255) * 255).rounded()))
     let picture = try ImageFile(pixels: fitted.image)
     var tensor: Tensor?
     if batch || job.output.map({ ImageFile.Format(of: $0) == nil }) ?? false {
       tensor = try Tensor(picture.planes().storage, dtype: .float32, shape: [1, 3, size.height, size.width])
     }
-    if let path = job.output {
+    if let path = job.output, !dryRun {
       if ImageFile.Format(of: path) == nil, let tensor {
         try SafeTensors.write(StateDict(["image": tensor]), to: path)
       } else {
@@ -142,10 +155,11 @@ struct Scale: ParsableCommand {
   }
 
   private func show(_ lines: [ScaleLine]) throws {
-    if report.json { return try Terminal.print(json: ScaleReport(lines: lines, isMany: isMany)) }
-    for line in lines { Terminal.print(line.description) }
-    if batch, let output { Terminal.print("Saved \(output)") }
-    if let path = lines.first?.file, !batch, !isMany { Terminal.print("Saved \(path)") }
+    if report.json { return try Results.print(json: ScaleReport(lines: lines, isMany: isMany)) }
+    for line in lines { Results.print(line.description) }
+    let saved = dryRun ? "Would save" : "Saved"
+    if batch, let output { Results.print("\(saved) \(output)") }
+    if let path = lines.first?.file, !batch, !isMany { Results.print("\(saved) \(path)") }
   }
 }
 

@@ -13,7 +13,7 @@ enum ScaleInput {
   /// Pairs each picture with its output.
   /// - Throws: `ModelError` when an output exists, two are the same, or no format is meant by its extension.
   static func jobs(
-    _ inputs: [FilePath], output: String?, ending: String?, isMany: Bool, batch: Bool, force: Bool
+    _ inputs: [FilePath], output: String?, ending: String?, isMany: Bool, batch: Bool, force: Bool, dryRun: Bool
   ) throws -> [ScaleJob] {
     if batch, let output {
       guard FilePath(output).extension?.lowercased() == "safetensors" else {
@@ -33,12 +33,13 @@ enum ScaleInput {
     }
     let folder = FilePath(output)
     guard !inputs.isEmpty else {
-      try PictureFiles.makeFolder(folder)
+      if !dryRun { try PictureFiles.makeFolder(folder) }
       return [try single(nil, folder.appending("sample.\(ending ?? "jpg")").string, force: force)]
     }
-    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, ending: ending, force: force)).map {
-      job($0, $1)
-    }
+    return zip(inputs, try PictureFiles.outputs(of: inputs, in: folder, ending: ending, force: force, dryRun: dryRun))
+      .map {
+        job($0, $1)
+      }
   }
 
   private static func single(_ input: FilePath?, _ output: String?, ending: String? = nil, force: Bool) throws

@@ -79,7 +79,10 @@ struct Seed: ParsableCommand {
   }
 
   func run() throws {
-    if let output { try WritingOptions.check(FilePath(output), force: force) }
+    if let output {
+      _ = try Checkpoint.OutputFormat(of: FilePath(output))
+      try WritingOptions.checkFree(FilePath(output), force: force)
+    }
     let draw = SeedDraw(
       seed: seed, generator: generator, distribution: distribution, shape: shape.lengths, dtype: dtype?.dtype, p: p,
       mean: mean, deviation: std, range: try (number(low, "--low", default: 0), number(high, "--high", default: 1)),
@@ -92,11 +95,11 @@ struct Seed: ParsableCommand {
       try Checkpoint(StateDict(["values": tensor]), name: output).write(to: FilePath(output))
     }
     if report.json {
-      try Terminal.print(json: SeedResult(values: SeedValues(tensor), shape: tensor.shape, output: output))
+      try Results.print(json: SeedResult(values: SeedValues(tensor), shape: tensor.shape, output: output))
     } else if let output {
-      Terminal.print("Saved \(output): \(tensor.count) \(tensor.dtype.rawValue) numbers")
+      Results.print("Saved \(output): \(tensor.count) \(tensor.dtype.rawValue) numbers")
     } else {
-      for row in try SeedValues(tensor).rows(of: tensor.shape.last ?? 1) { Terminal.print(row) }
+      for row in try SeedValues(tensor).rows(of: tensor.shape.last ?? 1) { Results.print(row) }
     }
   }
 

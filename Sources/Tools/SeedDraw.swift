@@ -30,11 +30,11 @@ struct SeedNumber: ExpressibleByArgument, CustomStringConvertible, Encodable {
   }
 }
 
-enum SeedGenerator: String, CaseIterable, ExpressibleByArgument {
+enum SeedGenerator: String, Choice {
   case torch, numpy, python
 }
 
-enum SeedDistribution: String, CaseIterable, ExpressibleByArgument {
+enum SeedDistribution: String, Choice {
   case uniform, normal, permutation, integers, bernoulli
 }
 
@@ -57,7 +57,7 @@ struct SeedType: ExpressibleByArgument {
   let dtype: DType
 
   init?(argument: String) {
-    guard let dtype = DType(rawValue: argument) else { return nil }
+    guard let dtype = DType(rawValue: argument.lowercased()) else { return nil }
     self.dtype = dtype
   }
 }

@@ -21,7 +21,7 @@ struct Show: ParsableCommand {
   @Argument(help: "The tensor's name; * and ? are wildcards.", completion: Completion.tensors)
   var name: String
 
-  @Option(help: ArgumentHelp("Which object in a PyTorch file is the model, such as 'ema' or 'a.b'.", valueName: "key"))
+  @Option(help: ModelSource.keyHelp)
   var key: String?
 
   @Flag(help: "Print all of the values' text, not its first lines.")
@@ -54,8 +54,8 @@ struct Show: ParsableCommand {
           throw error.inFile(checkpoint.name).about(name)
         }
       }
-      if report.json { return try Terminal.print(json: ShowResult(tensors: shown)) }
-      Terminal.print(shown.map { $0.text(lines: values ? .max : 8) }.joined(separator: "\n\n"))
+      if report.json { return try Results.print(json: ShowResult(tensors: shown)) }
+      Results.print(shown.map { $0.text(lines: values ? .max : 8) }.joined(separator: "\n\n"))
     }
   }
 }

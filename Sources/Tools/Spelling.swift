@@ -27,6 +27,39 @@ enum Spelling {
     return result
   }
 
+  /// How the subcommand goes that an error is about.
+  static func usage(for error: any Error) -> String {
+    let message = "Error: \(Mutils.message(for: error))\n"
+    let text = Mutils.fullMessage(for: error)
+    return wrappingUsage(String(text.dropFirst(text.hasPrefix(message) ? message.count : 0)))
+  }
+
+  /// The text with a long line of usage broken between options.
+  static func wrappingUsage(_ text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      line.lowercased().hasPrefix("usage: ") ? wrapped(line, columns: min(Terminal.width, 100)) : String(line)
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private static func wrapped(_ line: Substring, columns: Int) -> String {
+    var (text, width, depth) = ("", 0, 0)
+    // Blanks inside brackets are no places to break at.
+    let parts = line.split { character in
+      depth += character == "[" ? 1 : character == "]" ? -1 : 0
+      return character == " " && depth == 0
+    }
+    for part in parts {
+      if width + part.count + 1 > columns, width > 0 {
+        text += "\n      "
+        width = 6
+      }
+      text += (text.isEmpty ? "" : " ") + part
+      width += part.count + 1
+    }
+    return text
+  }
+
   /// - Throws: `ValidationError` for a first word that is no subcommand; it says which are nearest.
   static func checkSubcommand(_ word: String?) throws {
     guard let word, !word.hasPrefix("-"), word != "help" else { return }

@@ -12,15 +12,25 @@ import SystemPackage
   import Darwin
 #endif
 
-/// What the command writes: results to standard output, notes and errors to standard error.
+/// What the command writes beside results, which see: notes, errors and bars on standard error.
 enum Terminal {
-  static func print(_ text: String) { write(text + "\n", to: .standardOutput) }
-
   /// Keeps a note until the run has succeeded: a run that fails says one line, why.
-  static func note(_ text: String) { notes.withLock { $0.append(text) } }
+  static func note(_ text: String) {
+    let subject = Results.subject.map { "\($0.printable()): " } ?? ""
+    notes.withLock { $0.append(text.hasPrefix(subject) ? text : subject + text) }
+  }
 
   static func printNotes() {
-    for text in notes.withLock({ $0 }) { write("mutils: note: \(text)\n", to: .standardError) }
+    let start = Style.yellow.applied(to: "mutils: note:", on: .standardError)
+    for text in dropNotes() { write("\(start) \(text)\n", to: .standardError) }
+  }
+
+  @discardableResult
+  static func dropNotes() -> [String] {
+    notes.withLock { notes in
+      defer { notes = [] }
+      return notes
+    }
   }
 
   private static let notes = Mutex<[String]>([])
@@ -93,24 +103,24 @@ enum Terminal {
   /// One line on standard error; with `--json` one object there, whose `error` is the `ModelError`.
   static func error(_ error: ModelError, asJSON: Bool = false) {
     struct Failure: Encodable { let error: ModelError }
-    let text = asJSON ? try? json(Failure(error: error)) : nil
-    write((text ?? "mutils: error: \(error)") + "\n", to: .standardError)
+    let text = asJSON ? try? Results.json(Failure(error: error)) : nil
+    write((text ?? "\(errorStart) \(error)") + "\n", to: .standardError)
   }
 
-  /// One JSON object on one line, its keys sorted.
-  static func print(json value: some Encodable) throws { print(try json(value)) }
+  private static var errorStart: String { Style.red.applied(to: "mutils: error:", on: .standardError) }
 
-  private static func json(_ value: some Encodable) throws(ModelError) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let data: Data
-    do { data = try encoder.encode(value) } catch {
-      throw ModelError(.system, "the result cannot be written as JSON: \(error)")
+  /// What is wrong with the words of the command, and how they go.
+  static func usageError(_ message: String, usage: String, asJSON: Bool) {
+    struct Failure: Encodable {
+      let error: [String: String]
     }
-    return String(decoding: data, as: UTF8.self)
+    let advice = usage.split(separator: "\n").last.map { $0.trimmingPrefix { $0 == " " } } ?? ""
+    let object = Failure(error: ["kind": "usage", "reason": message, "advice": String(advice)])
+    if asJSON, let text = try? Results.json(object) { return writeLine(text) }
+    writeLine("\(errorStart) \(message)\n\(usage)")
   }
 
-  private static func write(_ text: String, to descriptor: FileDescriptor) {
+  static func write(_ text: String, to descriptor: FileDescriptor) {
     eraseBar()
     put(text, to: descriptor)
   }

@@ -32,11 +32,6 @@ enum Text {
     text + String(repeating: " ", count: max(0, width - text.count))
   }
 
-  /// Where a result stands, or why it stands nowhere.
-  static func saved(_ path: String?) -> String {
-    path.map { "Saved \($0.printable())" } ?? "Nothing is saved: give -o FILE"
-  }
-
   /// The first eight of some names, in quotation marks.
   static func list(_ names: [String]) -> String {
     names.prefix(8).map { "'\($0.printable())'" }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")

@@ -165,7 +165,7 @@ struct Train: ParsableCommand {
     world.close()
     // The status is the first rank's: one of another's, before that, would make mpirun end the first.
     guard world.rank == 0 else { return }
-    if report.json { try Terminal.print(json: TrainingEnd(folder, isInterrupted: isInterrupted)) }
+    if report.json { try Results.print(json: TrainingEnd(folder, isInterrupted: isInterrupted)) }
     if isInterrupted {
       Terminal.note("interrupted: go on with mutils train \(data) --resume \(folder)")
       Terminal.printNotes()

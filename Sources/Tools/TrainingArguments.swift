@@ -142,5 +142,5 @@ struct TrainingArguments: ParsableArguments {
   }
 }
 
-extension ClassifierTrainingOptions.OptimizerName: ExpressibleByArgument {}
-extension ClassifierTrainingOptions.ScheduleName: ExpressibleByArgument {}
+extension ClassifierTrainingOptions.OptimizerName: Choice {}
+extension ClassifierTrainingOptions.ScheduleName: Choice {}

@@ -16,14 +16,14 @@ final class TrainingLines {
 
   /// A line of text.
   func print(_ text: String) {
-    if speaks, !report.json { Terminal.print(text) }
+    if speaks, !report.json { Results.print(text) }
   }
 
   func step(epoch: Int, done: Int, of count: Int, loss: Double, items: [String: Double], rates: some Encodable) {
     guard speaks else { return }
     if report.json {
       let line = StepLine(step: (epoch - 1) * count + done, epoch: epoch, loss: loss, items: items, lr: rates)
-      try? Terminal.print(json: line)
+      try? Results.print(json: line)
     }
     if progress == nil { progress = Progress("steps of epoch \(epoch)", of: count, isShown: !report.quiet) }
     progress?.reach(done, of: count)
@@ -42,9 +42,9 @@ final class TrainingLines {
     guard speaks else { return }
     finish()
     if report.json {
-      if let metrics { try? Terminal.print(json: MetricsLine(epoch: epoch, metrics: metrics)) }
+      if let metrics { try? Results.print(json: MetricsLine(epoch: epoch, metrics: metrics)) }
     } else {
-      Terminal.print(text)
+      Results.print(text)
     }
   }
 

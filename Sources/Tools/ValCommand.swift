@@ -99,10 +99,10 @@ struct Val: ParsableCommand {
     } catch let error as ModelError { throw error.file == nil ? error.inFile(model) : error }
     progress.finish()
     if report.json {
-      try Terminal.print(json: ClassificationValReport(scores, set))
+      try Results.print(json: ClassificationValReport(scores, set))
       return
     }
-    Terminal.print(
+    Results.print(
       "\(scores.count) pictures: top1 \(CFormat.string("%.2f", scores.top1 * 100)) %, "
         + "top5 \(CFormat.string("%.2f", scores.top5 * 100)) %, loss \(CFormat.string("%.4f", scores.loss))")
   }
@@ -114,9 +114,9 @@ struct Val: ParsableCommand {
 }
 
 /// What a model is judged as.
-enum ValTask: String, CaseIterable, ExpressibleByArgument, Encodable { case classify, detect }
+enum ValTask: String, Choice, Encodable { case classify, detect }
 
-extension DetectionDescription.Part: ExpressibleByArgument {}
+extension DetectionDescription.Part: Choice {}
 
 /// What `val --json` prints of a classifier.
 struct ClassificationValReport: Encodable {

@@ -57,9 +57,9 @@ extension OutputComparison {
   func judge(_ report: ReportOptions) throws {
     if holds { return }
     if report.json {
-      try Terminal.print(json: VerifiedResult(verified: self))
+      try Results.print(json: VerifiedResult(verified: self))
     } else {
-      Terminal.print("Not verified, nothing is saved: \(self)")
+      Results.print("Not verified, nothing is saved: \(self)")
     }
     Terminal.printNotes()
     throw ExitCode(1)

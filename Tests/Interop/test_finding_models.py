@@ -175,4 +175,4 @@ def test_folders(command, tmp_path):
 
 def test_pipes(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    fails("info", tmp_path / "pipe", naming="save what comes out of the pipe first")
+    fails("info", tmp_path / "pipe", naming="send what comes out of it to standard input")

@@ -29,7 +29,29 @@ import Testing
     #expect(mkfifo(pipe.string, 0o600) == 0)
     #expect(
       refusal { _ = try FileBytes(mapping: pipe) }
-        == "\(pipe): is not a regular file; save what comes out of the pipe first")
+        == "\(pipe): is not a regular file; send what comes out of it to standard input, which is called -")
+  }
+
+  @Test(arguments: [0, 1, 4097, 3 << 20])
+  func whatComesThroughAPipe(count: Int) throws {
+    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 7) }
+    let pipe = try FileDescriptor.pipe()
+    let writer = Thread { try? pipe.writeEnd.closeAfter { _ = try pipe.writeEnd.writeAll(bytes) } }
+    writer.start()
+    let file = try FileBytes(reading: pipe.readEnd, name: "pipe")
+    try pipe.readEnd.close()
+    #expect(withExtendedLifetime(file) { Array(file.bytes) } == bytes)
+  }
+
+  /// From its beginning, wherever its reader stands.
+  @Test func aRegularFileIsMappedWhereItIs() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write([1, 2, 3], to: "file")
+    let descriptor = try FileDescriptor.open(path, .readOnly)
+    try descriptor.seek(offset: 2, from: .start)
+    let file = try FileBytes(reading: descriptor, name: "file")
+    try descriptor.close()
+    #expect(withExtendedLifetime(file) { Array(file.bytes) } == [1, 2, 3])
   }
 
   @Test func slices() throws {

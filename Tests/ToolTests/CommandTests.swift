@@ -20,7 +20,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["nonsense"], ["sparsity", "a", "b"], ["info", "a", "b", "--modules"], ["prune", "--amount", "1.5"],
+    ["nonsense"], ["show", "a"], ["prune", "a", "b", "-o", "c.pt"], ["info", "a", "b", "--modules"],
+    ["prune", "--amount", "1.5"],
     ["prune", "--amount", "-3"],
     ["prune", "--amount", "x"],
     ["prune", "--pattern", "5:4"], ["prune", "--dim", "0"], ["prune", "--norm", "2"], ["prune", "--seed", "1"],
@@ -32,7 +33,9 @@ import Testing
   func wrongUsageIs64(_ arguments: [String]) throws {
     let result = try Tool.run(arguments)
     #expect(result.status == 64 && result.output.isEmpty)
-    #expect(result.error.hasPrefix("Error: ") && result.error.contains("Usage: mutils"))
+    #expect(result.error.hasPrefix("mutils: error: ") && result.error.contains("\nUsage: mutils"))
+    let json = try Tool.run(arguments + ["--json"])
+    #expect(json.status == 64 && json.output.isEmpty && json.error.hasPrefix("{\"error\":{\"advice\":\"See 'mutils"))
   }
 
   @Test(arguments: ["info", "sparsity", "fuse", "prune"])

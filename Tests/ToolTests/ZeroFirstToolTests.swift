@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: [[], ["--"], ["echo"], ["--timeout", "0", "--", "echo"], ["--timeout", "nan", "--", "echo"]])
   func wrongUsage(_ arguments: [String]) throws {
     let result = try run(arguments)
-    #expect(result.status == 64 && result.output.isEmpty && result.error.hasPrefix("Error: "))
+    #expect(result.status == 64 && result.output.isEmpty && result.error.hasPrefix("mutils: error: "))
   }
 
   @Test(arguments: [

@@ -88,31 +88,57 @@ extension Checkpoint {
     to location: some FileLocation, stateDictOnly: Bool = false, maxShardSize: Int? = nil
   ) throws -> Int {
     let path = try location.filePath
+    let open = { try AtomicFile(replacing: path, expectedSize: $0) }
     switch try OutputFormat(of: path) {
+    case .onnx: return try updatedONNX().write(to: path)
+    case .torch: return try writeTorch(folder: path.stem ?? "archive", stateDictOnly: stateDictOnly, open: open)
     case .safetensors:
       try refuseLostWeights()
       let state = try safeTensorsState()
-      guard let maxShardSize else { return try SafeTensors.write(state, to: path) }
+      guard let maxShardSize else { return try SafeTensors.write(state, name: path.string, open: open) }
       return try SafeTensors.writeSharded(state, to: path, maxShardSize: maxShardSize)
-    case .onnx: return try updatedONNX().write(to: path)
-    case .torch:
-      do { for model in models.values { try model.stateDict().checkTorchTypes() } } catch let error as ModelError {
-        throw error.inFile(name)
-      }
-      guard let torch, !stateDictOnly else {
-        try refuseLostWeights()
-        return try preferred.stateDict().writeTorch(
-          to: path, versions: preferred.module?.stateDictVersions ?? [:], record: moduleRecord())
-      }
-      let graph = try updatedGraph(torch)
-      if let effect = graph.dangerousEffect() {
-        throw ModelError(
-          .unsafe,
-          "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,
-          advice: "write the tensors alone, with --state-dict or as .safetensors")
-      }
-      return try TorchWriter.write(graph, to: path)
     }
+  }
+
+  /// Writes the checkpoint into a pipe or the like, as `write` does into a file; an ONNX model with all weights in it.
+  /// - Parameter name: of the stream, for messages.
+  /// - Returns: the number of bytes written.
+  /// - Throws: as for a file. What was written before stays written.
+  @discardableResult
+  public func write(
+    to stream: FileDescriptor, name: String, format: OutputFormat, stateDictOnly: Bool = false
+  ) throws -> Int {
+    let open = { (_: Int) in StreamedFile(stream, name: name) }
+    switch format {
+    case .onnx: return try updatedONNX().write(to: stream, name: name)
+    case .torch: return try writeTorch(folder: "archive", stateDictOnly: stateDictOnly, open: open)
+    case .safetensors:
+      try refuseLostWeights()
+      return try SafeTensors.write(safeTensorsState(), name: name, open: open)
+    }
+  }
+
+  /// - Parameters:
+  ///   - folder: in which the members of the archive stand.
+  ///   - open: begins the file, of which it is told about the size.
+  private func writeTorch(folder: String, stateDictOnly: Bool, open: (Int) throws -> any ByteSink) throws -> Int {
+    do { for model in models.values { try model.stateDict().checkTorchTypes() } } catch let error as ModelError {
+      throw error.inFile(name)
+    }
+    guard let torch, !stateDictOnly else {
+      try refuseLostWeights()
+      let versions = preferred.module?.stateDictVersions ?? [:]
+      let graph = try preferred.stateDict().pickled(versions: versions, record: moduleRecord())
+      return try TorchWriter.write(graph, folder: folder, open: open)
+    }
+    let graph = try updatedGraph(torch)
+    if let effect = graph.dangerousEffect() {
+      throw ModelError(
+        .unsafe,
+        "loading it in Python would call \(effect.printable(limit: 200)), so it is not written again", file: name,
+        advice: "write the tensors alone, with --state-dict or as .safetensors")
+    }
+    return try TorchWriter.write(graph, folder: folder, open: open)
   }
 
   /// The ONNX model with its weights as they are now.
@@ -190,7 +216,7 @@ extension StateDict {
   ///   code.
   @discardableResult
   public func writeTorch(to location: some FileLocation) throws -> Int {
-    try writeTorch(to: location.filePath, versions: [:], record: nil)
+    try TorchWriter.write(pickled(versions: [:], record: nil), to: location.filePath)
   }
 
   /// - Throws: `ModelError` that names a tensor of a type that PyTorch does not have.
@@ -203,15 +229,13 @@ extension StateDict {
   /// - Parameters:
   ///   - versions: of a module's classes, which PyTorch notes beside the tensors.
   ///   - record: what describes the module whose tensors these are.
-  fileprivate func writeTorch(
-    to path: FilePath, versions: OrderedDictionary<String, Int>, record: String?
-  ) throws -> Int {
+  fileprivate func pickled(versions: OrderedDictionary<String, Int>, record: String?) throws -> PickleGraph {
     try checkTorchTypes()
     var graph = PickleGraph()
     graph.root = graph.addStateDict(versions: versions)
     graph.setModuleRecord(record, of: graph.root)
     var update = StateDictUpdate()
     update.apply(self, original: StateDict(), at: graph.root, in: &graph)
-    return try TorchWriter.write(graph, to: path)
+    return graph
   }
 }

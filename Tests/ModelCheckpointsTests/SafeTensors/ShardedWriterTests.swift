@@ -37,6 +37,16 @@ import Testing
     (1...count).map { "\(prefix)-0000\($0)-of-0000\(count).safetensors" } + ["m.safetensors.index.json"]
   }
 
+  @Test func moreFilesThanAnybodyMeansAreRefused() throws {
+    try write(state(500, 1))
+    let earlier = try folder.contents
+    #expect(earlier.count == 501)
+    #expect(
+      refusal { try write(state(501, 2)) }
+        == "\(path): shards of 10 bytes would be 501 files; 500 is the most; give a larger size")
+    #expect(try folder.contents == earlier)
+  }
+
   @Test func namesArePlainWhereTheyAreFree() throws {
     for (count, value, prefix) in [(3, 1, "m"), (3, 2, "m-2"), (3, 3, "m"), (2, 4, "m"), (4, 5, "m"), (4, 6, "m-2")] {
       try write(state(count, UInt8(value)))

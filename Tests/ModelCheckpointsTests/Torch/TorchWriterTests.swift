@@ -37,6 +37,27 @@ import Testing
     #expect(try FileBytes(mapping: folder["same.pt"]).array == once)
   }
 
+  /// Into a descriptor go the bytes of a file that is called archive.pt, or of a safetensors file.
+  @Test(arguments: [
+    ("training_checkpoint.pt", Checkpoint.OutputFormat.torch, "archive.pt", false),
+    ("storages.pt", .torch, "archive.pt", true),
+    ("legacy_module.pt", .safetensors, "a.safetensors", false),
+  ])
+  func streamsGetTheSameBytes(file: String, format: Checkpoint.OutputFormat, name: String, isBare: Bool) throws {
+    let folder = try TemporaryFolder()
+    let checkpoint = try Checkpoint(contentsOf: TorchFixtures.path(file))
+    let size = try checkpoint.write(to: folder[name], stateDictOnly: isBare)
+    let stream = try FileDescriptor.open(
+      folder["stream"], .writeOnly, options: .create, permissions: .ownerReadWrite)
+    let streamed = try stream.closeAfter {
+      try checkpoint.write(to: stream, name: "stream", format: format, stateDictOnly: isBare)
+    }
+    #expect(streamed == size)
+    #expect(try FileBytes(mapping: folder["stream"]).array == FileBytes(mapping: folder[name]).array)
+    let closed = refusal { try checkpoint.write(to: stream, name: "stream", format: format) }
+    #expect(closed == "stream: cannot be written: Bad file descriptor")
+  }
+
   @Test func theArchiveIsLaidOutAsPyTorchsOwn() throws {
     let folder = try TemporaryFolder()
     try Checkpoint(contentsOf: TorchFixtures.path("protocol2.pt")).write(to: folder["name.pt"])

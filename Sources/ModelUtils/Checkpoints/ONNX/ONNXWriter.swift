@@ -64,7 +64,19 @@ extension ONNXModel {
     constants.reduce(0) { $0 + ($1.tensor.byteCount ?? 0) } > Self.fileLimit - (64 << 20)
   }
 
+  /// Writes the model with all its weights in it, as to a file with `DataPlace.inside`, into a pipe or the like.
+  /// - Throws: `ModelError` as for a file.
+  public func write(to stream: FileDescriptor, name: String) throws -> Int {
+    do { return try writeAlone { _ in StreamedFile(stream, name: name) } } catch let error as ModelError {
+      throw error.inFile(name)
+    }
+  }
+
   private func writeAlone(to path: FilePath) throws -> (bytes: Int, data: [String]) {
+    try (writeAlone { try AtomicFile(replacing: path, expectedSize: $0) }, [])
+  }
+
+  private func writeAlone(open: (Int) throws -> any ByteSink) throws -> Int {
     var model = self
     let external = constants.filter(\.tensor.isExternal)
     try model.setConstants(
@@ -75,10 +87,10 @@ extension ONNXModel {
         .limit, "would have \(pieces.count) bytes in one file, more than protobuf's readers take",
         advice: "put the weights beside it, with --external-data")
     }
-    let file = try AtomicFile(replacing: path, expectedSize: pieces.count)
+    let file = try open(pieces.count)
     try pieces.read { try file.write($0) }
     try file.commit()
-    return (file.position, [])
+    return file.position
   }
 
   private func writePair(

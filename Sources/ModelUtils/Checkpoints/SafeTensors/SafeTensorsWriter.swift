@@ -13,16 +13,21 @@ extension SafeTensors {
   @discardableResult
   public static func write(_ state: StateDict, to location: some FileLocation) throws -> Int {
     let path = try location.filePath
-    let file = try written(state, path) { try AtomicFile(replacing: path, expectedSize: $0) }
+    return try write(state, name: path.string) { try AtomicFile(replacing: path, expectedSize: $0) }
+  }
+
+  /// Writes a state dict into what `open` begins, which is told the size.
+  static func write<Sink: ByteSink>(_ state: StateDict, name: String, open: (Int) throws -> Sink) throws -> Int {
+    let file = try written(state, name: name, open: open)
     try file.commit()
     return file.position
   }
 
-  /// The whole file beside its place, into which it is put later.
-  /// - Parameter open: starts the file, of which it is told the size.
-  static func written(
-    _ state: StateDict, _ path: FilePath, open: (Int) throws -> AtomicFile
-  ) throws -> AtomicFile {
+  /// All bytes of the file, which is not committed.
+  /// - Parameters:
+  ///   - name: for messages.
+  ///   - open: begins the file, of which it is told the size.
+  static func written<Sink: ByteSink>(_ state: StateDict, name: String, open: (Int) throws -> Sink) throws -> Sink {
     do {
       let layout = try Layout(state)
       let file = try open(layout.byteCount)
@@ -40,7 +45,7 @@ extension SafeTensors {
       }
       return file
     } catch let error as ModelError {
-      throw error.inFile(path.string)
+      throw error.inFile(name)
     }
   }
 }

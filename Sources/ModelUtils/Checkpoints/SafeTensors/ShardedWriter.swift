@@ -21,13 +21,19 @@ extension SafeTensors {
   /// shards that its index named and that are named as here. What a process that was killed has left is removed by the
   /// next writing to the same path.
   /// - Returns: the number of bytes written, index included.
-  /// - Throws: `ModelError` as `write`, and when another process is writing to the same path.
+  /// - Throws: `ModelError` as `write`, when there would be more than 500 shards, and when another process is writing to
+  ///   the same path.
   @discardableResult
   public static func writeSharded(
     _ state: StateDict, to location: some FileLocation, maxShardSize: Int
   ) throws -> Int {
     let path = try location.filePath
     let shards = shards(of: state, maxShardSize: maxShardSize)
+    guard shards.count <= shardLimit else {
+      throw ModelError(
+        .limit, "shards of \(maxShardSize) bytes would be \(shards.count) files; \(shardLimit) is the most",
+        file: path.string, advice: "give a larger size")
+    }
     let names = ShardNames(folder: path.removingLastComponent(), stem: path.stem ?? "model")
     let record = try OutputRecord(of: names, for: path)
     let earlier = try EarlierShards(index: indexPath(for: path), names: names)
@@ -63,7 +69,7 @@ extension SafeTensors {
     try record.add(new.map { ($0, 0) })
     let files = try zip(new, shards).map { name, shard in
       let place = names.folder.appending(name)
-      return try written(shard, place) {
+      return try written(shard, name: place.string) {
         try AtomicFile(creating: place, permissions: earlier.permissions, expectedSize: $0)
       }
     }
@@ -114,6 +120,9 @@ extension SafeTensors {
   package static func indexPath(for path: FilePath) -> FilePath {
     path.removingLastComponent().appending("\(path.stem ?? "model").safetensors.index.json")
   }
+
+  /// How many files one model is written into at most.
+  static let shardLimit = 500
 
   private static func shards(of state: StateDict, maxShardSize: Int) -> [StateDict] {
     var shards: [StateDict] = []

@@ -4,6 +4,13 @@ import SystemPackage
 /// Writes a graph as `torch.save` does: a zip archive with the pickle and one member for each storage.
 package enum TorchWriter {
   package static func write(_ graph: PickleGraph, to path: FilePath) throws -> Int {
+    try write(graph, folder: path.stem ?? "archive") { try AtomicFile(replacing: path, expectedSize: $0) }
+  }
+
+  /// - Parameters:
+  ///   - folder: in which the members of the archive stand.
+  ///   - open: begins the file, of which it is told about the size.
+  static func write(_ graph: PickleGraph, folder: String, open: (Int) throws -> any ByteSink) throws -> Int {
     for new in graph.tensors { try TorchTypes.check(new.tensor) }
     var storages: OrderedDictionary<ObjectIdentifier, Storage> = [:]
     let pickle = PickleWriter.write(graph) { storage in
@@ -14,9 +21,8 @@ package enum TorchWriter {
     }
     // Headers and padding are small beside these.
     let size = storages.values.reduce(pickle.count) { $0.addingReportingOverflow($1.byteCount).partialValue }
-    let file = try AtomicFile(replacing: path, expectedSize: size)
+    let file = try open(size)
     var zip = ZipWriter(file)
-    let folder = path.stem ?? "archive"
     try zip.add("\(folder)/data.pkl", pickle)
     try zip.add("\(folder)/.format_version", Array("1".utf8))
     try zip.add("\(folder)/.storage_alignment", Array("64".utf8))

@@ -10,11 +10,11 @@ package struct ZipWriter {
     let offset: Int
   }
 
-  private let file: AtomicFile
+  private let file: any ByteSink
   private var entries: [Entry] = []
   private static let alignment = 64
 
-  package init(_ file: AtomicFile) { self.file = file }
+  package init(_ file: any ByteSink) { self.file = file }
 
   /// Appends a member.
   mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer, checksum: UInt32) throws {

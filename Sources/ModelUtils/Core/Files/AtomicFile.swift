@@ -12,7 +12,7 @@ import SystemPackage
 ///
 /// Until then the target is untouched. An object that is let go uncommitted removes what it wrote. A process that is
 /// killed leaves `.NAME.mutils-partial`, which the next writing of the same target takes over.
-public final class AtomicFile {
+public final class AtomicFile: ByteSink {
   private enum State {
     /// Being written.
     case open

@@ -23,19 +23,41 @@ public final class FileBytes: @unchecked Sendable {
   /// Maps a regular file. Nothing is read until it is touched. The file must not be truncated by others while it is in
   /// use.
   /// - Throws: `ModelError` when the file cannot be opened or is not a regular file.
-  public init(mapping location: some FileLocation) throws(ModelError) {
+  public convenience init(mapping location: some FileLocation) throws(ModelError) {
     let path = try location.filePath
-    name = path.string
-    isMapped = true
-    release = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
     let descriptor: FileDescriptor
     do {
       descriptor = try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
     } catch {
       let isMissing = [.noSuchFileOrDirectory, .notDirectory].contains(error as? Errno)
-      throw ModelError(isMissing ? .missing : .system, "cannot be opened: \(error)", file: name)
+      throw ModelError(isMissing ? .missing : .system, "cannot be opened: \(error)", file: path.string)
     }
     defer { try? descriptor.close() }
+    try self.init(mapping: descriptor, name: path.string)
+  }
+
+  /// Maps what a descriptor leads to, from its beginning. What comes through a pipe is copied first, to its end, into a
+  /// file without a name in the folder `TMPDIR`, or `/tmp`.
+  /// - Parameter name: for messages.
+  /// - Throws: `ModelError` when it cannot be read, or is a terminal.
+  public convenience init(reading descriptor: FileDescriptor, name: String) throws(ModelError) {
+    var status = stat()
+    guard fstat(descriptor.rawValue, &status) == 0, status.st_mode & S_IFMT != S_IFREG else {
+      try self.init(mapping: descriptor, name: name)
+      return
+    }
+    guard isatty(descriptor.rawValue) == 0 else {
+      throw ModelError(.invalid, "is a terminal", file: name, advice: "give it a file or a pipe")
+    }
+    let copy = try UnnamedFile.copy(of: descriptor, name: name)
+    defer { try? copy.close() }
+    try self.init(mapping: copy, name: name)
+  }
+
+  private init(mapping descriptor: FileDescriptor, name: String) throws(ModelError) {
+    self.name = name
+    isMapped = true
+    release = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
     var status = stat()
     guard fstat(descriptor.rawValue, &status) == 0 else {
       throw ModelError(.system, "cannot be examined: \(Errno(rawValue: errno))", file: name)
@@ -44,7 +66,7 @@ public final class FileBytes: @unchecked Sendable {
       let isPipe = status.st_mode & S_IFMT == S_IFIFO
       throw ModelError(
         .unsupported, "is not a regular file", file: name,
-        advice: isPipe ? "save what comes out of the pipe first" : nil)
+        advice: isPipe ? "send what comes out of it to standard input, which is called -" : nil)
     }
     let size = Int(status.st_size)
     guard size > 0 else {
