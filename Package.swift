@@ -47,7 +47,7 @@ let floors: [Target] = [
   .target(
     name: "ModelCore",
     dependencies: [
-      "CKernels",
+      "CKernels", "CRuntime",
       .product(name: "Logging", package: "swift-log"),
       .product(name: "OrderedCollections", package: "swift-collections"),
       .product(name: "SystemPackage", package: "swift-system"),

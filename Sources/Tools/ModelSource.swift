@@ -75,12 +75,17 @@ enum ModelSource {
 
   /// Opens a file, or what comes through standard input.
   static func file(_ model: String, key: String? = nil) throws -> Checkpoint {
-    model == stream
-      ? try Checkpoint(bytes(model), key: key) : try Checkpoint(contentsOf: FilePath(model), key: key)
+    if model == stream { return try Checkpoint(bytes(model), key: key) }
+    guard !model.hasSuffix("/") || PictureFiles.isFolder(FilePath(model)) else {
+      throw ModelError(.missing, "is no folder", file: model)
+    }
+    return try Checkpoint(contentsOf: FilePath(model), key: key)
   }
 
   private static func exists(_ path: String) -> Bool {
-    (try? FileDescriptor.open(FilePath(path), .readOnly, options: [.nonBlocking]).close()) != nil
+    // A path forgets what stands at its end.
+    guard !path.hasSuffix("/") else { return PictureFiles.isFolder(FilePath(path)) }
+    return (try? FileDescriptor.open(FilePath(path), .readOnly, options: [.nonBlocking]).close()) != nil
   }
 }
 

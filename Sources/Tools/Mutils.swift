@@ -47,6 +47,7 @@ enum Main {
     Signals.install()
     var command: any ParsableCommand = Mutils()
     do {
+      try Spelling.checkArguments()
       try Spelling.checkSubcommand(CommandLine.arguments.dropFirst().first)
       command = try Mutils.parseAsRoot(Spelling.usual(Array(CommandLine.arguments.dropFirst())))
       try command.run()

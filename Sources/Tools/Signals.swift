@@ -1,4 +1,3 @@
-import Dispatch
 import ModelUtils
 import Synchronization
 
@@ -15,37 +14,62 @@ enum Signals {
   private static let child = Mutex<pid_t?>(nil)
   /// Whether a run ends by itself when it is asked to, and whether it was.
   private static let ending = Mutex((isGraceful: false, isAsked: false))
-  nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
   /// A run that is interrupted leaves no partial output behind, and hands the signal on to the program that it waits
-  /// for.
+  /// for. What it was told to pass over, as by `nohup`, it passes over.
   static func install() {
-    for number in [SIGINT, SIGTERM, SIGHUP] {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        let isForwarded = child.withLock { child in child.map { kill($0, number) } != nil }
-        if isForwarded { return }
-        let isFirst = ending.withLock { ending in
-          defer { ending.isAsked = true }
-          return ending.isGraceful && !ending.isAsked
-        }
-        if isFirst { return }
-        AtomicFile.discardUnfinished()
-        signal(number, SIG_DFL)
-        // Threads of Dispatch block signals, and so may all others where the parent did.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, number)
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        raise(number)
-      }
-      source.activate()
-      sources.append(source)
-    }
+    var watched = sigset_t()
+    sigemptyset(&watched)
+    for number in [SIGINT, SIGTERM, SIGHUP] where !ChildProcess.isIgnored(number) { sigaddset(&watched, number) }
+    // All threads of the process block them, but for one that waits. Without it, where no thread is to be had, they end
+    // the process as they do any other.
+    pthread_sigmask(SIG_BLOCK, &watched, nil)
+    if !startThread() { pthread_sigmask(SIG_UNBLOCK, &watched, nil) }
     signal(SIGPIPE, SIG_DFL)
     // A file beyond what the shell allows is an error of its writing, which names it.
     signal(SIGXFSZ, SIG_IGN)
+    AtomicFile.endAtLostPages(
+      saying: "mutils: error: a file was cut short while it was read, or its disk fails: nothing is written")
+  }
+
+  /// - Returns: whether there is a thread that waits.
+  private static func startThread() -> Bool {
+    #if canImport(Darwin)
+      var thread: pthread_t?
+      let status = pthread_create(&thread, nil, { _ in Signals.wait() }, nil)
+      if status == 0, let thread { pthread_detach(thread) }
+    #else
+      var thread = pthread_t()
+      let status = pthread_create(&thread, nil, { _ in Signals.wait() }, nil)
+      if status == 0 { pthread_detach(thread) }
+    #endif
+    return status == 0
+  }
+
+  private static func wait() -> Never {
+    while true {
+      var watched = sigset_t()
+      pthread_sigmask(SIG_BLOCK, nil, &watched)
+      var number: Int32 = 0
+      if sigwait(&watched, &number) == 0 { take(number) }
+    }
+  }
+
+  private static func take(_ number: Int32) {
+    let isForwarded = child.withLock { child in child.map { kill($0, number) } != nil }
+    if isForwarded { return }
+    let isFirst = ending.withLock { ending in
+      defer { ending.isAsked = true }
+      return ending.isGraceful && !ending.isAsked
+    }
+    if isFirst { return }
+    AtomicFile.discardUnfinished()
+    signal(number, SIG_DFL)
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, number)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    raise(number)
   }
 
   /// Runs what ends by itself, in good order, when it is told to; told a second time it ends at once.

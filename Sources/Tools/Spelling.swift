@@ -60,6 +60,15 @@ enum Spelling {
     return text
   }
 
+  /// - Throws: `ValidationError` for an argument that is no UTF-8: it would come to mean another file.
+  static func checkArguments() throws {
+    for index in 0..<Int(CommandLine.argc) {
+      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
+      let text = CommandLine.arguments[index].printable()
+      throw ValidationError("the argument '\(text)' is no UTF-8; give the file a name that is")
+    }
+  }
+
   /// - Throws: `ValidationError` for a first word that is no subcommand; it says which are nearest.
   static func checkSubcommand(_ word: String?) throws {
     guard let word, !word.hasPrefix("-"), word != "help" else { return }

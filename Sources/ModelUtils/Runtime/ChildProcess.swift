@@ -21,7 +21,7 @@ package struct ChildProcess: Sendable {
   }
 
   /// Starts `arguments[0]`, which is looked for in PATH, with this process's standard streams, environment and folder;
-  /// signals have their defaults.
+  /// signals have their defaults, but for those that end programs and that this process was told to pass over.
   /// - Parameter output: takes its standard output; standard input and error are then empty.
   package init(_ arguments: [String], output: FileDescriptor? = nil) throws(Failure) {
     #if canImport(Darwin)
@@ -43,6 +43,7 @@ package struct ChildProcess: Sendable {
     defer { posix_spawnattr_destroy(&attributes) }
     var (every, none) = (sigset_t(), sigset_t())
     sigfillset(&every)
+    for number in [SIGHUP, SIGINT, SIGTERM, SIGQUIT] where Self.isIgnored(number) { sigdelset(&every, number) }
     sigemptyset(&none)
     posix_spawnattr_setsigdefault(&attributes, &every)
     posix_spawnattr_setsigmask(&attributes, &none)
@@ -57,6 +58,18 @@ package struct ChildProcess: Sendable {
         error: ModelError(.system, "cannot be run: \(Errno(rawValue: status))", file: arguments[0]))
     }
     self.id = id
+  }
+
+  /// Whether this process passes a signal over, as one under `nohup` does.
+  package static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard sigaction(number, nil, &action) == 0 else { return false }
+    #if canImport(Darwin)
+      let handler = action.__sigaction_u.__sa_handler
+    #else
+      let handler = action.__sigaction_handler.sa_handler
+    #endif
+    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   /// Waits until it ends.

@@ -9,4 +9,13 @@
 // no system call.
 uint64_t mr_libraries_loaded(void);
 
+// Remembers the path of a file that is of no use yet. Returns a number for mr_unfinished_remove, or -1 where no more can
+// be remembered.
+int32_t mr_unfinished_add(const char *path);
+void mr_unfinished_remove(int32_t slot);
+
+// From now on a page of a mapped file that cannot be read, because the file was cut short or its disk fails, ends the
+// process with status 1: what is unfinished is removed and the message, a line, goes to standard error.
+void mr_end_at_lost_pages(const char *message);
+
 #endif

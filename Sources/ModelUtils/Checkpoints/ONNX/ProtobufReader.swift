@@ -96,7 +96,7 @@ struct ProtobufStretch: Sendable {
 
   /// - Throws: `ModelError` where it is no UTF-8.
   func text() throws -> String {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard let text = String(sound: bytes) else {
       throw ModelError(.malformed, "holds a name that is no UTF-8", file: file.name, offset: offset)
     }
     return text

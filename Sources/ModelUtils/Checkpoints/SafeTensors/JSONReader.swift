@@ -157,7 +157,7 @@ package struct JSONReader {
   }
 
   private func validated(_ text: some Collection<UInt8>, _ start: Int) throws -> String {
-    guard let string = String(validating: text, as: UTF8.self) else {
+    guard let string = String(sound: text) else {
       throw failure("a JSON string is not valid UTF-8", at: base + start - 1)
     }
     return string

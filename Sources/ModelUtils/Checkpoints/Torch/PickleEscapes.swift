@@ -84,22 +84,34 @@ enum PickleEscapes {
   /// A decimal integer beyond 64 bits as little-endian two's complement, at most 4096 digits long.
   static func bigInteger(_ text: String) -> [UInt8]? {
     let isNegative = text.hasPrefix("-")
-    let digits = text.drop { $0 == "-" || $0 == "+" }
-    guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
-    var magnitude: [UInt8] = [0]
-    for digit in digits {
-      var carry = digit.wholeNumberValue ?? 0
-      for index in magnitude.indices {
-        carry += Int(magnitude[index]) * 10
-        magnitude[index] = UInt8(truncatingIfNeeded: carry)
-        carry >>= 8
+    let digits = Array(text.utf8.drop { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") })
+    guard !digits.isEmpty, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    // Eighteen digits at a time fit into a word.
+    var words: [UInt64] = [0]
+    var start = 0
+    while start < digits.count {
+      let count = min(18, digits.count - start)
+      var carry: UInt64 = 0
+      var power: UInt64 = 1
+      for digit in digits[start..<start + count] {
+        carry = carry * 10 + UInt64(digit - 0x30)
+        power *= 10
       }
-      if carry > 0 { magnitude.append(UInt8(carry)) }
+      for index in words.indices {
+        let (high, low) = words[index].multipliedFullWidth(by: power)
+        let (sum, hasOverflow) = low.addingReportingOverflow(carry)
+        words[index] = sum
+        carry = high + (hasOverflow ? 1 : 0)
+      }
+      if carry > 0 { words.append(carry) }
+      start += count
     }
-    magnitude.append(0)
-    guard isNegative else { return magnitude }
+    var bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+    while bytes.count > 1, bytes.last == 0 { bytes.removeLast() }
+    bytes.append(0)
+    guard isNegative else { return bytes }
     var carry = 1
-    return magnitude.map { byte in
+    return bytes.map { byte in
       let sum = Int(~byte) + carry
       carry = sum >> 8
       return UInt8(truncatingIfNeeded: sum)

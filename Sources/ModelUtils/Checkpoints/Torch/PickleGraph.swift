@@ -151,7 +151,7 @@ extension PickleGraph {
   package func text(_ reference: Reference) -> String? {
     switch nodes[reference] {
     case .string(let text): text
-    case .python2String(let bytes): String(validating: bytes, as: UTF8.self)
+    case .python2String(let bytes): String(sound: bytes)
     default: nil
     }
   }

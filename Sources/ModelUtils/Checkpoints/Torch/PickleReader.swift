@@ -356,7 +356,7 @@ package struct PickleReader {
   }
 
   private mutating func utf8Line() throws -> String {
-    guard let line = String(validating: try input.line(), as: UTF8.self) else {
+    guard let line = String(sound: try input.line()) else {
       throw input.error("the pickle is damaged: a class name is not UTF-8")
     }
     return line
@@ -382,7 +382,7 @@ package struct PickleReader {
   }
 
   private static func text(_ bytes: UnsafeRawBufferPointer) -> PickleGraph.Node {
-    String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .surrogateString(Array(bytes))
+    String(sound: bytes).map { .string($0) } ?? .surrogateString(Array(bytes))
   }
 }
 

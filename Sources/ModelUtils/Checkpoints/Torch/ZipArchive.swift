@@ -174,7 +174,7 @@ package struct ZipArchive {
     try reader.skip(6)
     var header = try reader.uint32()
     let nameBytes = try reader.bytes(nameLength)
-    guard let name = String(validating: nameBytes, as: UTF8.self) else {
+    guard let name = String(sound: nameBytes) else {
       throw reader.error("a member's name is not valid UTF-8")
     }
     guard !nameBytes.contains(0) else { throw reader.error("a member's name holds a zero byte") }

@@ -1,3 +1,4 @@
+import CRuntime
 import SystemPackage
 
 #if canImport(Glibc)
@@ -44,7 +45,7 @@ public final class AtomicFile: ByteSink {
   ///   process.
   public convenience init(replacing location: some FileLocation, expectedSize: Int? = nil) throws {
     let path = try location.filePath
-    var target = path
+    let target = try Self.resolved(path)
     var mode: mode_t?
     var status = stat()
     if stat(path.string, &status) == 0 {
@@ -52,10 +53,6 @@ public final class AtomicFile: ByteSink {
         throw ModelError(.system, "is not a regular file, so it cannot be replaced", file: path.string)
       }
       mode = status.st_mode & 0o777
-      if let resolved = realpath(path.string, nil) {
-        target = FilePath(String(cString: resolved))
-        free(resolved)
-      }
     }
     try self.init(target, permissions: mode, expectedSize: expectedSize, for: path)
   }
@@ -84,7 +81,36 @@ public final class AtomicFile: ByteSink {
 
   /// Where the file for a target is written.
   private static func partial(of target: FilePath) -> FilePath? {
-    target.lastComponent.map { target.removingLastComponent().appending(".\($0.string).mutils-partial") }
+    target.lastComponent.map { name in
+      // A file's name has at most 255 bytes.
+      var start = name.string
+      if start.utf8.count > 238 {
+        start = String(decoding: Array(start.utf8.prefix(200)), as: UTF8.self) + "-\(checksum(start))"
+      }
+      return target.removingLastComponent().appending(".\(start).mutils-partial")
+    }
+  }
+
+  /// FNV-1a.
+  private static func checksum(_ name: String) -> String {
+    String(name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }, radix: 36)
+  }
+
+  /// Where a path leads by links, be there a file at the end or none.
+  private static func resolved(_ path: FilePath) throws -> FilePath {
+    if let real = realpath(path.string, nil) {
+      defer { free(real) }
+      return FilePath(String(cString: real))
+    }
+    var path = path
+    for _ in 0..<40 {
+      var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+      let count = readlink(path.string, &buffer, Int(PATH_MAX))
+      guard count > 0 else { return path }
+      let link = FilePath(String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self))
+      path = link.isAbsolute ? link : path.removingLastComponent().pushing(link)
+    }
+    throw ModelError(.system, "leads through too many links", file: path.string)
   }
 
   /// Removes what a killed process left of a file that should have come to stand at `target`.
@@ -203,6 +229,10 @@ public final class AtomicFile: ByteSink {
 
   /// Removes the partial files of this process and begins no more; for a program that is about to end at a signal.
   public static func discardUnfinished() { UnfinishedFiles.discard() }
+
+  /// From now on a mapped file that is cut short while it is read, or whose disk fails, ends the process with status 1:
+  /// partial files are removed and the line goes to standard error. For programs; without it a signal ends them.
+  public static func endAtLostPages(saying line: String) { mr_end_at_lost_pages(line + "\n") }
 
   private func checkFree() throws {
     var status = stat()

@@ -15,18 +15,13 @@ package enum LockedFile {
   /// Between the two another process may have finished its writing, so that what was opened is now the target, or gone:
   /// then once more.
   /// - Parameter output: what the file is for, for messages.
-  /// - Throws: `ModelError` when it cannot be opened, or another process holds it.
+  /// - Throws: `ModelError` when it cannot be opened, another process holds it, or what stands there is no file of this
+  ///   user's alone.
   package static func open(
     _ path: FilePath, for output: FilePath, access: FileDescriptor.AccessMode = .writeOnly
   ) throws -> FileDescriptor {
     while true {
-      let descriptor: FileDescriptor
-      do {
-        descriptor = try FileDescriptor.open(
-          path, access, options: [.create, .noFollow, .closeOnExec], permissions: FilePermissions(rawValue: 0o666))
-      } catch let error as Errno {
-        throw ModelError(.system, "cannot be written: \(error)", file: output.string)
-      }
+      guard let descriptor = try make(path, for: output, access) ?? take(path, for: output, access) else { continue }
       guard lock(descriptor) else {
         try? descriptor.close()
         throw ModelError(.system, "is being written by another process", file: output.string)
@@ -36,11 +31,59 @@ package enum LockedFile {
     }
   }
 
+  /// Makes the file; nil where something stands there.
+  private static func make(
+    _ path: FilePath, for output: FilePath, _ access: FileDescriptor.AccessMode
+  ) throws -> FileDescriptor? {
+    do {
+      return try FileDescriptor.open(
+        path, access, options: [.create, .exclusiveCreate, .closeOnExec], permissions: FilePermissions(rawValue: 0o666))
+    } catch Errno.fileExists {
+      return nil
+    } catch {
+      throw ModelError(.system, "cannot be written: \(error)", file: output.string)
+    }
+  }
+
+  /// Opens what stands there; nil where nothing does any more.
+  private static func take(
+    _ path: FilePath, for output: FilePath, _ access: FileDescriptor.AccessMode
+  ) throws -> FileDescriptor? {
+    let descriptor: FileDescriptor
+    do {
+      descriptor = try FileDescriptor.open(path, access, options: [.noFollow, .nonBlocking, .closeOnExec])
+    } catch Errno.noSuchFileOrDirectory {
+      return nil
+    } catch Errno.noSuchAddressOrDevice, Errno.tooManySymbolicLinkLevels, Errno.isDirectory {
+      throw foreign(path, output)
+    } catch {
+      throw ModelError(.system, "cannot be written: \(error)", file: output.string)
+    }
+    guard isOurs(descriptor) else {
+      try? descriptor.close()
+      throw foreign(path, output)
+    }
+    return descriptor
+  }
+
+  /// What else may stand there would be written instead, or give the output an owner of its own.
+  private static func isOurs(_ descriptor: FileDescriptor) -> Bool {
+    var status = stat()
+    return fstat(descriptor.rawValue, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_nlink <= 1
+      && status.st_uid == geteuid()
+  }
+
+  private static func foreign(_ path: FilePath, _ output: FilePath) -> ModelError {
+    ModelError(
+      .system, "cannot be written: \(path.lastComponent?.string ?? "") beside it is no file of this user's alone",
+      file: output.string, advice: "remove that")
+  }
+
   /// Removes such a file, unless a process holds it.
   package static func removeAbandoned(_ path: FilePath) {
     guard let descriptor = try? FileDescriptor.open(path, .writeOnly, options: [.noFollow, .nonBlocking, .closeOnExec])
     else { return }
-    if lock(descriptor), stands(descriptor, at: path) { unlink(path.string) }
+    if isOurs(descriptor), lock(descriptor), stands(descriptor, at: path) { unlink(path.string) }
     try? descriptor.close()
   }
 

@@ -1,3 +1,4 @@
+import CRuntime
 import Synchronization
 import SystemPackage
 
@@ -12,9 +13,18 @@ import SystemPackage
 /// The files of this process that are of no use to anyone yet. What ends it at a signal removes them.
 package enum UnfinishedFiles {
   private struct Files {
-    var paths: Set<String> = []
+    /// With the number that each has where a page that is lost ends the process.
+    var paths: [String: Int32] = [:]
     /// Whether the process is about to end.
     var isOver = false
+
+    mutating func insert(_ path: String) {
+      if paths[path] == nil { paths[path] = mr_unfinished_add(path) }
+    }
+
+    mutating func remove(_ path: String) {
+      if let number = paths.removeValue(forKey: path) { mr_unfinished_remove(number) }
+    }
   }
 
   private static let files = Mutex(Files())
@@ -26,19 +36,19 @@ package enum UnfinishedFiles {
     return try files.withLock { files in
       while files.isOver { pause() }
       let descriptor = try open()
-      files.paths.insert(key)
+      files.insert(key)
       return descriptor
     }
   }
 
   package static func insert(_ path: FilePath) {
     let key = path.string
-    files.withLock { _ = $0.paths.insert(key) }
+    files.withLock { $0.insert(key) }
   }
 
   package static func remove(_ path: FilePath) {
     let key = path.string
-    files.withLock { _ = $0.paths.remove(key) }
+    files.withLock { $0.remove(key) }
   }
 
   /// Renames one of them. In the same moment, as a signal sees it, others cease to be unfinished, or the one begins to
@@ -48,9 +58,9 @@ package enum UnfinishedFiles {
   {
     files.withLock { files in
       guard systemRename(path.string, target.string) == 0 else { return false }
-      files.paths.remove(path.string)
-      if staysUnfinished { files.paths.insert(target.string) }
-      for other in others { files.paths.remove(other.string) }
+      files.remove(path.string)
+      if staysUnfinished { files.insert(target.string) }
+      for other in others { files.remove(other.string) }
       return true
     }
   }
@@ -59,7 +69,7 @@ package enum UnfinishedFiles {
   static func discard() {
     files.withLock { files in
       files.isOver = true
-      for path in files.paths { unlink(path) }
+      for path in files.paths.keys { unlink(path) }
     }
   }
 }

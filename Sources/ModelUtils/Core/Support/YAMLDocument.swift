@@ -36,6 +36,7 @@ package struct YAMLDocument {
     guard bytes.count <= Self.sizeLimit else {
       throw ModelError(.limit, "has \(bytes.count) bytes; a YAML of at most \(Self.sizeLimit) is read")
     }
+    guard String(sound: bytes) != nil else { throw ModelError(.malformed, "is no text in UTF-8") }
     var reader = YAMLReader(Array(bytes))
     root = try reader.document()
   }

@@ -139,7 +139,7 @@ private struct CSVTable {
     var (isQuoted, wasQuoted) = (false, false)
     var index = bytes.startIndex
     func end() throws -> String {
-      guard let text = String(validating: field, as: UTF8.self) else {
+      guard let text = String(sound: field) else {
         throw ModelError(.malformed, "is no UTF-8", subject: "line \(line)")
       }
       guard !wasQuoted else { return text }

@@ -125,7 +125,7 @@ public struct DetectionDescription: Sendable {
       let end = bytes.lastIndex { !isSpace($0) }.map { $0 + 1 } ?? bytes.startIndex
       guard end > bytes.startIndex else { continue }
       do {
-        guard var text = String(validating: bytes[..<end], as: UTF8.self) else {
+        guard var text = String(sound: bytes[..<end]) else {
           throw ModelError(.malformed, "is no UTF-8")
         }
         while text.hasPrefix("./") { text.removeFirst(2) }
