@@ -64,9 +64,11 @@ extension BarPlot {
   private static let (labelWidth, gap) = (66.0, 14.0)
 
   func svg(isAlone: Bool) -> String {
-    let names = rows.map { MarkupText.cutFront($0.name, to: 28) }
+    // A single panel leaves more room for names.
+    let (letters, room) = measures.count < 2 ? (42, 295.0) : (28, 200.0)
+    let names = rows.map { MarkupText.cutFront($0.name, to: letters) }
     let widest = names.map { PlotStyle.width(of: $0) }.max() ?? 0
-    let start = Self.left + min(200, max(60, widest)) + 10
+    let start = Self.left + min(room, max(60, widest)) + 10
     let panel = (Self.right - start + Self.gap) / Double(max(1, measures.count)) - Self.gap
     var content = PlotStyle.text(MarkupText.cut(title, to: 70), x: Self.left, y: 24, class: "mu-title")
     for (place, measure) in measures.enumerated() {
@@ -103,7 +105,7 @@ extension BarPlot {
     let label = MarkupText.cut(row.bars[place].label, to: 12)
     var text = ""
     if length > 0 {
-      let color = ((row.color % PlotStyle.colorCount) + PlotStyle.colorCount) % PlotStyle.colorCount
+      let color = PlotStyle.color(row.color)
       let name = MarkupText.escaped(MarkupText.cut("\(row.name): \(row.bars[place].label)", to: 200))
       text += "<rect class=\"mu-d\(color)\" x=\"\(MarkupText.place(x))\" y=\"\(MarkupText.place(y + 3.5))\" "
       text += "width=\"\(MarkupText.place(max(0.5, length)))\" height=\"\(MarkupText.place(barHeight))\">"

@@ -104,7 +104,7 @@ struct BlockDrawing {
   func labelled() -> String { zip(diagram.blocks, boxes).map(box).joined() }
 
   private func box(_ block: BlockDiagram.Block, _ box: Box) -> String {
-    let color = ((block.color % PlotStyle.colorCount) + PlotStyle.colorCount) % PlotStyle.colorCount
+    let color = PlotStyle.color(block.color)
     let radius = block.kind == .block ? 5 : box.height / 2
     let full = [block.name, block.type, block.detail].filter { !$0.isEmpty }.joined(separator: ", ")
     let (x, y) = (MarkupText.place(box.x), MarkupText.place(box.y))

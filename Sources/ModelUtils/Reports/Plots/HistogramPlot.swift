@@ -40,7 +40,7 @@ extension HistogramPlot {
     var content = PlotStyle.text(MarkupText.cutFront(title, to: 24), x: Self.left, y: 20)
     let ends = [Self.left, Self.bottom, Self.right].map(MarkupText.place)
     if let outline {
-      let color = ((color % PlotStyle.colorCount) + PlotStyle.colorCount) % PlotStyle.colorCount
+      let color = PlotStyle.color(color)
       content += "<path class=\"mu-d\(color)\" d=\"\(outline)\"/>\n"
       content += PlotStyle.text(CFormat.string("%.3g", range.lowerBound), x: Self.left, y: Self.bottom + 15)
       content += PlotStyle.text(

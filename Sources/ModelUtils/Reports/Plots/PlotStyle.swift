@@ -2,6 +2,9 @@
 enum PlotStyle {
   /// How many colours there are for series; the next ones repeat them, dashed.
   static let colorCount = 8
+  /// The colour of a number, whatever it is.
+  static func color(_ number: Int) -> Int { (number % colorCount + colorCount) % colorCount }
+
   private static let light = ["2563c9", "c8452c", "1f8a4c", "8a4fc0", "b0730a", "0f7f90", "c23a84", "5c6670"]
   private static let dark = ["74a7ff", "ff8a70", "5fce8d", "c49bf5", "edb44f", "55c9da", "f587bf", "aab4be"]
 

@@ -25,19 +25,23 @@ extension ModelBlocks {
       }
       if let place = places[owner] { blocks[place].macs = (blocks[place].macs ?? 0) + macs[position] }
     }
-    weights = [[Tensor]](repeating: [], count: blocks.count)
-    let members = owners.map { $0.flatMap { places[$0] } }
-    add(model, nodes.map(\.element), members)
     guard !blocks.isEmpty else {
+      if let state = try? model.stateDict() { self = ModelBlocks(state) }
       note = "The graph of \(nodes.count) nodes is too large to be drawn, and the names of the nodes do not group them."
       return
     }
+    weights = [[Tensor]](repeating: [], count: blocks.count)
+    let members = owners.map { $0.flatMap { places[$0] } }
+    add(model, nodes.map(\.element), members)
     diagram = Self.flow(model, trace, nodes, members, self).diagram(title: "Graph")
     if diagram == nil {
       note =
         "The graph of \(nodes.count) nodes is not drawn: the parts that their names tell of do not run one after the other."
     } else if nodes.count > BlockTree.most {
       note = "\(nodes.count) nodes, grouped by their names."
+    }
+    if diagram != nil, nodes.contains(where: { !$0.element.subgraphs.isEmpty }) {
+      note += (note.isEmpty ? "" : " ") + "What branches and bodies take from outside them is not drawn."
     }
   }
 
@@ -104,7 +108,9 @@ extension ModelBlocks {
     for output in model.graph.outputs { use(output.name, nil) }
     var flow = BlockFlow(
       blocks: zip(zip(parts.blocks, parts.colors), given).map { part, given in
-        .init(part.0.path.printable(limit: 120), type: part.0.type, detail: text(Array(given)), color: part.1)
+        .init(
+          part.0.path.printable(limit: 120), type: part.0.type.printable(limit: 120), detail: text(Array(given)),
+          color: part.1)
       })
     if nodes.count > BlockTree.most {
       for place in parts.blocks.indices {
@@ -116,7 +122,6 @@ extension ModelBlocks {
     }
     flow.steps = zip(nodes, members).map { entry, member in
       let node = entry.element
-      // What stands in branches and bodies takes values as well, which are not looked for there.
       return .init(
         block: member, label: node.operation.printable(limit: 60),
         inputs: node.inputs.filter { !$0.isEmpty }.map(value), outputs: node.outputs.filter { !$0.isEmpty }.map(value),
