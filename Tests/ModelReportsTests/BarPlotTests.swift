@@ -62,7 +62,7 @@ import Testing
     #expect(try words(plot).first == "<script>&\"'\u{fffd}")
     // The end of a path tells most.
     let long = BarPlot(
-      title: "", measures: ["m"], rows: [.init("encoder.layers.encoder_layer_11.mlp", bars: [.init(1, "1")])])
+      title: "", measures: ["a", "b"], rows: [.init("encoder.layers.encoder_layer_11.mlp", bars: [.init(1, "1")])])
     #expect(try words(long).contains("…layers.encoder_layer_11.mlp"))
   }
 

@@ -3,14 +3,12 @@ import ModelCheckpoints
 import ModelCore
 import ModelReports
 import ModelSurgery
-import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ModelWorkflows
 
 @Suite struct ModelStudyTests {
-  private static let folder = FilePath(#filePath).removingLastComponent().removingLastComponent().appending("Fixtures")
-
   private func study(_ name: String) throws -> ModelStudy {
     try ModelStudy(Checkpoint(try Architecture(named: name).module(), name: name))
   }
@@ -43,8 +41,9 @@ import Testing
 
   @Test func onnx() throws {
     let module = try Architecture(named: "yolov5n").module()
-    let file = try ONNXModel(FileBytes(name: "n.onnx", try module.exported().model.bytes()))
-    let study = try ModelStudy(Checkpoint(file))
+    let folder = try TemporaryFolder()
+    try module.exported().model.write(to: folder["n.onnx"])
+    let study = try ModelStudy(Checkpoint(contentsOf: folder["n.onnx"]))
     #expect(study.onnx != nil && study.info == nil)
     let diagram = try #require(study.blocks.diagram)
     #expect(diagram.blocks.count > 20 && diagram.edges.contains { $0.to > $0.from + 1 })
