@@ -26,7 +26,9 @@ struct Mutils: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Inspect",
-        subcommands: [Info.self, Show.self, Find.self, SparsityCommand.self, Diff.self, Check.self, Models.self]),
+        subcommands: [
+          Info.self, Show.self, Find.self, SparsityCommand.self, Diff.self, Check.self, Report.self, Models.self,
+        ]),
       CommandGroup(
         name: "Operate",
         subcommands: [

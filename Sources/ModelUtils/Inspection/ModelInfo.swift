@@ -91,7 +91,7 @@ extension Module {
 
   /// For a picture of the channels that the first layer takes, or of three where a model rearranges its pictures before
   /// that.
-  private func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
+  package func flops(ofPicture height: Int, _ width: Int) throws -> FlopsReport {
     let channels = inputChannels
     do { return try flops(of: [[1, channels, height, width]]) } catch {
       guard channels != 3, let report = try? flops(of: [[1, 3, height, width]]) else { throw error }

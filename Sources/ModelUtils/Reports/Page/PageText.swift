@@ -33,6 +33,15 @@ enum PageText {
     "<details>\n<summary>\(name)</summary>\n\(content)</details>\n"
   }
 
+  /// Figures that stand out, with their names above them.
+  static func figures(_ entries: [RunReport.Entry]) -> String {
+    let cells = entries.map { "<div><dt>\(value($0.name))</dt><dd>\(value($0.value))</dd></div>\n" }
+    return "<dl class=\"figures\">\n\(cells.joined())</dl>\n"
+  }
+
+  /// What is moved sideways where it is wider than the page.
+  static func scrolled(_ content: String) -> String { "<div class=\"scrolled\">\n\(content)</div>\n" }
+
   static func table(_ names: [String], _ rows: [[String]]) -> String {
     let head = names.map { "<th scope=\"col\">\($0)</th>" }.joined()
     let body = rows.map { "<tr>" + $0.map { "<td>\($0)</td>" }.joined() + "</tr>\n" }.joined()
@@ -47,6 +56,13 @@ enum PageText {
     td{overflow-wrap:anywhere}figure{margin:0;overflow-x:auto}summary{cursor:pointer;margin:.6rem 0}\
     svg{max-width:100%;height:auto;border-radius:6px}.wide svg{max-width:none}\
     .plots{display:flex;flex-wrap:wrap;gap:1rem}\
+    .pair{display:flex;flex-wrap:wrap;gap:1rem}.pair>div{flex:0 1 auto;min-width:0}.pair>div+div{flex:1 1 26rem}\
+    .pair figure{margin:0 0 .8rem}.plots>figure{min-width:0;margin:0}.scrolled{overflow-x:auto;max-height:36rem}\
+    .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem 2rem}\
+    .columns{align-items:start}.columns .plots{gap:.6rem}.figures+figure,.figures+.scrolled{margin-top:.8rem}\
+    .columns>div{min-width:0}h3{font-size:1rem;margin:.6rem 0;overflow-wrap:anywhere}\
+    h1,p{overflow-wrap:anywhere}.headline{font-weight:600}\
+    .entries{margin:.8rem 0}.entries th{font-weight:500;vertical-align:top}\
     .figures{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:0}.figures dt{font-size:.85rem}\
     .figures dd{margin:0;font-size:1.4rem;font-weight:600}\
     .grid{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;padding:0}.grid li{width:136px;font-size:.85rem;overflow-wrap:anywhere}\

@@ -106,12 +106,7 @@ public struct RunReport: Sendable {
 
   private func entries() -> String {
     var text = ""
-    if !figures.isEmpty {
-      let cells = figures.map { entry in
-        "<div><dt>\(PageText.value(entry.name))</dt><dd>\(PageText.value(entry.value))</dd></div>\n"
-      }
-      text += "<dl class=\"figures\">\n\(cells.joined())</dl>\n"
-    }
+    if !figures.isEmpty { text += PageText.figures(figures) }
     if !arguments.isEmpty {
       let rows = arguments.map { [PageText.value($0.name), PageText.value($0.value)] }
       text += PageText.part("Arguments", PageText.table(["argument", "value"], rows))

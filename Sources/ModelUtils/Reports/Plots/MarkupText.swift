@@ -26,6 +26,11 @@ enum MarkupText {
     text.count > limit ? text.prefix(max(0, limit - 1)) + "…" : text
   }
 
+  /// The same of a path, whose end tells most: its first character is `…` where something is missing.
+  static func cutFront(_ text: String, to limit: Int) -> String {
+    text.count > limit ? "…" + text.suffix(max(0, limit - 1)) : text
+  }
+
   /// A place in a drawing, to a hundredth.
   static func place(_ value: Double) -> String {
     let hundredths = (value * 100).rounded() / 100
