@@ -49,6 +49,7 @@ enum Main {
     Signals.install()
     var command: any ParsableCommand = Mutils()
     do {
+      try Signals.checkDescriptors()
       try Spelling.checkArguments()
       try Spelling.checkSubcommand(CommandLine.arguments.dropFirst().first)
       command = try Mutils.parseAsRoot(Spelling.usual(Array(CommandLine.arguments.dropFirst())))

@@ -32,6 +32,23 @@ enum Signals {
       saying: "mutils: error: a file was cut short while it was read, or its disk fails: nothing is written")
   }
 
+  /// Threads are given work through descriptors of the system's own: where none is left they end the process without a
+  /// word.
+  /// - Throws: `ModelError` where hardly any may be opened.
+  static func checkDescriptors() throws {
+    var limit = rlimit()
+    let needed = 16
+    #if canImport(Glibc)
+      let status = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    #else
+      let status = getrlimit(RLIMIT_NOFILE, &limit)
+    #endif
+    guard status == 0, limit.rlim_cur < needed else { return }
+    throw ModelError(
+      .system, "no more than \(limit.rlim_cur) files may be open at once, and \(needed) are needed",
+      advice: "raise the limit (ulimit -n)")
+  }
+
   /// - Returns: whether there is a thread that waits.
   private static func startThread() -> Bool {
     #if canImport(Darwin)
