@@ -43,7 +43,10 @@ struct Classify: ParsableCommand {
     try report.withThreads {
       let files = try PictureFiles.all(images, passOver: report.note)
       let checkpoint = try ModelSource.open(model, key: key)
-      var made = try checkpoint.named { try Classifier(checkpoint.computableModule(report.talk), of: checkpoint) }
+      var made = try checkpoint.named {
+        try checkpoint.onnx.map { try Classifier($0) }
+          ?? Classifier(checkpoint.computableModule(report.talk), of: checkpoint)
+      }
       if let imageSize {
         made.preprocessing = made.preprocessing.resized(to: [imageSize.height, imageSize.width])
       }

@@ -100,7 +100,9 @@ struct Detect: ParsableCommand {
       let jobs = try DetectJob.all(files, output: output, txt: txt, force: force)
       for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: force) }
       let checkpoint = try model.map { try ModelSource.open($0, key: key) } ?? .embeddedDetector()
-      let detector = try checkpoint.named { try Detector(checkpoint.computableModule(report.talk)) }
+      let detector = try checkpoint.named {
+        try checkpoint.onnx.map { try Detector($0) } ?? Detector(checkpoint.computableModule(report.talk))
+      }
       let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
       let options = try checkpoint.named { try self.options(for: detector, trained: trained) }
       let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
@@ -124,7 +126,8 @@ struct Detect: ParsableCommand {
       return named
     }
     let options = Detector.Options(
-      imageSize: imageSize.map { [$0.height, $0.width] } ?? [trained ?? 640, trained ?? 640], confidence: confidence,
+      imageSize: imageSize.map { [$0.height, $0.width] } ?? detector.inputSize ?? [trained ?? 640, trained ?? 640],
+      confidence: confidence,
       overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
     try detector.check(options)

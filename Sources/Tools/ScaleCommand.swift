@@ -96,17 +96,31 @@ struct Scale: ParsableCommand {
   /// Whether the arguments stand for a list of pictures, be it of one.
   private var isMany: Bool { images.count > 1 || images.contains { PictureFiles.isFolder(FilePath($0)) } }
 
-  /// In parallel over pictures where there are many, within the picture where there is one. All are tried; of several
-  /// errors the first picture's is thrown.
+  /// How many pixels are decoded at once, all threads together; a picture of more is decoded alone.
+  private static let pixelsAtOnce = 64_000_000
+
+  /// In parallel over pictures where there are many that are small, within the picture otherwise. All are tried; of
+  /// several errors the first picture's is thrown.
   private func scaleAll(_ jobs: [ScaleJob]) throws -> [ScaleResult] {
     let progress = report.progress("pictures", of: jobs.count)
     defer { progress.finish() }
-    guard jobs.count > 1 else { return try jobs.map(scale) }
+    let limit = Self.pixelsAtOnce / Parallel.threadCount
+    let isLarge = jobs.map { job in
+      job.input.flatMap { try? ImageFile.size(of: $0) }.map { $0[0] * $0[1] > limit } ?? false
+    }
+    let small = jobs.count > 1 ? jobs.indices.filter { !isLarge[$0] } : []
     let results = Mutex<[Int: Result<ScaleResult, any Error>]>([:])
-    Parallel.forEach(jobs.count) { index in
+    Parallel.forEach(small.count) { place in
+      let index = small[place]
       let result = Parallel.$threadCount.withValue(1) {
         WritingProgress.$observer.withValue(nil) { Result { try scale(jobs[index]) } }
       }
+      results.withLock { $0[index] = result }
+      progress.step()
+    }
+    let rest = jobs.indices.filter { index in results.withLock { $0[index] == nil } }
+    for index in rest {
+      let result = Result { try scale(jobs[index]) }
       results.withLock { $0[index] = result }
       progress.step()
     }
@@ -115,25 +129,39 @@ struct Scale: ParsableCommand {
 
   private func scale(_ job: ScaleJob) throws -> ScaleResult {
     do {
-      let image = try job.input.map { try ImageFile(contentsOf: $0) } ?? .embeddedSample()
-      if let letterbox { return try fit(image, into: letterbox, job) }
-      let planes = try image.planes()
-      let whole = try Tensor(planes.storage, dtype: .float32, shape: [1, 3, image.height, image.width])
+      if let letterbox { return try fit(picture(job), into: letterbox, job) }
       let (ratio, grid) = (ratio ?? 0.83, grid ?? 32)
-      let size = try ScaledSize(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
-      let scaled = try scaleImage(
-        whole, ratio: ratio, sameShape: sameShape, gridSize: grid, paddingValue: Float(pad ?? 0.447))
+      // What is large is let go as soon as it has become something else.
+      let (scaled, size, bitDepth) = try scaled(job, ratio, grid)
       if let path = job.output, !dryRun {
         if ImageFile.Format(of: path) == nil {
           try SafeTensors.write(StateDict(["image": scaled]), to: path)
         } else {
-          try ImageFile(planes: scaled, bitDepth: image.bitDepth).write(to: path, quality: quality)
+          try ImageFile(planes: scaled, bitDepth: bitDepth).write(to: path, quality: quality)
         }
       }
       return ScaleResult(line: ScaleLine(job, size), tensor: batch ? scaled : nil)
     } catch let error as ModelError {
       throw error.inFile(job.name)
     }
+  }
+
+  private func picture(_ job: ScaleJob) throws -> ImageFile {
+    try job.input.map { try ImageFile(contentsOf: $0) } ?? .embeddedSample()
+  }
+
+  private func scaled(_ job: ScaleJob, _ ratio: Double, _ grid: Int) throws -> (Tensor, ScaledSize, bitDepth: Int) {
+    let (whole, bitDepth) = try planes(job)
+    let size = try ScaledSize(whole, ratio: ratio, sameShape: sameShape, gridSize: grid)
+    let scaled = try scaleImage(
+      whole, ratio: ratio, sameShape: sameShape, gridSize: grid, paddingValue: Float(pad ?? 0.447))
+    return (scaled, size, bitDepth)
+  }
+
+  private func planes(_ job: ScaleJob) throws -> (Tensor, bitDepth: Int) {
+    let image = try picture(job)
+    let planes = try image.planes()
+    return (try Tensor(planes.storage, dtype: .float32, shape: [1, 3, image.height, image.width]), image.bitDepth)
   }
 
   private func fit(_ image: ImageFile, into size: ImageSize, _ job: ScaleJob) throws -> ScaleResult {

@@ -162,6 +162,42 @@ import Testing
     #expect(try bytes("net.pt") == body)
   }
 
+  /// A part of another version than the one that was begun.
+  @Test(arguments: ["206 Partial Content", "416 Range Not Satisfiable"]) func partOfAnotherVersion(status: String)
+    throws
+  {
+    defer { remove() }
+    try write(body[..<10], "net.pt.part")
+    try write("\"v1\"".utf8, "net.pt.part.etag")
+    let server = try Server { [body] request in
+      guard request.fields["range"] != nil else { return Server.Answer(fields: ["ETag": "\"v2\""], body: body) }
+      let isPart = status.hasPrefix("206")
+      let range = isPart ? "bytes 10-\(body.count - 1)/\(body.count)" : "bytes */10"
+      return Server.Answer(
+        status: status, fields: ["Content-Range": range, "ETag": "\"v2\""],
+        body: isPart ? body[10...].map { $0 ^ 1 } : [])
+    }
+    _ = try download(server.url("net.pt"), into: path)
+    #expect(try bytes("net.pt") == body && names == ["net.pt"] && server.requests.count == 2)
+  }
+
+  /// Where the connection's end ends the file, only a hash tells whether it is whole.
+  @Test func unknownLength() throws {
+    defer { remove() }
+    let server = try Server { _ in Server.Answer(body: Array("abc".utf8), saysLength: false) }
+    let text = failure { _ = try download(server.url("net.pt"), into: path) }
+    #expect(text.contains("does not say how long the file is") && names.isEmpty)
+    _ = try download(server.url("net-ba7816bf.pth"), into: path)
+    #expect(names == ["net-ba7816bf.pth"])
+  }
+
+  @Test func whatIsNotThereLeavesNothing() throws {
+    defer { remove() }
+    let server = try Server { _ in Server.Answer(status: "404 Not Found", body: [1, 2, 3]) }
+    #expect(failure { _ = try download(server.url("net.pt"), into: path) }.contains("answers 404"))
+    #expect(names.isEmpty)
+  }
+
   // MARK: Hashes
 
   @Test func hash() throws {

@@ -20,6 +20,7 @@ final class Server: Sendable {
     var status = "200 OK"
     var fields: [String: String] = [:]
     var body: [UInt8] = []
+    var saysLength = true
     /// How many bytes of the body are sent before the connection is closed; all when nil.
     var sent: Int?
     /// For how long the connection then stays open.
@@ -93,7 +94,8 @@ final class Server: Sendable {
       fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
     }
     let answer = answer(Request(path: lines[0].components(separatedBy: " ")[1], fields: fields))
-    var head = ["Content-Length": "\(answer.body.count)", "Connection": "close"]
+    var head = ["Connection": "close"]
+    if answer.saysLength { head["Content-Length"] = "\(answer.body.count)" }
     head.merge(answer.fields) { $1 }
     let text = "HTTP/1.1 \(answer.status)\r\n" + head.map { "\($0.key): \($0.value)\r\n" }.joined() + "\r\n"
     let bytes = Array(text.utf8) + answer.body.prefix(answer.sent ?? answer.body.count)

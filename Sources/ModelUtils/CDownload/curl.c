@@ -107,7 +107,7 @@ static bool prepare(curl_easy *handle, const md_request *request, transfer *tran
   return allow_only_http(handle) && curl.setopt(handle, OPTION_URL, request->url) == 0 &&
          curl.setopt(handle, OPTION_HTTP_HEADER, *list) == 0 && curl.setopt(handle, OPTION_NO_SIGNAL, 1L) == 0 &&
          curl.setopt(handle, OPTION_CONNECT_TIMEOUT, 30L) == 0 &&
-         curl.setopt(handle, OPTION_LOW_SPEED_LIMIT, 1L) == 0 &&
+         curl.setopt(handle, OPTION_LOW_SPEED_LIMIT, 1000L) == 0 &&
          curl.setopt(handle, OPTION_LOW_SPEED_TIME, request->stall_seconds) == 0 &&
          curl.setopt(handle, OPTION_HEADER_FUNCTION, on_head) == 0 &&
          curl.setopt(handle, OPTION_HEADER_DATA, transfer) == 0 &&

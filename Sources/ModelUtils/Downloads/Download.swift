@@ -5,7 +5,7 @@ import SystemPackage
 public struct DownloadLimits: Sendable {
   /// The most bytes of a file; more is refused. 16 GiB unless set.
   public var maximumBytes = 16 << 30
-  /// For how many seconds it may stand still.
+  /// For how many seconds fewer than 1000 bytes a second may come.
   public var stallSeconds = 60
 
   /// The limits as they are unless set.
@@ -53,6 +53,8 @@ public func download(
     try partial.restart(validator: nil)
   }
   var isContinued = partial.count > 0
+  // Nothing is left of what never began.
+  defer { if partial.count == 0, !FileFolder.exists(target) { partial.discard() } }
   while true {
     switch try follow(address, to: partial, limits: limits, progress: progress) {
     case .unusablePart where isContinued: break

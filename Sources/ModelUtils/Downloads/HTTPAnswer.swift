@@ -4,6 +4,7 @@ import ModelCore
 struct HTTPAnswer {
   private(set) var status = 0
   private(set) var reason = ""
+  private var version = ""
   private var fields: [String: String] = [:]
 
   /// A status line begins a new answer, as after a proxy's own.
@@ -11,6 +12,7 @@ struct HTTPAnswer {
     if line.hasPrefix("HTTP/") {
       let words = line.split(separator: " ", maxSplits: 2)
       self = HTTPAnswer()
+      version = String(words[0])
       status = words.count > 1 ? Int(words[1]) ?? 0 : 0
       reason = words.count > 2 ? String(words[2]) : ""
     } else if let colon = line.firstIndex(of: ":") {
@@ -31,6 +33,12 @@ struct HTTPAnswer {
       throw ModelError(.system, "the server gives the length as \(text), which is none")
     }
     return length
+  }
+
+  /// Whether the connection's end is all that ends the body, so that nobody can tell whether it came whole.
+  var endsWithConnection: Bool {
+    version.hasPrefix("HTTP/1") && fields["content-length"] == nil
+      && fields["transfer-encoding"]?.lowercased().hasSuffix("chunked") != true
   }
 
   /// `bytes 17-99/100` or `bytes */100`: where the part begins, and how long the whole is; nil where it is not said or

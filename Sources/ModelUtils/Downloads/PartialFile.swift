@@ -21,6 +21,9 @@ final class PartialFile {
   /// What the server called the version that the bytes are of.
   private(set) var validator: String?
 
+  /// Whether its target's name has the beginning of its hash.
+  var hasHash: Bool { FileHash.named(in: target.lastComponent?.string ?? "") != nil }
+
   /// Opens what is left of an earlier run, or begins anew.
   /// - Throws: `ModelError` when the place cannot be written, or another process downloads the same file.
   init(of target: FilePath) throws {

@@ -105,11 +105,16 @@ final class Transfer {
       switch answer.status {
       case 200:
         try checkEncoding()
+        guard !answer.endsWithConnection || partial.hasHash else {
+          throw ModelError(
+            .system, "the server does not say how long the file is, so nobody could tell whether it came whole",
+            file: address.shown, advice: "download it by hand and give its path with --weights")
+        }
         try partial.restart(validator: answer.validator)
         expected = try answer.length()
       case 206:
         try checkEncoding()
-        guard let range = answer.range, range.start == partial.count, partial.count > 0 else {
+        guard let range = answer.range, range.start == partial.count, partial.count > 0, isSameVersion else {
           isPartUnusable = true
           return false
         }
@@ -121,7 +126,7 @@ final class Transfer {
           }
       case 416 where partial.count > 0:
         isBodyKept = false
-        isPartUnusable = answer.range?.whole != partial.count
+        isPartUnusable = answer.range?.whole != partial.count || !isSameVersion
         return !isPartUnusable
       default:
         throw ModelError(.system, "the server answers \(answer.status) \(answer.reason)", file: address.shown)
@@ -133,6 +138,12 @@ final class Transfer {
     }
     isBodyKept = true
     return true
+  }
+
+  /// Whether what the server calls this version does not say that it is another.
+  private var isSameVersion: Bool {
+    guard let ours = partial.validator, let theirs = answer.validator else { return true }
+    return ours == theirs
   }
 
   private func checkEncoding() throws {

@@ -8,8 +8,8 @@ public struct WeightCheck: Sendable, Codable {
 
   /// Looks at every floating or complex tensor, in parallel: NaN and infinities (broken), finite numbers that float16 would make
   /// infinite (warning) or zero (info), output channels of a weight that are zero throughout (warning), running
-  /// variances below zero (broken) or zero (warning), and the eps of batch norms that a bare state dict would lose
-  /// (info).
+  /// variances below zero (broken) or zero (warning), and the eps of batch norms that is no number from 0 (broken), or
+  /// that a bare state dict would lose (info).
   /// - Throws: `ModelError` when elements cannot be read.
   public init(_ model: some WeightContainer) throws {
     var jobs = model.stateDict().tensors.map { Job(name: $0.key, tensor: $0.value) }
@@ -18,10 +18,13 @@ public struct WeightCheck: Sendable, Codable {
     }
     var findings = jobs.flatMap(\.findings)
     for (path, eps) in model.batchNormEps() where eps != 1e-5 {
+      let isSound = eps.isFinite && eps >= 0
       findings.append(
         ModelFinding(
-          severity: .info, name: path, what: "its eps of \(eps) is lost in a bare state dict, whose reader takes 1e-05")
-      )
+          severity: isSound ? .info : .broken, name: path,
+          what: isSound
+            ? "its eps of \(eps) is lost in a bare state dict, whose reader takes 1e-05"
+            : "its eps is \(eps): what it gives may be no numbers"))
     }
     self.findings = findings
   }

@@ -29,6 +29,7 @@ enum ConvBNPair {
     guard norm.features == outputs else {
       return "channel counts differ: the convolution gives \(outputs), the batch norm takes \(norm.features)"
     }
+    guard norm.eps.isFinite, norm.eps >= 0 else { return "the eps of the batch norm is \(norm.eps)" }
     if let normRank = norm.rank, normRank != rank {
       return "a \(bn.className.name) does not fit a \(conv.className.name)"
     }

@@ -49,6 +49,10 @@ public struct Classifier: Sendable {
   /// - Throws: `ModelError` where the file cannot be read or does not say what its layers compute.
   public init(contentsOf location: some FileLocation, key: String? = nil) throws {
     let checkpoint = try Checkpoint(contentsOf: location, key: key)
+    if let model = checkpoint.onnx {
+      try self.init(model)
+      return
+    }
     do { try self.init(checkpoint.computableModule(), of: checkpoint) } catch let error as ModelError {
       throw error.inFile(checkpoint.name)
     }
@@ -71,6 +75,40 @@ public struct Classifier: Sendable {
     preprocessing = try ClassifierPreprocessing(of: module)
     plans = PlanCache(capacity: 2) { types in
       var graph = try module.evaluationGraph(for: types)
+      try graph.giveProbabilities()
+      return graph
+    }
+  }
+
+  /// A classifier of an ONNX model that Ultralytics' or YOLOv5's exporter wrote, or this library's of their models, whose
+  /// metadata name the classes.
+  /// - Throws: `ModelError` where it has no such metadata, takes something else than one picture, or has operators that
+  ///   are not known.
+  public init(_ model: ONNXModel) throws {
+    guard let names = model.metadata["names"].flatMap(PythonText.names),
+      ["classify", nil].contains(model.metadata["task"])
+    else {
+      throw ModelError(
+        .unsupported, "has no metadata that say how pictures are prepared and what its classes are", file: model.name,
+        advice: "mutils run gives what any model computes")
+    }
+    let trace = try model.pictureTrace()
+    let size = trace.inputs.first.map { Array($0.type.shape.suffix(2)) } ?? []
+    guard size.count == 2, trace.outputs.first?.type?.shape == [1, names.all.count] else {
+      throw ModelError(
+        .unsupported, "gives \(trace.outputs.first?.type?.shape ?? []) for \(names.all.count) classes",
+        file: model.name,
+        advice: "mutils detect finds things in pictures")
+    }
+    classNames = names
+    preprocessing =
+      model.metadata["task"] == nil
+      ? ClassifierPreprocessing(resizing: .middleSquare, cropSize: size)
+      : ClassifierPreprocessing(
+        resizing: .shorterSide(size.min() ?? 0, .bilinear), cropSize: size, mean: [0, 0, 0],
+        standardDeviation: [1, 1, 1])
+    plans = PlanCache(capacity: 2) { types in
+      var graph = try model.pictureGraph(for: types)
       try graph.giveProbabilities()
       return graph
     }

@@ -3,7 +3,7 @@ import ModelCore
 /// What the last module of a detector gives, and by which original's rules it is read.
 struct DetectionHead: Sendable {
   /// Whose program detects with it.
-  enum Family: Sendable { case yolov5, yolov6, yolov7, yolov9, ultralytics, rtdetr }
+  enum Family: String, Sendable { case yolov5, yolov6, yolov7, yolov9, ultralytics, rtdetr }
 
   /// What stands behind a box and its classes.
   enum Extra: Sendable, Hashable {

@@ -21,7 +21,17 @@ public struct Detector: Sendable {
   /// How many classes it tells apart.
   public var classCount: Int { head.classes }
   let head: DetectionHead
+  /// Of what was exported to ONNX; nil for a module.
+  private let export: Export?
   private let plans: PlanCache
+
+  struct Export: Sendable {
+    /// [height, width] where the model takes no others.
+    let inputSize: [Int]?
+  }
+
+  /// The only [height, width] in pixels that the model takes; nil where it takes others, too.
+  public var inputSize: [Int]? { export?.inputSize }
 
   /// What is looked for, and how.
   public struct Options: Sendable {
@@ -49,10 +59,15 @@ public struct Detector: Sendable {
     }
   }
 
-  /// A detector of a checkpoint that holds a whole module, or a state dict of a built-in architecture.
+  /// A detector of a checkpoint that holds a whole module, or a state dict of a built-in architecture, or of an exported
+  /// ONNX model.
   /// - Throws: `ModelError` where the file cannot be read or holds no detector that is known.
   public init(contentsOf location: some FileLocation, key: String? = nil) throws {
     let checkpoint = try Checkpoint(contentsOf: location, key: key)
+    if let model = checkpoint.onnx {
+      try self.init(model)
+      return
+    }
     do { try self.init(checkpoint.computableModule()) } catch let error as ModelError {
       throw error.inFile(checkpoint.name)
     }
@@ -62,11 +77,15 @@ public struct Detector: Sendable {
   /// - Parameter classNames: those that stand in the module where it is nil.
   /// - Throws: `ModelError` where its head is none that is known.
   public init(_ module: Module, classNames: ClassNames? = nil) throws {
-    head = try DetectionHead(of: module)
-    self.classNames = classNames ?? ClassNames(of: module)
+    let head = try DetectionHead(of: module)
     let wanted = head.extra.count > 1 ? max(2, head.output + 1) : head.output + 1
-    plans = PlanCache(
+    let plans = PlanCache(
       capacity: 6, giving: { Array($0.outputs.prefix(wanted)) }, graph: { try module.evaluationGraph(for: $0) })
+    self.init(head: head, classNames: classNames ?? ClassNames(of: module), export: nil, plans: plans)
+  }
+
+  init(head: DetectionHead, classNames: ClassNames, export: Export?, plans: PlanCache) {
+    (self.head, self.classNames, self.export, self.plans) = (head, classNames, export, plans)
   }
 
   /// What is in a picture, the surest first.
@@ -89,9 +108,11 @@ public struct Detector: Sendable {
   /// - Throws: as `detect(in:)`.
   public func prepare(_ picture: ImageFile, _ options: Options = Options()) throws -> Input {
     try check(options)
-    let size = options.imageSize.map { ($0 + head.stride - 1) / head.stride * head.stride }
+    let size = inputSize ?? options.imageSize.map { ($0 + head.stride - 1) / head.stride * head.stride }
+    // YOLOv5 fills up the whole size for what it has exported, Ultralytics only where there is one size.
+    let isFull = head.family == .rtdetr || export != nil && (inputSize != nil || head.family != .ultralytics)
     let fitted = try letterbox(
-      picture.bytes(), to: size, stride: head.stride, auto: head.family != .rtdetr, scaleFill: head.family == .rtdetr)
+      picture.bytes(), to: size, stride: head.stride, auto: !isFull, scaleFill: head.family == .rtdetr)
     let planes = try ImageFile(pixels: fitted.image).planes()
     return Input(
       tensor: try Tensor(planes.storage, dtype: .float32, shape: [1] + planes.shape),
@@ -151,7 +172,11 @@ public struct Detector: Sendable {
     guard (0...1).contains(options.confidence), (0...1).contains(options.overlap) else {
       throw ModelError(.invalid, "a confidence and an overlap are from 0 to 1")
     }
-    if options.augments, !head.augmentation.isKnown {
+    if let inputSize, options.imageSize != inputSize {
+      throw ModelError(
+        .invalid, "takes pictures of \(inputSize[0])x\(inputSize[1]) alone", advice: "leave out another size")
+    }
+    if options.augments, !head.augmentation.isKnown || export != nil {
       throw ModelError(
         .unsupported, "test-time augmentation is not defined for a head \(head.className)",
         advice: "leave out augmentation")

@@ -27,6 +27,8 @@ extension Module {
     } else {
       metadata["stride"] = PythonText.number(stride)
       metadata["names"] = PythonText.dictionary(names)
+      // Without this a detector is taken for YOLOv5's.
+      if let head = try? DetectionHead(of: self), head.family != .yolov5 { metadata["detector"] = head.family.rawValue }
     }
     return metadata
   }

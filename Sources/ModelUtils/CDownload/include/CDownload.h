@@ -17,7 +17,7 @@ typedef enum md_outcome {
 } md_outcome;
 
 // One GET, of http:// or https:// and nothing else. Redirects are not followed, certificates are checked, and the
-// environment's proxies are used. Connecting may take 30 seconds; a transfer that stands still for `stall_seconds`
+// environment's proxies are used. Connecting may take 30 seconds; a transfer of fewer than 1000 bytes a second for `stall_seconds`
 // fails.
 typedef struct md_request {
   const char *url;
