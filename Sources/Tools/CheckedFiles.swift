@@ -43,7 +43,8 @@ struct CheckedFiles {
   /// By its name, or as what begins as a zip archive or a pickle does.
   private static func isModel(_ path: FilePath) -> Bool {
     if endings.contains(path.extension?.lowercased() ?? "") || path.string.hasSuffix(".index.json") { return true }
-    guard let start = try? FileBytes(mapping: path).slice(0, 4) else { return false }
-    return start.elementsEqual([0x50, 0x4b, 3, 4]) || (start[0] == 0x80 && (2...5).contains(start[1]))
+    guard let file = try? FileBytes(mapping: path) else { return false }
+    let start = withExtendedLifetime(file) { Array(file.bytes.prefix(4)) }
+    return start == [0x50, 0x4b, 3, 4] || (start.count > 1 && start[0] == 0x80 && (2...5).contains(start[1]))
   }
 }

@@ -59,6 +59,7 @@ struct Diff: ParsableCommand {
       return try StateDictDiff(a, b, tolerance: tolerance)
     }
     let equal = diff.equal && graphs?.equal ?? true
+    for text in diff.besideTensors { report.note("beside the tensors: \(text.printable())") }
     for text in diff.notCompared { report.note("not compared: \(text.printable())") }
     if report.json {
       try Results.print(json: DiffResult(equal: equal, diff: diff, graph: graphs?.entries))

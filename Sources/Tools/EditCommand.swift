@@ -8,7 +8,7 @@ struct Edit: ParsableCommand {
     abstract: "Renames, drops, adds and merges what a file holds.",
     discussion: """
       Names of tensors are patterns (*, ?, [a-z]) of the whole name or of a module around it. In a new name each * or ? stands for what the \
-      pattern's wildcard of the same place stood for. --set and --unset are about what stands beside the tensors: the metadata of a \
+      pattern's wildcard of the same place stood for. --keep and --drop are about the names before --rename. --set and --unset are about what stands beside the tensors: the metadata of a \
       safetensors file, the entries of a PyTorch checkpoint, where true, false, null and numbers are such.
 
       Examples:
@@ -69,7 +69,7 @@ struct Edit: ParsableCommand {
           .unsupported, "is an ONNX model, whose names its nodes use", file: file,
           advice: "take its weights out first: mutils convert to .safetensors")
       }
-      let edited = try editTensors(of: &checkpoint)
+      let edited = try editTensors(of: &checkpoint, for: destination)
       for pattern in edited.unmatched { report.note("no tensor matches '\(pattern.printable())'") }
       try editEntries(of: &checkpoint, for: destination)
       let saved = try output.save(checkpoint, to: destination, report)
@@ -82,12 +82,13 @@ struct Edit: ParsableCommand {
     }
   }
 
-  private func editTensors(of checkpoint: inout Checkpoint) throws -> EditReport {
+  private func editTensors(of checkpoint: inout Checkpoint, for destination: Destination?) throws -> EditReport {
     var none = StateDict()
     guard editsTensors else { return try none.edit() }
     let metadata = checkpoint.metadata
     if let module = checkpoint.preferred.module {
-      guard output.writing.stateDict || !checkpoint.isWholeModule else {
+      let writesModule = try destination?.format(of: checkpoint) == .torch && !output.writing.stateDict
+      guard !writesModule || !checkpoint.isWholeModule else {
         throw ModelError(
           .unsupported, "holds a whole module, whose names are its classes'", file: file,
           advice: "give --state-dict to write its tensors alone, or an output that ends in .safetensors")
@@ -103,6 +104,9 @@ struct Edit: ParsableCommand {
       result = try state.edit(
         keep: keep.map { Glob($0) }, drop: drop.map { Glob($0) }, rename: rules, merging: others)
     } catch let error as ModelError { throw error.inFile(file) }
+    guard state.count > 0 else {
+      throw ModelError(.invalid, "no tensor would be left", file: file, advice: "see its names: mutils info --tensors")
+    }
     checkpoint.preferred = .stateDict(state)
     return result
   }

@@ -171,16 +171,35 @@ struct Info: ParsableCommand {
 
   /// A row for each of several models.
   private func compare() throws {
-    let rows = try models.map { name in
-      let checkpoint = try ModelSource.open(name)
-      let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
-      let info =
-        sizes.shape.isEmpty
-        ? checkpoint.preferred.modelInfo(imageSize: (size.height, size.width))
-        : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
-      return ComparedModel(model: name, info: info, imageSize: size, format: checkpoint.format)
+    var rows: [ComparedModel] = []
+    var failures: [(model: String, error: ModelError)] = []
+    for name in models {
+      do { rows.append(try compared(name)) } catch let error as ModelError { failures.append((name, error)) }
     }
-    if report.json { return try Results.print(json: ["models": rows]) }
+    try show(rows, failures)
+    guard failures.isEmpty else {
+      Terminal.printNotes()
+      throw ExitCode(1)
+    }
+  }
+
+  private func compared(_ name: String) throws -> ComparedModel {
+    let checkpoint = try ModelSource.open(name)
+    let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
+    let info =
+      sizes.shape.isEmpty
+      ? checkpoint.preferred.modelInfo(imageSize: (size.height, size.width))
+      : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
+    return ComparedModel(model: name, info: info, imageSize: size, format: checkpoint.format)
+  }
+
+  private func show(_ rows: [ComparedModel], _ failures: [(model: String, error: ModelError)]) throws {
+    for failure in failures { Terminal.error(failure.error.inFile(failure.model), asJSON: report.json) }
+    if report.json {
+      let failed = failures.map { FailedModel(model: $0.model, error: $0.error.inFile($0.model)) }
+      return try Results.print(json: ComparedModels(rows: rows, failed: failed))
+    }
+    guard !rows.isEmpty else { return }
     let width = max(5, rows.map { $0.model.printable().count }.max() ?? 0)
     let unit = convention == .macs ? "GMACs" : "GFLOPs"
     Results.print(
@@ -244,6 +263,25 @@ private struct ComparedModel: Encodable {
     try container.encode(model, forKey: .model)
     try container.encode(imageSize, forKey: .imageSize)
     try container.encode(format, forKey: .format)
+  }
+}
+
+private struct FailedModel: Encodable {
+  let model: String
+  let error: ModelError
+}
+
+private struct ComparedModels: Encodable {
+  let rows: [ComparedModel]
+  let failed: [FailedModel]
+
+  private enum Key: String, CodingKey { case models }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    var list = container.nestedUnkeyedContainer(forKey: .models)
+    for row in rows { try list.encode(row) }
+    for failure in failed { try list.encode(failure) }
   }
 }
 

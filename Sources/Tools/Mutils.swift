@@ -62,9 +62,12 @@ enum Main {
       switch Mutils.exitCode(for: error) {
       case .validationFailure:
         let usage = Spelling.usage(for: error)
-        Terminal.usageError(Mutils.message(for: error), usage: usage, asJSON: asksForJSON)
+        Terminal.usageError(
+          Spelling.message(for: error, Array(CommandLine.arguments.dropFirst())), usage: usage, asJSON: asksForJSON)
         exit(ExitCode.validationFailure.rawValue)
-      case .success: Terminal.write(Spelling.wrappingUsage(Mutils.fullMessage(for: error)) + "\n", to: .standardOutput)
+      case .success:
+        let text = Spelling.wrappingUsage(Mutils.fullMessage(for: error))
+        if !text.isEmpty { Terminal.write(text + "\n", to: .standardOutput) }
       default: Mutils.exit(withError: error)
       }
     }

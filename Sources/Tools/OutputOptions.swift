@@ -31,7 +31,8 @@ struct OutputOptions: ParsableArguments {
       )
     }
     if let output {
-      return try writing.destination(isFolder ? name(in: output, for: model ?? "model") : output)
+      guard isFolder else { return try writing.destination(output) }
+      return try writing.destination(name(in: output, for: model ?? "model"), makesFolder: true)
     }
     guard let model, model != ModelSource.stream, try ModelSource.architecture(model) == nil else { return nil }
     let input = FilePath(model)

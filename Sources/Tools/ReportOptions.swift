@@ -44,7 +44,10 @@ struct ReportOptions: ParsableArguments {
   func noteLeftOut(_ checkpoint: Checkpoint) {
     let names = checkpoint.leftOut
     if names.isEmpty { return }
-    note("\(names.count) entries beside the model's tensors are left out: \(Text.list(names))")
+    let key = checkpoint.preferredKey
+    let model = key.isEmpty ? "the model" : "'\(key.printable())'"
+    let count = Text.count(names.count, "entry", "entries")
+    note("\(count) beside the tensors of \(model) \(names.count == 1 ? "is" : "are") left out: \(Text.list(names))")
   }
 
   /// Names what a narrower type cannot hold.

@@ -77,6 +77,11 @@ struct Scale: ParsableCommand {
     }
     if let pad, !(0...1).contains(pad) { throw ValidationError("--pad takes a number from 0 to 1") }
     guard (1...100).contains(quality) else { throw ValidationError("--quality takes a number from 1 to 100") }
+    if let output, isMany, !batch, !output.hasSuffix("/"), !PictureFiles.isFolder(FilePath(output)),
+      ImageFile.Format(of: FilePath(output)) != nil
+    {
+      throw ValidationError("several pictures are written into a folder: -o FOLDER/")
+    }
     if batch && output == nil { throw ValidationError("--batch needs --output") }
   }
 
@@ -187,7 +192,7 @@ struct Scale: ParsableCommand {
     for line in lines { Results.print(line.description) }
     let saved = dryRun ? "Would save" : "Saved"
     if batch, let output { Results.print("\(saved) \(output)") }
-    if let path = lines.first?.file, !batch, !isMany { Results.print("\(saved) \(path)") }
+    if let path = lines.first?.file, !batch { Results.print("\(saved) \(isMany ? output ?? path : path)") }
   }
 }
 

@@ -34,6 +34,17 @@ enum Spelling {
     return wrappingUsage(String(text.dropFirst(text.hasPrefix(message) ? message.count : 0)))
   }
 
+  /// What is wrong, with a word about a number below zero that was taken for an option.
+  static func message(for error: any Error, _ arguments: [String]) -> String {
+    let message = Mutils.message(for: error)
+    guard message.hasPrefix("Missing value for '"),
+      let option = message.dropFirst(19).split(whereSeparator: { " '".contains($0) }).first,
+      let place = arguments.firstIndex(of: String(option)), arguments.indices.contains(place + 1),
+      Double(arguments[place + 1]) != nil
+    else { return message }
+    return "\(message). A number below zero is given as \(option)=\(arguments[place + 1].printable())"
+  }
+
   /// The text with a long line of usage broken between options.
   static func wrappingUsage(_ text: String) -> String {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in

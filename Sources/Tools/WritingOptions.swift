@@ -2,6 +2,14 @@ import ArgumentParser
 import ModelUtils
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Where a result goes.
 enum Destination {
   case file(FilePath)
@@ -66,7 +74,8 @@ struct WritingOptions: ParsableArguments {
   /// Where the output that was asked for goes, which is a file or standard output.
   /// - Throws: `ModelError` when the file exists and `--force` is not given, or its extension names no format or another
   ///   than `--format`.
-  func destination(_ output: String) throws -> Destination {
+  /// - Parameter makesFolder: whether the folder is made before anything is written.
+  func destination(_ output: String, makesFolder: Bool = false) throws -> Destination {
     if dryRun { Results.markDryRun() }
     guard output != ModelSource.stream else {
       guard !Terminal.printsToTerminal || dryRun else {
@@ -90,10 +99,18 @@ struct WritingOptions: ParsableArguments {
     guard maxShardSize == nil || named == .safetensors else {
       throw ModelError(.invalid, "shards are written as safetensors only", file: output, advice: "use .safetensors")
     }
+    if dryRun, !makesFolder { try checkFolder(of: path) }
     for path in maxShardSize == nil ? [path] : [path, SafeTensors.indexPath(for: path)] {
       try Self.checkFree(path, force: force)
     }
     return .file(path)
+  }
+
+  /// - Throws: `ModelError` as writing would where nothing can be written.
+  private func checkFolder(of path: FilePath) throws {
+    let folder = path.removingLastComponent()
+    guard access(folder.isEmpty ? "." : folder.string, W_OK) != 0 else { return }
+    throw ModelError(.system, "cannot be written: \(Errno(rawValue: errno))", file: path.string)
   }
 
   /// - Throws: `ModelError` when the file exists and may not be replaced.

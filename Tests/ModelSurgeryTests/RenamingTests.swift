@@ -10,6 +10,8 @@ import Testing
   @Test(arguments: [
     ("module.*=*", "module.conv.weight", "conv.weight"), ("*.gamma=*.weight", "norm.gamma", "norm.weight"),
     ("layers.?.*=blocks.?.*", "layers.3.w", "blocks.3.w"), ("a[0-9].*=b?.*", "a7.w", "b7.w"), ("a=b", "a", "b"),
+    ("fc=head", "fc.weight", "head.weight"),
+    ("layer?=stage?", "layer1.0.w", "stage1.0.w"),
     ("a=b=c", "a", "b=c"), ("*=*.x", "é", "é.x"),
   ]) func names(rule: String, old: String, new: String) throws {
     #expect(try RenamePattern(rule).renamed(old) == new)

@@ -59,6 +59,11 @@ import Testing
     let names = try Tool.run("edit", whole, "--drop", "fc", "-o", folder.path("c.pt"))
     #expect(names.status == 1 && names.error.contains("whose names are its classes'"))
     #expect(try Tool.run("edit", whole, "--drop", "fc", "--state-dict", "-o", folder.path("c.pt")).status == 0)
+    // Other formats hold tensors alone anyway.
+    let tensors = try Tool.run("edit", whole, "--rename", "fc=head", "-o", folder.path("t.safetensors"))
+    #expect(tensors.status == 0 && tensors.output.hasPrefix("122 tensors: 2 renamed"))
+    let empty = try Tool.run("edit", file, "--keep", "zzz", "-o", folder.path("e.safetensors"))
+    #expect(empty.status == 1 && empty.error.contains("no tensor would be left"))
     let alone = try Tool.run("edit", folder.path("c.pt"), "--set", "a=1", "-o", folder.path("d.pt"))
     #expect(alone.status == 1 && alone.error.contains("is a model alone"))
   }

@@ -74,10 +74,12 @@ import Testing
 
   @Test func foldersAreChecked() throws {
     let folder = try models()
-    try "words".write(toFile: folder.path("read.me"), atomically: true, encoding: .utf8)
+    for (name, text) in [("read.me", "words"), ("empty", ""), ("one", "x"), ("config.json", "{}")] {
+      try text.write(toFile: folder.path(name), atomically: true, encoding: .utf8)
+    }
     let result = try Tool.run("check", folder.url.path)
     #expect(result.status == 0 && result.output.contains("a.pt:\n") && result.output.contains("b.safetensors:\n"))
-    #expect(result.error.contains("1 file of other kinds in the folders were not looked at") == true)
+    #expect(result.error.contains("4 files of other kinds in the folders were not looked at"))
     let strict = try Tool.run("check", folder.url.path, "--fail-on", "suspicious", "--json")
     #expect(strict.status == 1)
     #expect((try strict.json["models"] as? [Any])?.count == 2)
@@ -103,6 +105,38 @@ import Testing
     // What would be refused is refused.
     let taken = try Tool.run(words + ["a.pt", "-o", "b.safetensors", "--dry-run"], in: folder.url)
     #expect(taken.status == 1 && taken.error.contains("b.safetensors: exists already"))
+  }
+
+  @Test func aDryRunSeesWhereNothingCanBeWritten() throws {
+    let folder = try models()
+    let result = try Tool.run("fuse", "a.pt", "--dry-run", "-o", "no/x.pt", in: folder.url)
+    #expect(result.status == 1)
+    #expect(result.error == "mutils: error: no/x.pt: cannot be written: No such file or directory\n")
+  }
+
+  @Test func aBrokenModelAmongSeveral() throws {
+    let folder = try models()
+    let result = try Tool.run("info", "a.pt", "no.pt", "b.safetensors", in: folder.url)
+    #expect(result.status == 1 && result.output.split(separator: "\n").count == 3)
+    #expect(result.error == "mutils: error: no.pt: cannot be opened: No such file or directory\n")
+    let json = try Tool.run("info", "a.pt", "no.pt", "--json", in: folder.url)
+    let models = try #require(try json.json["models"] as? [[String: Any]])
+    #expect(models.count == 2 && models[1]["error"] != nil && models[1]["model"] as? String == "no.pt")
+  }
+
+  @Test func numbersBelowZero() throws {
+    let result = try Tool.run("prune", "--amount", "-1")
+    #expect(result.status == 64)
+    #expect(result.error.contains("A number below zero is given as --amount=-1"))
+  }
+
+  @Test func severalPicturesNeedAFolder() throws {
+    let folder = try Folder()
+    try #require(Tool.run("scale", "-o", "p/", in: folder.url).status == 0)
+    let one = try Tool.run("scale", "p", "-o", "s.png", in: folder.url)
+    #expect(one.status == 64 && one.error.contains("several pictures are written into a folder: -o FOLDER/"))
+    let many = try Tool.run("scale", "p", "-o", "out/", in: folder.url)
+    #expect(many.status == 0 && many.output.hasSuffix("\nSaved out/\n"))
   }
 
   @Test func wordsInCapitals() throws {

@@ -37,6 +37,11 @@ import Testing
     #expect(folder.status == 126 && folder.error == "mutils: error: /: cannot be run: Permission denied\n")
   }
 
+  /// Not a byte more than the command prints.
+  @Test func outputIsTheCommands() throws {
+    #expect(try Tool.run("zero-first", "--", "printf", "abc").output == "abc")
+  }
+
   @Test(arguments: [[], ["--"], ["echo"], ["--timeout", "0", "--", "echo"], ["--timeout", "nan", "--", "echo"]])
   func wrongUsage(_ arguments: [String]) throws {
     let result = try run(arguments)

@@ -23,6 +23,13 @@ extension Checkpoint {
     }
   }
 
+  /// The entries that are numbers, text, bools or None.
+  package var plainEntries: OrderedDictionary<String, Attribute> {
+    guard let container, let keys = torch?.graph.dictionary(container)?.keys else { return [:] }
+    let entries = keys.compactMap { key in entry(key).flatMap { $0.opaquePart == nil ? (key, $0) : nil } }
+    return OrderedDictionary(entries, uniquingKeysWith: { first, _ in first })
+  }
+
   /// An entry with all that it holds, such as the state of an optimizer: dicts, lists and tensors, as far as they are
   /// understood. Nil where there is none.
   public func contents(of key: String) -> Attribute? {

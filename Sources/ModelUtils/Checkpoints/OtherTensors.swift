@@ -17,10 +17,18 @@ extension Checkpoint {
     for model in models.values {
       for tensor in model.stateDict().tensors.values { known.insert(tensor.identity) }
     }
+    // Tensors without elements are not told apart by where these stand.
+    var names: Set<String> = []
+    for (key, model) in models {
+      for name in model.stateDict().names { names.insert(key.isEmpty ? name : "\(key).\(name)") }
+    }
     var others = OtherTensors()
     torch.graph.forEachTensor { path, reference in
       guard let tensor = try? torch.graph.tensor(reference).tensor else { return others.unread.append(path) }
-      guard known.insert(tensor.identity).inserted || (tensor.count == 0 && others.tensors[path] == nil) else { return }
+      guard
+        known.insert(tensor.identity).inserted
+          || (tensor.count == 0 && others.tensors[path] == nil && !names.contains(path))
+      else { return }
       others.tensors[path] = tensor
     }
     return others

@@ -51,6 +51,53 @@ extension StateDictDiff {
     }
     try self.init(a, b, tolerance: tolerance)
     self.notCompared = notCompared
+    besideTensors = Self.entries(first, second) + Self.attributes(first.preferred.module, second.preferred.module)
+  }
+
+  /// Which plain entries differ, where both files have entries.
+  private static func entries(_ first: Checkpoint, _ second: Checkpoint) -> [String] {
+    guard first.hasEntries, second.hasEntries else { return [] }
+    let (a, b) = (first.plainEntries, second.plainEntries)
+    return OrderedSet(Array(a.keys) + Array(b.keys)).compactMap { key in
+      let (one, other) = (a[key].flatMap(text), b[key].flatMap(text))
+      return one == other ? nil : "'\(key)' is \(one ?? "not there") and \(other ?? "not there")"
+    }
+  }
+
+  /// A number, text, bool or None, or a list of such; nil for what cannot be compared as text.
+  private static func text(_ value: Attribute) -> String? {
+    switch value {
+    case .none: "None"
+    case .bool(let flag): flag ? "True" : "False"
+    case .int(let number): "\(number)"
+    case .double(let number): "\(number)"
+    case .string(let text): "'\(text)'"
+    case .list(let items), .tuple(let items):
+      items.allSatisfy { text($0) != nil } ? "[\(items.compactMap(text).joined(separator: ", "))]" : nil
+    default: nil
+    }
+  }
+
+  /// How many modules have other attributes, and the first one.
+  private static func attributes(_ first: Module?, _ second: Module?) -> [String] {
+    guard let first, let second else { return [] }
+    var (count, example) = (0, "")
+    first.forEachModule { path, module in
+      guard let other = second[path], other.className == module.className else { return }
+      let names = module.attributes.keys.filter { name in
+        guard let one = module.attributes[name].flatMap(text), let two = other.attributes[name].flatMap(text) else {
+          return false
+        }
+        return one != two
+      }
+      guard let name = names.first else { return }
+      count += 1
+      if example.isEmpty {
+        let values = [module, other].map { $0.attributes[name].flatMap(text)?.prefix(60) ?? "" }
+        example = "'\(name)' of '\(path)', \(values[0]) and \(values[1])"
+      }
+    }
+    return count == 0 ? [] : ["\(count) modules have other attributes, the first \(example)"]
   }
 
   /// A name that no tensor of a model bears.

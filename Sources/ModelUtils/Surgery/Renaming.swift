@@ -22,10 +22,17 @@ public struct RenamePattern: Sendable, Hashable {
     }
   }
 
-  /// The new name of what the pattern matches; nil for what it does not.
+  /// The new name of what the pattern matches, or of what stands in a module that it matches; nil for what it does not.
   public func renamed(_ name: String) -> String? {
-    guard var captures = old.captures(name)?[...] else { return nil }
-    return new.map { "*?".contains($0) ? captures.popFirst() ?? "" : String($0) }.joined()
+    var path = name[...]
+    while true {
+      if var captures = old.captures(String(path))?[...] {
+        let start = new.map { "*?".contains($0) ? captures.popFirst() ?? "" : String($0) }.joined()
+        return start + name[path.endIndex...]
+      }
+      guard let dot = path.lastIndex(of: ".") else { return nil }
+      path = path[..<dot]
+    }
   }
 }
 
@@ -68,9 +75,13 @@ extension StateDict {
         report.dropped += 1
         continue
       }
-      let rule = rename.first { $0.old.matches(name) }
-      let new = rule?.renamed(name) ?? name
-      if let rule { matched.insert(rule.old.pattern) }
+      var new = name
+      for rule in rename {
+        guard let renamed = rule.renamed(name) else { continue }
+        new = renamed
+        matched.insert(rule.old.pattern)
+        break
+      }
       if new != name { report.renamed += 1 }
       try add(tensor, as: new, name)
     }

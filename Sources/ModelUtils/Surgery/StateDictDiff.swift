@@ -47,6 +47,9 @@ public struct StateDictDiff: Sendable, Codable, CustomStringConvertible {
   public let compared: Int
   /// What a file holds beside and the other could not hold, in words; it does not count as a difference.
   public internal(set) var notCompared: [String] = []
+  /// What differs of what is no tensor, in words: plain entries of a checkpoint, attributes of modules. It does not count
+  /// as a difference either, for a file of another format does not hold it.
+  public internal(set) var besideTensors: [String] = []
 
   public var description: String {
     equal

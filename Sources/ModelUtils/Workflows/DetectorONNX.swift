@@ -29,7 +29,7 @@ struct ExportedDetector {
 
   init(_ model: ONNXModel) throws {
     let metadata = model.metadata
-    guard let text = metadata["names"], let names = PythonText.names(text), !names.all.isEmpty else {
+    guard let text = metadata["names"], let names = PythonText.names(text) else {
       throw ModelError(
         .unsupported, "has no names of classes in its metadata, as exported YOLO models do", file: model.name,
         advice: "mutils run gives what any model computes")
@@ -46,7 +46,7 @@ struct ExportedDetector {
     }
     do {
       head = try DetectionHead(
-        exported: metadata, classes: (names.all.last?.key ?? 0) + 1, boxes: boxes,
+        exported: metadata, named: names.all.last.map { $0.key + 1 }, boxes: boxes,
         prototypes: outputs.count > 1 && outputs[1].count == 4 ? outputs[1] : nil)
     } catch let error as ModelError { throw error.inFile(model.name) }
   }
@@ -55,22 +55,23 @@ struct ExportedDetector {
 extension DetectionHead {
   /// The head that an exported model ends in.
   fileprivate init(
-    exported metadata: OrderedDictionary<String, String>, classes: Int, boxes: [Int], prototypes: [Int]?
+    exported metadata: OrderedDictionary<String, String>, named: Int?, boxes: [Int], prototypes: [Int]?
   ) throws {
     let task = metadata["task"]
-    self.classes = classes
     (path, output) = ("", 0)
     strides = [metadata["stride"].flatMap(Double.init).map { Int($0) } ?? 32]
     let isRows = boxes[2] < boxes[1]
     let masks = prototypes.map { $0[1] } ?? 0
     switch task {
     case nil:
-      family = metadata["detector"].flatMap(Family.init) ?? (boxes[1] == 4 + classes && !isRows ? .yolov9 : .yolov5)
+      family =
+        metadata["detector"].flatMap(Family.init) ?? (boxes[1] == 4 + (named ?? 0) && !isRows ? .yolov9 : .yolov5)
       extra = masks > 0 ? .masks(masks) : .none
       className = masks > 0 ? "Segment" : "Detect"
       givesChosenBoxes = false
     case "detect":
-      let isTransformer = metadata["head"] == "RTDETRDecoder" || boxes[2] == 4 + classes && boxes[1] != 4 + classes
+      let count = 4 + (named ?? 0)
+      let isTransformer = metadata["head"] == "RTDETRDecoder" || boxes[2] == count && boxes[1] != count
       (family, extra) = (isTransformer ? .rtdetr : .ultralytics, .none)
       className = isTransformer ? "RTDETRDecoder" : "Detect"
       givesChosenBoxes = !isTransformer && boxes[2] == 6
@@ -92,8 +93,11 @@ extension DetectionHead {
         .unsupported, "is for the task '\(task.printable())', which finds no boxes",
         advice: task == "classify" ? "mutils classify names what a picture shows" : nil)
     }
-    guard strides.allSatisfy({ (1...1 << 12).contains($0) }) else {
-      throw ModelError(.malformed, "has the stride \(metadata["stride"] ?? "") in its metadata")
+    let hasConfidence = family == .yolov5 || family == .yolov6 || family == .yolov7
+    let values = boxes[hasConfidence || family == .rtdetr ? 2 : 1] - (hasConfidence ? 5 : 4) - extra.count
+    classes = named ?? (givesChosenBoxes ? 1 << 16 : values)
+    guard classes > 0, strides.allSatisfy({ (1...1 << 12).contains($0) }) else {
+      throw ModelError(.malformed, "gives \(boxes) with the stride \(strides[0]), which are no boxes of classes")
     }
   }
 }
