@@ -65,8 +65,7 @@ struct Detect: ParsableCommand {
   @Option(help: ArgumentHelp("Write what was found as a table.", valueName: "file"), completion: .file())
   var csv: String?
 
-  @Flag(name: .shortAndLong, help: "Replace existing files.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
 
   @OptionGroup var report: ReportOptions
 
@@ -97,8 +96,8 @@ struct Detect: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let files = try PictureFiles.all(images, passOver: report.note)
-      let jobs = try DetectJob.all(files, output: output, txt: txt, force: force)
-      for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: force) }
+      let jobs = try DetectJob.all(files, output: output, txt: txt, flags)
+      for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: flags.force) }
       let checkpoint = try model.map { try ModelSource.open($0, key: key) } ?? .embeddedDetector()
       let detector = try checkpoint.named {
         try checkpoint.onnx.map { try Detector($0) } ?? Detector(checkpoint.computableModule(report.talk))
@@ -106,9 +105,9 @@ struct Detect: ParsableCommand {
       let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
       let options = try checkpoint.named { try self.options(for: detector, trained: trained) }
       let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
-      try writeRecords(pictures)
+      if !flags.dryRun { try writeRecords(pictures) }
       if report.json, !pictures.isEmpty { try Results.print(json: ["images": pictures]) }
-      if !report.json, let output, !pictures.isEmpty { Results.print("Saved \(output)") }
+      if !report.json, let output, !pictures.isEmpty { Results.print("\(flags.saved) \(output)") }
       if hasFailures {
         Terminal.printNotes()
         throw ExitCode(1)
@@ -185,12 +184,12 @@ private struct DetectJob: Sendable {
   let output: FilePath?
   let labels: FilePath?
 
-  static func all(_ inputs: [FilePath], output: String?, txt: Bool, force: Bool) throws -> [DetectJob] {
-    guard let output else { return inputs.map { DetectJob(input: $0, output: nil, labels: nil) } }
+  static func all(_ inputs: [FilePath], output: String?, txt: Bool, _ flags: WritingFlags) throws -> [DetectJob] {
+    guard let output, !flags.dryRun else { return inputs.map { DetectJob(input: $0, output: nil, labels: nil) } }
     let folder = FilePath(output)
-    let pictures = try PictureFiles.outputs(of: inputs, in: folder, force: force)
+    let pictures = try PictureFiles.outputs(of: inputs, in: folder, force: flags.force)
     let labels =
-      txt ? try PictureFiles.outputs(of: inputs, in: folder.appending("labels"), ending: "txt", force: force) : []
+      txt ? try PictureFiles.outputs(of: inputs, in: folder.appending("labels"), ending: "txt", force: flags.force) : []
     return inputs.indices.map {
       DetectJob(input: inputs[$0], output: pictures[$0], labels: txt ? labels[$0] : nil)
     }

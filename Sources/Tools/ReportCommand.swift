@@ -24,8 +24,7 @@ struct Report: ParsableCommand {
     help: "The page to write, .html. Default for one file: NAME-report.html beside it.", completion: .file())
   var output: String?
 
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
 
   @Option(
     help: ArgumentHelp(
@@ -48,9 +47,10 @@ struct Report: ParsableCommand {
       if let difference, difference.compared == 0 {
         report.note("the models have no tensor of the same name: nothing is compared value by value")
       }
-      let bytes = try ModelReport(studies, difference: difference).write(to: destination)
+      let page = try ModelReport(studies, difference: difference)
+      let bytes = try flags.dryRun ? page.html().utf8.count : page.write(to: destination)
       guard report.json else {
-        return Results.print("Saved \(destination.string.printable()): \(Text.bytes(bytes))")
+        return Results.print("\(flags.saved) \(destination.string.printable()): \(Text.bytes(bytes))")
       }
       try Results.print(
         json: ReportResult(
@@ -76,7 +76,7 @@ struct Report: ParsableCommand {
     guard ["html", "htm"].contains(path.extension?.lowercased()) else {
       throw ModelError(.invalid, "is no name of a page", file: path.string, advice: "use .html")
     }
-    try WritingOptions.checkFree(path, force: force)
+    try WritingOptions.checkFree(path, force: flags.force)
     return path
   }
 

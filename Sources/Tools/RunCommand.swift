@@ -48,8 +48,7 @@ struct Run: ParsableCommand {
     completion: .file())
   var output: String?
 
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
 
   func validate() throws {
     guard given.sizes.shape.isEmpty || batchSize ?? 1 == 1 else {
@@ -68,16 +67,16 @@ struct Run: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      if let output { try WritingOptions.checkFree(FilePath(output), force: force) }
+      if let output { try WritingOptions.checkFree(FilePath(output), force: flags.force) }
       let results = try self.results()
-      if let output { try write(results, to: FilePath(output)) }
+      if let output, !flags.dryRun { try write(results, to: FilePath(output)) }
       let lines = try results.map { try RunLine(name: $0.0, tensor: $0.1) }
       if report.json {
         try Results.print(json: RunResult(outputs: lines, output: output))
         return
       }
       for line in lines { Results.print(line.description) }
-      if let output { Results.print("Saved \(output)") }
+      if let output { Results.print("\(flags.saved) \(output)") }
     }
   }
 

@@ -48,9 +48,6 @@ struct Scale: ParsableCommand {
       valueName: "grey"))
   var pad: Double?
 
-  @Flag(help: "Do everything but write.")
-  var dryRun = false
-
   @Option(
     name: .shortAndLong, help: "The file or folder to write. Default: beside the input, with a suffix.",
     completion: .file())
@@ -62,8 +59,9 @@ struct Scale: ParsableCommand {
   @Option(help: "Of JPEG, 1 to 100.")
   var quality = 90
 
-  @Flag(name: .shortAndLong, help: "Replace existing files.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
+
+  private var dryRun: Bool { flags.dryRun }
 
   @OptionGroup var report: ReportOptions
 
@@ -87,11 +85,11 @@ struct Scale: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      if dryRun { Results.markDryRun() }
       let inputs = try PictureFiles.all(images, passOver: report.note)
       if images.isEmpty { report.note("no picture given: using the embedded sample") }
       let jobs = try ScaleInput.jobs(
-        inputs, output: output, ending: format?.rawValue, isMany: isMany, batch: batch, force: force, dryRun: dryRun)
+        inputs, output: output, ending: format?.rawValue, isMany: isMany, batch: batch, force: flags.force,
+        dryRun: dryRun)
       let results = try scaleAll(jobs)
       if batch, let output, !dryRun { try ScaleBatch.write(results, to: FilePath(output)) }
       try show(results.map(\.line))
@@ -190,7 +188,7 @@ struct Scale: ParsableCommand {
   private func show(_ lines: [ScaleLine]) throws {
     if report.json { return try Results.print(json: ScaleReport(lines: lines, isMany: isMany)) }
     for line in lines { Results.print(line.description) }
-    let saved = dryRun ? "Would save" : "Saved"
+    let saved = flags.saved
     if batch, let output { Results.print("\(saved) \(output)") }
     if let path = lines.first?.file, !batch { Results.print("\(saved) \(isMany ? output ?? path : path)") }
   }

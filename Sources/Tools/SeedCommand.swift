@@ -58,8 +58,7 @@ struct Seed: ParsableCommand {
     completion: .file())
   var output: String?
 
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
 
   @OptionGroup var report: ReportOptions
 
@@ -81,7 +80,7 @@ struct Seed: ParsableCommand {
   func run() throws {
     if let output {
       _ = try Checkpoint.OutputFormat(of: FilePath(output))
-      try WritingOptions.checkFree(FilePath(output), force: force)
+      try WritingOptions.checkFree(FilePath(output), force: flags.force)
     }
     let draw = SeedDraw(
       seed: seed, generator: generator, distribution: distribution, shape: shape.lengths, dtype: dtype?.dtype, p: p,
@@ -91,13 +90,13 @@ struct Seed: ParsableCommand {
     let isPrinted = report.json || output == nil
     if isPrinted { try draw.checkPrintable() }
     let tensor = try draw.tensor()
-    if let output {
+    if let output, !flags.dryRun {
       try Checkpoint(StateDict(["values": tensor]), name: output).write(to: FilePath(output))
     }
     if report.json {
       try Results.print(json: SeedResult(values: SeedValues(tensor), shape: tensor.shape, output: output))
     } else if let output {
-      Results.print("Saved \(output): \(tensor.count) \(tensor.dtype.rawValue) numbers")
+      Results.print("\(flags.saved) \(output): \(tensor.count) \(tensor.dtype.rawValue) numbers")
     } else {
       for row in try SeedValues(tensor).rows(of: tensor.shape.last ?? 1) { Results.print(row) }
     }

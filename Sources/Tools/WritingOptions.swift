@@ -40,11 +40,10 @@ enum Destination {
 
 /// How a model's file is written.
 struct WritingOptions: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Replace an existing file.")
-  var force = false
+  @OptionGroup var flags: WritingFlags
 
-  @Flag(help: "Do everything but write.")
-  var dryRun = false
+  var force: Bool { flags.force }
+  var dryRun: Bool { flags.dryRun }
 
   @Flag(help: "Write the state dict alone, not the whole module or checkpoint.")
   var stateDict = false
@@ -76,7 +75,6 @@ struct WritingOptions: ParsableArguments {
   ///   than `--format`.
   /// - Parameter makesFolder: whether the folder is made before anything is written.
   func destination(_ output: String, makesFolder: Bool = false) throws -> Destination {
-    if dryRun { Results.markDryRun() }
     guard output != ModelSource.stream else {
       guard !Terminal.printsToTerminal || dryRun else {
         throw ModelError(
@@ -133,7 +131,7 @@ struct WritingOptions: ParsableArguments {
     switch place {
     case nil: "Nothing is saved: give -o FILE"
     case ModelSource.stream?: dryRun ? "Would be written to standard output" : "Written to standard output"
-    case let place?: "\(dryRun ? "Would save" : "Saved") \(place.printable())"
+    case let place?: "\(flags.saved) \(place.printable())"
     }
   }
 
