@@ -58,6 +58,8 @@ enum Main {
     } catch let error as ModelError {
       Terminal.error(error, asJSON: asksForJSON)
       exit((command as? any AnsweringCommand)?.answersByStatus ?? false ? 2 : 1)
+    } catch let code as ExitCode {
+      exit(code.rawValue)
     } catch {
       switch Mutils.exitCode(for: error) {
       case .validationFailure:

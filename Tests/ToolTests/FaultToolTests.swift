@@ -108,12 +108,11 @@ import Testing
   @Test func truncatedWhileItIsRead() throws {
     let folder = try models()
     let script = """
-      truncate -s 1G big.bin
       printf '%s' '{"t":{"dtype":"F32","shape":[200000000],"data_offsets":[0,800000000]}}' > header
-      python3 -c 1 2>/dev/null; size=$(wc -c < header)
+      size=$(wc -c < header)
       printf "\\\\$(printf %o $size)\\0\\0\\0\\0\\0\\0\\0" > s.safetensors; cat header >> s.safetensors
-      truncate -s $((size + 8 + 800000000)) s.safetensors; rm header big.bin
-      mkfifo slow; (sleep 0.3; truncate -s 1000 s.safetensors; cat slow > /dev/null) &
+      truncate -s $((size + 8 + 800000000)) s.safetensors; rm header
+      mkfifo slow; (exec 3< slow; sleep 1; truncate -s 1000 s.safetensors; cat <&3 > /dev/null) &
       $M convert s.safetensors -o - --dtype float16 > slow
       echo $?
       """
@@ -136,7 +135,7 @@ import Testing
     let integers = String(repeating: "I" + String(repeating: "9", count: 4000) + "\n", count: 2000)
     try Data("(\(integers)l.".utf8).write(to: folder.url("integers.pkl"))
     let result = try Tool.shell("ulimit -t 20; $M info marks.safetensors; $M check integers.pkl", in: folder)
-    #expect(result.status == 0)
+    #expect(result.status == 1)
     #expect(result.error.contains("a JSON string is not valid UTF-8") && result.output.contains("The pickles are safe"))
   }
 }

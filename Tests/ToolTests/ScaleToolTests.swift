@@ -44,7 +44,7 @@ import Testing
     try Data("no picture".utf8).write(to: folder.url("in/notes.txt"))
     let result = try Tool.run("scale", folder.path("in"), "-o", folder.path("new/out"))
     let lines = "a.jpg 120x160 -> 99x132, padded to 128x160\nb.png 120x160 -> 99x132, padded to 128x160\n"
-    #expect(result.output == lines && result.error.isEmpty)
+    #expect(result.output == lines + "Saved \(folder.path("new/out"))\n" && result.error.isEmpty)
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("new/out")).sorted() == ["a.jpg", "b.png"])
     let again = try Tool.run("scale", folder.path("in"), "-o", folder.path("new/out"))
     #expect(again.status == 1 && again.error.hasSuffix("a.jpg: exists already; give --force to replace it\n"))
