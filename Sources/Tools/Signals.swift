@@ -15,11 +15,16 @@ enum Signals {
   /// Whether a run ends by itself when it is asked to, and whether it was.
   private static let ending = Mutex((isGraceful: false, isAsked: false))
 
+  /// The signals that the waiting thread takes, set before it begins. Others may be blocked as well, by the parent.
+  nonisolated(unsafe) private static var watched: sigset_t = {
+    var none = sigset_t()
+    sigemptyset(&none)
+    return none
+  }()
+
   /// A run that is interrupted leaves no partial output behind, and hands the signal on to the program that it waits
   /// for. What it was told to pass over, as by `nohup`, it passes over.
   static func install() {
-    var watched = sigset_t()
-    sigemptyset(&watched)
     for number in [SIGINT, SIGTERM, SIGHUP] where !ChildProcess.isIgnored(number) { sigaddset(&watched, number) }
     // All threads of the process block them, but for one that waits. Without it, where no thread is to be had, they end
     // the process as they do any other.
@@ -65,8 +70,6 @@ enum Signals {
 
   private static func wait() -> Never {
     while true {
-      var watched = sigset_t()
-      pthread_sigmask(SIG_BLOCK, nil, &watched)
       var number: Int32 = 0
       if sigwait(&watched, &number) == 0 { take(number) }
     }
