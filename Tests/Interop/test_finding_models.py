@@ -161,7 +161,7 @@ def test_other_formats_are_named(name, tmp_path):
     fails("info", tmp_path / name, naming=words)
 
 
-@pytest.mark.parametrize("command", [("info",), ("check",), ("convert", "-o", "x.pt")])
+@pytest.mark.parametrize("command", [("info",), ("convert", "-o", "x.pt")])
 def test_folders(command, tmp_path):
     """Of a Hugging Face folder the file is named; what macOS has unpacked is to be packed again."""
     save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")

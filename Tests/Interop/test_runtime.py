@@ -109,7 +109,7 @@ def on_terminal(*arguments):
         [MUTILS, *map(str, arguments)],
         stdout=subprocess.DEVNULL,
         stderr=secondary,
-        env=os.environ | {"TERM": "xterm"},
+        env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
     )
     os.close(secondary)
     text = b""
