@@ -73,8 +73,10 @@ def test_extensions_of_other_formats(ending, tmp_path):
 def test_output_that_cannot_be_written(tmp_path):
     torch.save(dict(nets.small_state(72)), tmp_path / "in.pt")
     fails("convert", tmp_path / "in.pt", "-o", tmp_path / "missing" / "out.safetensors", naming="missing")
+    # A folder is one, whatever it is called: the file gets the input's name in it.
     (tmp_path / "folder.safetensors").mkdir()
-    fails("convert", tmp_path / "in.pt", "-o", tmp_path / "folder.safetensors", "--force", naming="folder.safetensors")
+    succeeds("convert", tmp_path / "in.pt", "-o", tmp_path / "folder.safetensors")
+    assert [p.name for p in (tmp_path / "folder.safetensors").iterdir()] == ["in.pt"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.safetensors", "in.pt"]
 
 
