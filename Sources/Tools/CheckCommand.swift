@@ -43,7 +43,7 @@ struct Check: ParsableCommand {
     try report.withThreads {
       let files = try CheckedFiles(arguments.models)
       if files.passedOver > 0 {
-        report.note("\(Text.count(files.passedOver, "file")) of other kinds in the folders were not looked at")
+        report.note("\(FigureText.count(files.passedOver, "file")) of other kinds in the folders were not looked at")
       }
       try arguments.forEach(files.models, isList: files.hasFolder, of: self, report, check)
     }
@@ -70,7 +70,7 @@ struct Check: ParsableCommand {
         : verdict == .suspicious && !packages.isEmpty
           ? "The pickles make objects of \(packages.formatted): they are as safe as the code of that name on your machine"
           : "The pickles are \(verdict.rawValue)"
-      Results.print("\(summary); \(Text.count(findings.count, "finding"))")
+      Results.print("\(summary); \(FigureText.count(findings.count, "finding"))")
       for line in detailed ? findings.map(\.line) : Self.grouped(findings) { Results.print("  \(line)") }
     }
     let failures = Self.order.prefix { $0 != failOn.rawValue } + [failOn.rawValue]

@@ -165,7 +165,7 @@ struct Convert: ParsableCommand {
       let other = aliases == 0 ? "" : " under \(names) names"
       if let verified { Results.print("Verified: \(verified)") }
       let saved = output.writing.told(output.writing.place(of: destination))
-      Results.print("\(saved): \(Text.count(names - aliases, "tensor"))\(other), \(Text.bytes(bytes))")
+      Results.print("\(saved): \(FigureText.count(names - aliases, "tensor"))\(other), \(Text.bytes(bytes))")
     }
   }
 }

@@ -166,14 +166,14 @@ struct Detect: ParsableCommand {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       do {
-        try PictureFiles.write(String(decoding: encoder.encode(results), as: UTF8.self) + "\n", to: FilePath(coco))
+        try AtomicFile.write(String(decoding: encoder.encode(results), as: UTF8.self) + "\n", to: FilePath(coco))
       } catch is EncodingError {
         throw ModelError(.system, "what was found cannot be written as JSON", file: coco)
       }
     }
     if let csv {
       let rows = pictures.flatMap { picture in picture.detections.map { $0.tableRow(file: picture.file) } }
-      try PictureFiles.write(([Detection.tableHeading] + rows).joined(separator: "\n") + "\n", to: FilePath(csv))
+      try AtomicFile.write(([Detection.tableHeading] + rows).joined(separator: "\n") + "\n", to: FilePath(csv))
     }
   }
 }
@@ -204,7 +204,7 @@ private struct DetectJob: Sendable {
     if let output, let picture = detected.picture { try drawn(detected.detections, on: picture).write(to: output) }
     if let labels {
       let lines = detected.detections.map { $0.labelLine(size: detected.size) + "\n" }
-      try PictureFiles.write(lines.joined(), to: labels)
+      try AtomicFile.write(lines.joined(), to: labels)
     }
   }
 }

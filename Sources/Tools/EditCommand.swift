@@ -76,8 +76,8 @@ struct Edit: ParsableCommand {
       let tensors = checkpoint.preferred.stateDict().count
       if report.json { return try Results.print(json: EditResult(edited: edited, tensors: tensors, output: saved)) }
       Results.print(
-        "\(Text.count(tensors, "tensor")): \(edited.renamed) renamed, \(edited.dropped) dropped, \(edited.added) added; "
-          + "\(Text.count(set.count + unset.count, "entry", "entries")) beside them changed")
+        "\(FigureText.count(tensors, "tensor")): \(edited.renamed) renamed, \(edited.dropped) dropped, \(edited.added) added; "
+          + "\(FigureText.count(set.count + unset.count, "entry", "entries")) beside them changed")
       Results.print(output.writing.told(saved))
     }
   }

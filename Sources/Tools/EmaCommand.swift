@@ -88,7 +88,7 @@ struct Ema: ParsableCommand {
       result.output = writing.place(of: destination)
       if report.json { return try Results.print(json: result) }
       Results.print(
-        "Averaged \(Text.count(checkpoints.count, "checkpoint")), \(Text.count(result.updates, "update")) (\(state.variant.rawValue))"
+        "Averaged \(FigureText.count(checkpoints.count, "checkpoint")), \(FigureText.count(result.updates, "update")) (\(state.variant.rawValue))"
       )
       if detailed {
         for entry in result.shares {

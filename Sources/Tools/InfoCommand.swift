@@ -171,13 +171,19 @@ struct Info: ParsableCommand {
 
   /// A row for each of several models.
   private func compare() throws {
-    var rows: [ComparedModel] = []
-    var failures: [(model: String, error: ModelError)] = []
-    for name in models {
-      do { rows.append(try compared(name)) } catch let error as ModelError { failures.append((name, error)) }
+    if report.json {
+      return try Series.forEach(models, of: self, report) { try Results.print(json: compared($0)) }
     }
-    try show(rows, failures)
-    guard failures.isEmpty else {
+    var rows: [ComparedModel] = []
+    var hasFailed = false
+    for name in models {
+      do { rows.append(try compared(name)) } catch let error as ModelError {
+        Terminal.error(error.inFile(name))
+        hasFailed = true
+      }
+    }
+    show(rows)
+    guard !hasFailed else {
       Terminal.printNotes()
       throw ExitCode(1)
     }
@@ -193,12 +199,7 @@ struct Info: ParsableCommand {
     return ComparedModel(model: name, info: info, imageSize: size, format: checkpoint.format)
   }
 
-  private func show(_ rows: [ComparedModel], _ failures: [(model: String, error: ModelError)]) throws {
-    for failure in failures { Terminal.error(failure.error.inFile(failure.model), asJSON: report.json) }
-    if report.json {
-      let failed = failures.map { FailedModel(model: $0.model, error: $0.error.inFile($0.model)) }
-      return try Results.print(json: ComparedModels(rows: rows, failed: failed))
-    }
+  private func show(_ rows: [ComparedModel]) {
     guard !rows.isEmpty else { return }
     let width = max(5, rows.map { $0.model.printable().count }.max() ?? 0)
     let unit = convention == .macs ? "GMACs" : "GFLOPs"
@@ -210,8 +211,8 @@ struct Info: ParsableCommand {
       Results.print(
         Text.padded(row.model.printable(), to: width)
           + CFormat.string(
-            " %7s %14s %14s %9s %9s", Text.grouped(row.info.layers), Text.grouped(row.info.parameters),
-            Text.grouped(row.info.gradients), figure, "\(row.imageSize)"))
+            " %7s %14s %14s %9s %9s", FigureText.grouped(row.info.layers), FigureText.grouped(row.info.parameters),
+            FigureText.grouped(row.info.gradients), figure, "\(row.imageSize)"))
     }
   }
 
@@ -255,33 +256,13 @@ private struct ComparedModel: Encodable {
   let imageSize: ImageSize
   let format: Checkpoint.Format
 
-  private enum Key: String, CodingKey { case model, imageSize, format }
+  private enum Key: String, CodingKey { case imageSize, format }
 
   func encode(to encoder: any Encoder) throws {
     try info.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
-    try container.encode(model, forKey: .model)
     try container.encode(imageSize, forKey: .imageSize)
     try container.encode(format, forKey: .format)
-  }
-}
-
-private struct FailedModel: Encodable {
-  let model: String
-  let error: ModelError
-}
-
-private struct ComparedModels: Encodable {
-  let rows: [ComparedModel]
-  let failed: [FailedModel]
-
-  private enum Key: String, CodingKey { case models }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    var list = container.nestedUnkeyedContainer(forKey: .models)
-    for row in rows { try list.encode(row) }
-    for failure in failed { try list.encode(failure) }
   }
 }
 

@@ -59,9 +59,9 @@ struct ModuleTable {
   func text(width: Int) -> String {
     let cells = rows.map { row in
       [
-        Text.grouped(row.parameters),
+        FigureText.grouped(row.parameters),
         CFormat.string("%.2f", parameters == 0 ? 0 : 100 * Double(row.parameters) / Double(parameters)) + "%",
-        row.macs.flatMap { Int(exactly: $0.rounded()) }.map(Text.grouped) ?? "-",
+        row.macs.flatMap { Int(exactly: $0.rounded()) }.map(FigureText.grouped) ?? "-",
         row.outputShape.map { $0.map(String.init).joined(separator: "x") } ?? "-",
       ]
     }
@@ -122,7 +122,7 @@ struct TensorRow: Encodable {
     guard let statistics else { return [String](repeating: "-", count: 6) }
     let numbers = [statistics.min, statistics.max, statistics.mean, statistics.deviation]
     return numbers.map { $0.map { CFormat.string("%.4g", $0) } ?? "-" }
-      + [Text.grouped(statistics.zeros), Text.grouped(statistics.nonFinite)]
+      + [FigureText.grouped(statistics.zeros), FigureText.grouped(statistics.nonFinite)]
   }
 }
 
@@ -139,16 +139,19 @@ extension ModelOverview {
     if let classes {
       let names = (classNames ?? []).prefix(4).map { $0.printable() }.joined(separator: ", ")
       let more = (classNames?.count ?? 0) > 4 ? ", …" : ""
-      lines.append(("classes", Text.grouped(classes) + (names.isEmpty ? "" : ": \(names)\(more)")))
+      lines.append(("classes", FigureText.grouped(classes) + (names.isEmpty ? "" : ": \(names)\(more)")))
     }
     if let strides, !strides.isEmpty { lines.append(("strides", strides.map(String.init).joined(separator: " "))) }
     let noted = [epoch.map { "epoch \($0)" }, date?.printable()].compactMap { $0 }
     if !noted.isEmpty { lines.append(("trained", noted.joined(separator: ", "))) }
     if let batchNorms {
       lines.append(
-        ("state", batchNorms == 0 ? "no batch norms (fused, or made without)" : Text.count(batchNorms, "batch norm")))
+        (
+          "state",
+          batchNorms == 0 ? "no batch norms (fused, or made without)" : FigureText.count(batchNorms, "batch norm")
+        ))
     }
-    let types = dtypes.map { "\(Text.bytes($0.bytes)) of \($0.dtype) in \(Text.count($0.tensors, "tensor"))" }
+    let types = dtypes.map { "\(Text.bytes($0.bytes)) of \($0.dtype) in \(FigureText.count($0.tensors, "tensor"))" }
     lines.append(("zeros", zeros.map(\.description) ?? "not counted: give --statistics"))
     lines.append(("tensors", types.isEmpty ? "none" : types.joined(separator: ", ")))
     if let memory {

@@ -75,7 +75,7 @@ struct Init: ParsableCommand {
         return
       }
       let subject = architecture.map { "Built \($0.name) with seed \(seed)" } ?? "Initialised \(checkpoint.name)"
-      Results.print("\(subject): \(Text.grouped(parameters)) parameters")
+      Results.print("\(subject): \(FigureText.grouped(parameters)) parameters")
       Results.print(output.writing.told(saved))
     }
   }

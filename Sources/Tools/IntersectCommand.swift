@@ -106,7 +106,7 @@ extension IntersectionReport {
     let lines = blocks.map { text, entries in
       entries.count == 1
         ? "\(entries[0].name.printable()): \(entries[0].reason.printable())"
-        : "\(text.printable()) (\(Text.count(entries.count, "entry", "entries")))"
+        : "\(text.printable()) (\(FigureText.count(entries.count, "entry", "entries")))"
     }
     guard lines.count > limit else { return lines }
     let rest = lines.count - limit + 1

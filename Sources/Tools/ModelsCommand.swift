@@ -36,7 +36,7 @@ struct Models: ParsableCommand {
       for row in rows {
         Results.print(
           line(
-            row.name, Text.grouped(row.parameters), row.gflops.map { CFormat.string("%.1f", $0) } ?? "-",
+            row.name, FigureText.grouped(row.parameters), row.gflops.map { CFormat.string("%.1f", $0) } ?? "-",
             "\(row.imageSize)"))
       }
     }

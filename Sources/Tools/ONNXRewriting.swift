@@ -54,7 +54,7 @@ struct ONNXRewriting: ParsableArguments {
     if report.json {
       try Results.print(json: ONNXRewritingResult(tensors: tensors, bytes: bytes, output: destination.name))
     } else {
-      Results.print("\(writing.told(destination.name)): \(Text.count(tensors, "tensor")), \(Text.bytes(bytes))")
+      Results.print("\(writing.told(destination.name)): \(FigureText.count(tensors, "tensor")), \(Text.bytes(bytes))")
     }
   }
 }

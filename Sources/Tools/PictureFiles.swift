@@ -89,16 +89,4 @@ enum PictureFiles {
       throw ModelError(.exists, "exists already", file: path.string, advice: "give --force to replace it")
     }
   }
-
-  /// Writes text, whole or not at all.
-  static func write(_ text: String, to path: FilePath) throws {
-    do {
-      let file = try AtomicFile(replacing: path)
-      var text = text
-      try text.withUTF8 { try file.write(UnsafeRawBufferPointer($0)) }
-      try file.commit()
-    } catch let error as ModelError {
-      throw error.inFile(path.string)
-    }
-  }
 }

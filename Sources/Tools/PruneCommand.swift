@@ -135,7 +135,7 @@ struct Prune: ParsableCommand {
     }
     if case .count(let elements) = options.amount, count == nil, elements > 0 {
       report.note(
-        "\(Text.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so"
+        "\(FigureText.count(elements, "element")) of each weight went; --amount \(elements)% is a share, --count \(elements) says so"
       )
     }
     for pattern in pruned.unmatched { report.note("no weight of a Conv2d matches '\(pattern.printable())'") }

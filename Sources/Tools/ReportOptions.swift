@@ -46,7 +46,7 @@ struct ReportOptions: ParsableArguments {
     if names.isEmpty { return }
     let key = checkpoint.preferredKey
     let model = key.isEmpty ? "the model" : "'\(key.printable())'"
-    let count = Text.count(names.count, "entry", "entries")
+    let count = FigureText.count(names.count, "entry", "entries")
     note("\(count) beside the tensors of \(model) \(names.count == 1 ? "is" : "are") left out: \(Text.list(names))")
   }
 

@@ -90,9 +90,9 @@ private struct ShownTensor: Encodable {
     guard let summary else { return lines.joined(separator: "\n") }
     func number(_ value: Double?) -> String { value.map { CFormat.string("%.6g", $0) } ?? "-" }
     lines.append(
-      "\(Text.count(summary.elements, "element")): min \(number(summary.min)), max \(number(summary.max)), "
+      "\(FigureText.count(summary.elements, "element")): min \(number(summary.min)), max \(number(summary.max)), "
         + "mean \(number(summary.mean)), deviation \(number(summary.deviation))")
-    lines.append("\(Text.grouped(summary.zeros)) zero, \(Text.grouped(summary.nonFinite)) not finite")
+    lines.append("\(FigureText.grouped(summary.zeros)) zero, \(FigureText.grouped(summary.nonFinite)) not finite")
     if let least = summary.min, let greatest = summary.max { lines += histogram(summary.histogram, least, greatest) }
     return lines.joined(separator: "\n")
   }
@@ -104,7 +104,7 @@ private struct ShownTensor: Encodable {
       let edge = least + (greatest - least) * Double(index) / Double(counts.count)
       let filled = Int((Double(count) / Double(most) * Double(room)).rounded(.up))
       let bar = String(repeating: "#", count: filled) + String(repeating: " ", count: room - filled)
-      return CFormat.string("%12.4g", edge) + " |\(bar)| \(Text.grouped(count))"
+      return CFormat.string("%12.4g", edge) + " |\(bar)| \(FigureText.grouped(count))"
     }
   }
 }

@@ -5,24 +5,10 @@ enum Text {
   /// `0.299`, as Python's `%.3g`.
   static func threeDigits(_ value: Double) -> String { CFormat.string("%.3g", value) }
 
-  /// `1,872,157`.
-  static func grouped(_ number: Int) -> String {
-    let digits = Array("\(number.magnitude)")
-    let text = digits.enumerated().map { index, digit in
-      index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
-    }.joined()
-    return number < 0 ? "-" + text : text
-  }
-
-  /// `1 tensor`, `2 tensors`.
-  static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
-    "\(grouped(number)) \(number == 1 ? one : many ?? one + "s")"
-  }
-
   /// `14.6 MB`, of 10^6 bytes.
   static func bytes(_ count: Int) -> String {
     let units = ["KB", "MB", "GB", "TB", "PB", "EB"]
-    guard count >= 1000 else { return self.count(count, "byte") }
+    guard count >= 1000 else { return FigureText.count(count, "byte") }
     var (value, unit) = (Double(count) / 1000, 0)
     while value >= 999.95, unit < units.count - 1 { (value, unit) = (value / 1000, unit + 1) }
     return CFormat.string("%.1f ", value) + units[unit]

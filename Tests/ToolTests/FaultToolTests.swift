@@ -51,10 +51,11 @@ import Testing
     #expect(circle.status == 1 && circle.error.split(separator: "\n").count == 1)
   }
 
-  @Test(arguments: [239, 250, 255]) func longNames(_ length: Int) throws {
+  @Test(arguments: [239, 250, 255], [".pt", ".onnx", ".safetensors"])
+  func longNames(_ length: Int, ending: String) throws {
     let folder = try models()
-    let name = String(repeating: "n", count: length - 3) + ".pt"
-    let result = try Tool.run("prune", "a.pt", "-o", name, in: folder.url)
+    let name = String(repeating: "n", count: length - ending.utf8.count) + ending
+    let result = try Tool.run("convert", "a.pt", "-o", name, in: folder.url)
     #expect(result.status == 0, "\(result.error)")
     #expect(try folder.names == ["a.pt", name])
   }

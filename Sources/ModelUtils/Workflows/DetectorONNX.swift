@@ -95,6 +95,7 @@ extension DetectionHead {
     }
     let hasConfidence = family == .yolov5 || family == .yolov6 || family == .yolov7
     let values = boxes[hasConfidence || family == .rtdetr ? 2 : 1] - (hasConfidence ? 5 : 4) - extra.count
+    // Chosen boxes do not tell how many classes there are to choose from.
     classes = named ?? (givesChosenBoxes ? 1 << 16 : values)
     guard classes > 0, strides.allSatisfy({ (1...1 << 12).contains($0) }) else {
       throw ModelError(.malformed, "gives \(boxes) with the stride \(strides[0]), which are no boxes of classes")

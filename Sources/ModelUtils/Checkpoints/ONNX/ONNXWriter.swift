@@ -163,7 +163,7 @@ private struct DataNames: OutputNames {
     (stem, ending) = (path.stem ?? "model", (path.extension.map { ".\($0)" } ?? "") + ".data")
   }
 
-  var record: FilePath { folder.appending(".\(stem)\(ending).mutils-data") }
+  var record: FilePath { LockedFile.path(in: folder, for: stem + ending, "mutils-data") }
 
   func free(taken: [String]) -> String {
     var round = 1

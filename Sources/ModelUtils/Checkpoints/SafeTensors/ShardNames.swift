@@ -1,3 +1,4 @@
+import ModelCore
 import SystemPackage
 
 /// The names of the shards of one place: `model-00001-of-00003.safetensors`, or `model-2-00001-of-00003.safetensors`
@@ -6,7 +7,7 @@ struct ShardNames: OutputNames {
   let folder: FilePath
   let stem: String
 
-  var record: FilePath { folder.appending(".\(stem).safetensors.mutils-shards") }
+  var record: FilePath { LockedFile.path(in: folder, for: "\(stem).safetensors", "mutils-shards") }
 
   /// Names that no file in the folder has and that are not `taken`.
   func free(count: Int, taken: some Collection<String>) -> [String] {

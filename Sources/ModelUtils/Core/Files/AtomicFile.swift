@@ -81,19 +81,7 @@ public final class AtomicFile: ByteSink {
 
   /// Where the file for a target is written.
   private static func partial(of target: FilePath) -> FilePath? {
-    target.lastComponent.map { name in
-      // A file's name has at most 255 bytes.
-      var start = name.string
-      if start.utf8.count > 238 {
-        start = String(decoding: Array(start.utf8.prefix(200)), as: UTF8.self) + "-\(checksum(start))"
-      }
-      return target.removingLastComponent().appending(".\(start).mutils-partial")
-    }
-  }
-
-  /// FNV-1a.
-  private static func checksum(_ name: String) -> String {
-    String(name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }, radix: 36)
+    target.lastComponent.map { LockedFile.path(in: target.removingLastComponent(), for: $0.string, "mutils-partial") }
   }
 
   /// Where a path leads by links, be there a file at the end or none.
@@ -168,10 +156,14 @@ public final class AtomicFile: ByteSink {
 
   /// Appends bytes.
   /// - Throws: `ModelError` when they cannot be written.
-  public func write(_ bytes: some Collection<UInt8>) throws {
-    if try bytes.withContiguousStorageIfAvailable({ try write(UnsafeRawBufferPointer($0)) }) == nil {
-      try Array(bytes).withUnsafeBytes { try write($0) }
-    }
+  public func write(_ bytes: some Collection<UInt8>) throws { try bytes.withRawBytes { try write($0) } }
+
+  /// Writes a text file, whole or not at all.
+  /// - Throws: `ModelError` when it cannot be written.
+  public static func write(_ text: String, to location: some FileLocation) throws {
+    let file = try AtomicFile(replacing: location)
+    try file.write(text.utf8)
+    try file.commit()
   }
 
   /// Puts the file in its place.

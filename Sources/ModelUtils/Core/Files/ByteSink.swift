@@ -14,9 +14,14 @@ package protocol ByteSink: AnyObject {
 
 extension ByteSink {
   /// Appends bytes.
-  package func write(_ bytes: some Collection<UInt8>) throws {
-    if try bytes.withContiguousStorageIfAvailable({ try write(UnsafeRawBufferPointer($0)) }) == nil {
-      try Array(bytes).withUnsafeBytes { try write($0) }
+  package func write(_ bytes: some Collection<UInt8>) throws { try bytes.withRawBytes { try write($0) } }
+}
+
+extension Collection<UInt8> {
+  /// The bytes where they stand, or a copy of them.
+  func withRawBytes(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    if try withContiguousStorageIfAvailable({ try body(UnsafeRawBufferPointer($0)) }) == nil {
+      try Array(self).withUnsafeBytes(body)
     }
   }
 }

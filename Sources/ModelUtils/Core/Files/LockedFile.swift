@@ -10,6 +10,15 @@ import SystemPackage
 
 /// A hidden file beside an output, which the process that writes the output holds.
 package enum LockedFile {
+  /// Where such a file stands: `.NAME.ENDING`. A name has at most 255 bytes, so of a long one the beginning and a checksum
+  /// are taken.
+  package static func path(in folder: FilePath, for name: String, _ ending: String) -> FilePath {
+    guard name.utf8.count + ending.utf8.count > 253 else { return folder.appending(".\(name).\(ending)") }
+    let checksum = name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let start = String(decoding: Array(name.utf8.prefix(200)), as: UTF8.self)
+    return folder.appending(".\(start)-\(String(checksum, radix: 36)).\(ending)")
+  }
+
   /// Opens such a file, or makes it, and locks it until it is closed.
   ///
   /// Between the two another process may have finished its writing, so that what was opened is now the target, or gone:

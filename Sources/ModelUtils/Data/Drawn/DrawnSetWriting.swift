@@ -62,9 +62,7 @@ extension DrawnSet {
       observing(start + part.count)
     }
     let path = folder.path.appending("data.yaml")
-    let file = try AtomicFile(replacing: path)
-    try file.write(description.utf8)
-    try file.commit()
+    try AtomicFile.write(description, to: path)
     folder.keep()
     var objects = counts.mapValues { _ in [Int](repeating: 0, count: classNames.count) }
     for job in jobs { for object in job.objects { objects[job.part]?[object.classIndex] += 1 } }

@@ -79,9 +79,7 @@ public struct ModelReport: Sendable {
   @discardableResult
   public func write(to location: some FileLocation) throws -> Int {
     let text = try html()
-    let file = try AtomicFile(replacing: location)
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: location)
     return text.utf8.count
   }
 

@@ -97,9 +97,7 @@ public struct RunReport: Sendable {
   /// - Throws: as `html`, and when it cannot be written.
   public func write(to location: some FileLocation) throws {
     let text = try html()
-    let file = try AtomicFile(replacing: location)
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: location)
   }
 
   // MARK: Parts

@@ -50,9 +50,7 @@ public struct BarPlot: Sendable, Hashable {
   /// Writes the drawing, whole or not at all.
   /// - Throws: `ModelError` when it cannot be written.
   public func write(to location: some FileLocation) throws {
-    let file = try AtomicFile(replacing: location)
-    try file.write(svg().utf8)
-    try file.commit()
+    try AtomicFile.write(svg(), to: location)
   }
 }
 

@@ -68,9 +68,7 @@ public struct BlockDiagram: Sendable, Hashable {
   /// - Throws: as `svg`, and when it cannot be written.
   public func write(to location: some FileLocation) throws {
     let text = try svg()
-    let file = try AtomicFile(replacing: location)
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: location)
   }
 
   func svg(isAlone: Bool) throws -> String {

@@ -19,9 +19,7 @@ extension ConfusionMatrix {
     svg location: some FileLocation, names: [String] = [], title: String = "Confusion matrix"
   ) throws {
     let text = try svg(names: names, title: title)
-    let file = try AtomicFile(replacing: location)
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: location)
   }
 
   func svg(names: [String], title: String, isAlone: Bool) throws -> String {

@@ -79,8 +79,6 @@ public struct ResultsTable: Sendable, Hashable {
   /// Writes the file, whole or not at all.
   /// - Throws: `ModelError` when it cannot be written.
   public func write(to location: some FileLocation) throws {
-    let file = try AtomicFile(replacing: location)
-    try file.write(csv.utf8)
-    try file.commit()
+    try AtomicFile.write(csv, to: location)
   }
 }

@@ -24,9 +24,7 @@ struct ClassifierRunFiles {
       : try ResultsFile(creating: table, columns: Self.columns)
     events = try EventWriter(folder: folder)
     let text = arguments.map { "\($0): \($1)\n" }.joined()
-    let file = try AtomicFile(replacing: folder.appending("args.yaml"))
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: folder.appending("args.yaml"))
   }
 
   private var arguments: [(String, String)] {

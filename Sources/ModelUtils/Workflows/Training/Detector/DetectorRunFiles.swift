@@ -32,9 +32,7 @@ struct DetectorRunFiles {
       : try ResultsFile(creating: table, columns: columns)
     events = try EventWriter(folder: folder)
     let text = arguments.map { "\($0): \($1)\n" }.joined()
-    let file = try AtomicFile(replacing: folder.appending("args.yaml"))
-    try file.write(text.utf8)
-    try file.commit()
+    try AtomicFile.write(text, to: folder.appending("args.yaml"))
   }
 
   private var arguments: [(String, String)] {
