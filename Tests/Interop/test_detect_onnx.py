@@ -66,21 +66,22 @@ def test_dynamic(tmp_path):
 
 
 def test_float16(tmp_path):
-    """As YOLO("best.onnx") predicts with ONNX Runtime's float16, but for what is near the threshold: both round."""
+    """As YOLO("best.onnx") predicts. ONNX Runtime rounds what each node gives to float16, a random network makes more of that, and of two boxes that
+    overlap either may stay: nine of ten have their counterpart, a hundredth of the picture and 0.03 of the score apart at most."""
     from ultralytics import YOLO
 
     _, model = ultralytics("yolo11n")
     path = exported(model, tmp_path, "--image-size", "320", "--dtype", "float16")
-    count = 0
-    for file, detections in zip(pictures(tmp_path)[:2], found(path, pictures(tmp_path)[:2])):
+    files, count, matched = pictures(tmp_path)[:2], 0, 0
+    for file, detections in zip(files, found(path, files)):
         boxes = YOLO(str(path)).predict(str(file), imgsz=320, conf=CONFIDENCE, iou=IOU, verbose=False)[0].boxes
-        sure = [d for d in detections if d["score"] > CONFIDENCE + 0.02]
-        for detection in sure:
-            near = (boxes.cls == detection["class"]) & ((boxes.conf - detection["score"]).abs() < 0.02)
+        assert abs(len(boxes) - len(detections)) <= 1 + len(boxes) // 10
+        for detection in detections:
+            near = (boxes.cls == detection["class"]) & ((boxes.conf - detection["score"]).abs() < 0.03)
             apart = (boxes.xyxy[near] - torch.tensor(detection["box"])).abs().amax(1)
-            assert len(apart) and apart.min() < 4, detection
-        count += len(sure)
-    assert count > 0
+            matched += len(apart) > 0 and float(apart.min()) < 0.01 * max(boxes.orig_shape)
+        count += len(detections)
+    assert count > 20 and matched > 0.9 * count
 
 
 @pytest.mark.parametrize("options", [[], ["--dynamic"]])
