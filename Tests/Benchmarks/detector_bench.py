@@ -81,7 +81,7 @@ def peer_steps(data, size, batch, threads, workers):
 
 def peer_evaluation(data, weights, size, batch, threads):
     """Prints the seconds from files to figures."""
-    torch, _ = original()
+    torch, description = original()
     import contextlib
     import io
 
@@ -89,12 +89,27 @@ def peer_evaluation(data, weights, size, batch, threads):
     import yolov6.data.data_load as data_load
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
+    from test_train_detect import load_whole
     from ultralytics.utils.nms import TorchNMS
+    from yolov6.layers.common import RepVGGBlock
+    from yolov6.models.yolo import Model
     from yolov6.utils.nms import non_max_suppression
+    from yolov6.utils.torch_utils import fuse_model
 
     torchvision.ops.nms = TorchNMS.nms
     torch.set_num_threads(threads)
-    model = torch.load(weights, weights_only=False)["model"].float().eval()
+    model = Model(description, num_classes=6)
+    # The package's blocks are plain where release 0.4.0's hold another.
+    state = load_whole(weights)["model"].float().state_dict()
+    plain = {".block.conv.": ".conv.", ".block.bn.": ".bn.", "cspsppf.": ""}
+    for name, shorter in plain.items():
+        state = {key.replace(name, shorter): value for key, value in state.items()}
+    model.load_state_dict(state)
+    # As its own validation does.
+    model = fuse_model(model.eval()).eval()
+    for block in model.modules():
+        if isinstance(block, RepVGGBlock):
+            block.switch_to_deploy()
     start = time.perf_counter()
     names = ["circle", "square", "triangle", "star", "cross", "ring"]
     loader, dataset = data_load.create_dataloader(

@@ -73,6 +73,7 @@ public struct Classifier: Sendable {
   public init(_ module: Module, classNames: ClassNames? = nil) throws {
     self.classNames = classNames ?? ClassNames(of: module)
     preprocessing = try ClassifierPreprocessing(of: module)
+    let module = try module.deployed()
     plans = PlanCache(capacity: 2) { types in
       var graph = try module.evaluationGraph(for: types)
       try graph.giveProbabilities()

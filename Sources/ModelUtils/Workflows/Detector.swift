@@ -79,6 +79,7 @@ public struct Detector: Sendable {
   public init(_ module: Module, classNames: ClassNames? = nil) throws {
     let head = try DetectionHead(of: module)
     let wanted = head.extra.count > 1 ? max(2, head.output + 1) : head.output + 1
+    let module = try module.deployed()
     let plans = PlanCache(
       capacity: 6, giving: { Array($0.outputs.prefix(wanted)) }, graph: { try module.evaluationGraph(for: $0) })
     self.init(head: head, classNames: classNames ?? ClassNames(of: module), export: nil, plans: plans)

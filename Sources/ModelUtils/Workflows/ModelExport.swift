@@ -46,10 +46,7 @@ extension Module {
     guard options.dtype == .float32 || options.dtype == .float16 else {
       throw ModelError(.invalid, "a model is exported in float32 or float16, not \(options.dtype.rawValue)")
     }
-    var plain = self
-    try plain.applyMasks()
-    try plain.convert(to: .float32)
-    try plain.reparameterize()
+    var plain = try deployed()
     try plain.fuse()
     let shape = options.shape ?? plain.pictureShape(options)
     var onnx = ONNXExportOptions(opset: options.opset)

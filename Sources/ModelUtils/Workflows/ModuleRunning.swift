@@ -17,6 +17,16 @@ extension Module {
     return graph
   }
 
+  /// The module as it is deployed: pruning masks applied, weights in float32, and parallel branches merged into one
+  /// convolution each. It computes the same in less time.
+  func deployed() throws -> Module {
+    var plain = self
+    try plain.applyMasks()
+    try plain.convert(to: .float32)
+    try plain.reparameterize()
+    return plain
+  }
+
   /// Computes the outputs for some inputs. To run often keep a `Plan` and a `Session`.
   /// - Throws: `ModelError` as `evaluationGraph` and `Plan` do.
   public func run(

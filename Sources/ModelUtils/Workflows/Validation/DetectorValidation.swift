@@ -95,6 +95,7 @@ public struct DetectorValidation: Sendable, Hashable {
     guard set.count > 0 else { throw ModelError(.missing, "has no pictures", file: set.name) }
     let batches = try batches(set, head)
     defer { batches.stop() }
+    let module = try module.deployed()
     // Pictures come sorted by their proportions, so that a shape does not come back.
     let plans = PlanCache(
       capacity: 1, giving: { Array($0.outputs.prefix(head.output + 1)) },
