@@ -55,3 +55,21 @@ def test_yolov6(name, tmp_path):
         import test_yolov6
 
         check_gradients(test_yolov6.build(name), torch.rand(2, 3, 128, 128), tmp_path)
+
+
+@pytest.mark.parametrize("by", ["engine", "interpreter"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LSTM(5, 7, 2, bidirectional=True, batch_first=True),
+        nn.LSTM(5, 7, 2, bias=False, bidirectional=True, proj_size=4),
+        nn.GRU(5, 7, 3, bidirectional=True),
+        nn.GRU(5, 4, bias=False),
+        nn.RNN(5, 7, 2, nonlinearity="relu", batch_first=True),
+        nn.RNN(5, 3, bidirectional=True),
+    ],
+    ids=str,
+)
+def test_recurrences(layer, by, tmp_path):
+    torch.manual_seed(3)
+    check_gradients(layer, torch.randn(6, 3, 5), tmp_path, by=by)

@@ -58,6 +58,27 @@ import Testing
     .threshold(0.1, value: -2), .clip(minimum: -0.4, maximum: 0.6),
   ]
 
+  static let recurrences: [Case] = [
+    (Recurrent.Kind.rnnTanh, 3), (.rnnReLU, 4), (.gru, 3), (.lstm, 3), (.lstm, 1),
+  ].flatMap { kind, length in
+    [false, true].flatMap { isReversed in
+      [(true, false), (false, kind == .lstm)].map { hasBias, isProjected in
+        let (hidden, rows) = (3, 3 * kind.gates)
+        let out = isProjected ? 2 : hidden
+        var shapes = [[length, 2, 5], [2, out]]
+        if kind == .lstm { shapes.append([2, hidden]) }
+        shapes += [[rows, 5], [rows, out]]
+        if hasBias { shapes += [[rows], [rows]] }
+        if isProjected { shapes.append([out, hidden]) }
+        return Case(
+          name: "\(kind) of \(length)\(isReversed ? ", reversed" : "")\(isProjected ? ", projected" : "")"
+            + (hasBias ? "" : ", plain"),
+          operation: .recurrence(
+            Recurrence(kind, isReversed: isReversed, hasBias: hasBias, isProjected: isProjected)), shapes: shapes)
+      }
+    }
+  }
+
   static let cases: [Case] =
     [
       Case(name: "convolution", operation: window(1, 1), shapes: [[2, 3, 5, 7], [4, 3, 3, 3], [4]]),
@@ -110,6 +131,7 @@ import Testing
       Case(name: "mean", operation: .reduce(.mean, axes: [-1], keepsAxes: true), shapes: [[2, 3, 4]]),
       Case(name: "largest", operation: .reduce(.max, axes: [1], keepsAxes: false), shapes: [[2, 5, 3]]),
       Case(name: "least", operation: .reduce(.min, axes: [0, 1], keepsAxes: false), shapes: [[2, 5, 3]]),
+      Case(name: "product", operation: .reduce(.product, axes: [0, 2], keepsAxes: false), shapes: [[2, 3, 2]]),
       Case(name: "norm", operation: .reduce(.norm, axes: [1], keepsAxes: true), shapes: [[2, 5]]),
       Case(
         name: "max pool",
@@ -139,6 +161,11 @@ import Testing
         operation: .resize(Resize(.size([5, 4]), mode: .linear, alignsCorners: true)),
         shapes: [[1, 2, 3, 7]]),
       Case(name: "cubic resize", operation: .resize(Resize(.size([7, 4]), mode: .cubic)), shapes: [[1, 1, 5, 5]]),
+      Case(name: "grid sample", operation: .gridSample(alignsCorners: false), shapes: [[2, 3, 4, 5], [2, 3, 2, 2]]),
+      // Also places outside.
+      Case(
+        name: "grid sample with corners", operation: .gridSample(alignsCorners: true),
+        shapes: [[1, 2, 3, 1], [1, 3, 5, 2]], range: -1.3...1.3),
       Case(name: "pad", operation: .pad([Margin(0), Margin(1, 2), Margin(-1, 1)], .constant(3)), shapes: [[2, 3, 4]]),
       Case(name: "reflect", operation: .pad([Margin(0), Margin(2, 1)], .reflect), shapes: [[2, 5]]),
       Case(name: "replicate", operation: .pad([Margin(1, 0), Margin(2, 1)], .replicate), shapes: [[2, 3]]),
@@ -173,7 +200,7 @@ import Testing
         name: "dropout", operation: .dropout(Dropout(probability: 0.4)), shapes: [[3, 5]]),
       Case(
         name: "dropped channels", operation: .dropout(Dropout(probability: 0.4, unit: .channel)), shapes: [[3, 5, 2]]),
-    ] + unaries.map { Case(name: "\($0)", operation: .unary($0), shapes: [[3, 7]], range: -3...3) }
+    ] + recurrences + unaries.map { Case(name: "\($0)", operation: .unary($0), shapes: [[3, 7]], range: -3...3) }
 
   @Test(arguments: cases) func equalsCentralDifferences(of test: Case) throws {
     var numbers = Generator(7)

@@ -30,13 +30,12 @@ extension Operation {
 
 /// The gradient of every operation: given those of its results, those of its operands; nil where none flows.
 extension Differentiation {
-  func gradientMissing(_ operation: Operation) -> ModelError { noRule("\(operation)") }
-
   mutating func gradients(of node: Graph.Node, _ incoming: [Value?]) throws -> [Value?] {
     // Several results have rules of their own.
     switch node.operation {
     case .split(let axis, _): return [try splitGradient(axis, node, incoming)]
     case .topK(let axis, _): return [try incoming[0].map { try topKGradient(axis, node, $0) }]
+    case .recurrence(let recurrence): return try recurrenceGradients(recurrence, node, incoming)
     default: break
     }
     guard let gradient = incoming[0] else { return [] }
@@ -83,9 +82,8 @@ extension Differentiation {
     case .permute(let axes): return [try permuteGradient(axes, node, gradient)]
     case .expand: return [try reduced(gradient, types[node.results[0]], to: node.operands[0])]
     case .compare, .argmax, .coordinates, .shape: return []
-    case .split, .topK: return []
-    case .recurrence(let recurrence): throw noRule("a layer of an \(recurrence.kind)")
-    case .gridSample: throw noRule("sampling a grid")
+    case .split, .topK, .recurrence: return []
+    case .gridSample(let alignsCorners): return try gridSampleGradients(alignsCorners, node, gradient)
     case .gradient: throw noRule("a gradient")
     case .other(let name): throw noRule(name)
     }

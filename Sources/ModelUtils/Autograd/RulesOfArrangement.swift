@@ -1,14 +1,8 @@
 import ModelCore
 import ModelGraph
 
-/// What moves elements or makes others between them.
+/// What moves elements.
 extension Differentiation {
-  mutating func resizeGradient(_ resize: Resize, _ node: Graph.Node, _ gradient: Value) throws -> Value {
-    var resize = resize
-    if case .operand = resize.target { resize.target = .size(Array(shape(node.results[0]).dropFirst(2))) }
-    return try emit(.gradient(.resize(resize, shape: shape(node.operands[0]))), gradient)
-  }
-
   mutating func padGradient(
     _ margins: [Margin], _ mode: PadMode, _ node: Graph.Node, _ gradient: Value
   ) throws -> Value {

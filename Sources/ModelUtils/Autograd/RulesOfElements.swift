@@ -102,7 +102,20 @@ extension Differentiation {
       let isZero = try emit(.compare(.equal), result, try constant(0, dtype))
       return try emit(
         .binary(.multiply), column, try emit(.select, isZero, try constant(0, dtype), share))
-    case .product: throw noRule("a product of elements")
+    case .product: return try emit(.binary(.multiply), column, try productShares(input, chosen.sorted(), dtype))
     }
+  }
+
+  /// The product of all elements but one, for each of them: nothing is divided by 0.
+  private mutating func productShares(_ input: Value, _ axes: [Int], _ dtype: DType) throws -> Value {
+    let (zero, one) = (try constant(0, dtype), try constant(1, dtype))
+    let isZero = try emit(.compare(.equal), input, zero)
+    let others = try emit(.select, isZero, one, input)
+    let product = try emit(.reduce(.product, axes: axes, keepsAxes: true), others)
+    let zeros = try emit(.reduce(.sum, axes: axes, keepsAxes: true), try emit(.convert(dtype), isZero))
+    let ofZero = try emit(.select, try emit(.compare(.equal), zeros, one), product, zero)
+    let ofOthers = try emit(
+      .select, try emit(.compare(.equal), zeros, zero), try emit(.binary(.divide), product, others), zero)
+    return try emit(.select, isZero, ofZero, ofOthers)
   }
 }
