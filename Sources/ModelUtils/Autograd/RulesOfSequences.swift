@@ -11,6 +11,7 @@ extension Differentiation {
     let recurrence: Recurrence
     let input, first, fromInput, fromState: Value
     let cell, projection: Value?
+    let biases: [Value]
     let length, batch, hidden: Int
     let dtype: DType
 
@@ -22,6 +23,7 @@ extension Differentiation {
       (input, first, fromInput, fromState) = (operands[0], operands[1], weights[0], weights[1])
       cell = recurrence.kind == .lstm ? operands[2] : nil
       projection = recurrence.isProjected ? weights.last : nil
+      biases = recurrence.hasBias ? Array(weights[2..<4]) : []
       (length, batch) = (shape[0], shape[1])
       hidden = types[weights[0]].shape[0] / recurrence.kind.gates
       dtype = types[operands[0]].dtype
@@ -106,10 +108,8 @@ extension Differentiation {
       }
       return Factors(gates: try emit(.binary(.subtract), one, try emit(.unary(.square), states)))
     }
-    let weights = Array(node.operands.dropFirst(steps.recurrence.kind == .lstm ? 3 : 2))
-    let biases = steps.recurrence.hasBias ? [weights[2], weights[3]] : []
-    let fromInput = try emitAll(.linear, [steps.input, steps.fromInput] + biases.prefix(1))[0]
-    let fromState = try emitAll(.linear, [before, steps.fromState] + biases.dropFirst())[0]
+    let fromInput = try emitAll(.linear, [steps.input, steps.fromInput] + steps.biases.prefix(1))[0]
+    let fromState = try emitAll(.linear, [before, steps.fromState] + steps.biases.dropFirst())[0]
     guard let cell = steps.cell else { return try gruFactors(steps, before, fromInput, fromState, one) }
     return try lstmFactors(steps, try emit(.binary(.add), fromInput, fromState), from: cell, one)
   }
