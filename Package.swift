@@ -204,6 +204,20 @@ let tests: [Target] = [
     ]),
   .testTarget(name: "ToolTests", dependencies: ["mutils", "manual"]),
   .executableTarget(name: "manual", path: "Tests/Manual"),
+  // What fuzzers' bytes are taken for, libFuzzer's loop around it, and what they have found and begin with, taken once more.
+  .target(
+    name: "FuzzTargets",
+    dependencies: [
+      "ModelCore", "ModelGraph", "ModelAutograd", "ModelEngine", "ModelCheckpoints", "ModelONNX", "ModelArchitectures",
+      "ModelImages", "ModelInspection", "ModelSurgery", "ModelData", "ModelWorkflows",
+      .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    path: "Tests/Fuzzing/Targets"),
+  .executableTarget(
+    name: "fuzz", dependencies: ["FuzzTargets", .product(name: "SystemPackage", package: "swift-system")],
+    path: "Tests/Fuzzing/Driver",
+    swiftSettings: [.define("Fuzzing", .when(traits: ["Fuzzing"]))]),
+  .testTarget(name: "FuzzingTests", dependencies: ["FuzzTargets", "TestSupport"]),
   // What the articles of the documentation show, compiled and run.
   .target(name: "OtherFramework", path: "Tests/Examples/OtherFramework"),
   .testTarget(
@@ -232,7 +246,8 @@ let package = Package(
     .executable(name: "mutils", targets: ["mutils"]),
   ],
   traits: [
-    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils train, mutils zero-first, withRankZeroFirst")
+    .trait(name: "MPI", description: "Ranks meet through Open MPI: mutils train, mutils zero-first, withRankZeroFirst"),
+    .trait(name: "Fuzzing", description: "The executable fuzz is libFuzzer's: make fuzz"),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

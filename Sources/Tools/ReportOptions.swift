@@ -62,9 +62,11 @@ struct ReportOptions: ParsableArguments {
   func progress(_ what: String, of total: Int) -> Progress { Progress(what, of: total, isShown: !quiet) }
 
   /// Runs `body` with the number of threads asked for, and tells of what it writes and logs.
-  /// - Parameter processes: how many of this command share the machine.
-  func withThreads<R>(among processes: Int = 1, _ body: () throws -> R) rethrows -> R {
-    try Parallel.$threadCount.withValue(threads ?? max(1, Parallel.threadCount / processes)) {
+  /// - Parameters:
+  ///   - processes: how many of this command share the machine.
+  ///   - usual: the number where none was asked for; this process's share of the machine when nil.
+  func withThreads<R>(among processes: Int = 1, usual: Int? = nil, _ body: () throws -> R) rethrows -> R {
+    try Parallel.$threadCount.withValue(threads ?? usual ?? max(1, Parallel.threadCount / processes)) {
       try talk.withLog {
         let progress = FileProgress(isShown: !quiet)
         defer { progress.finish() }

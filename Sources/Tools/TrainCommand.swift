@@ -13,8 +13,8 @@ struct Train: ParsableCommand {
       args.yaml and report.html. torch loads a classifier's files with weights_only=True; a detector's are whole modules, which its \
       original's programs load.
 
-      A run depends on its seed and the number of threads alone. Interrupted, it finishes its step, writes and exits with 130; with --resume it goes on and gives what it \
-      would have given.
+      A run depends on its seed and the number of threads alone. Interrupted, it finishes its step, writes and exits with 130; with --resume it goes on, with as many \
+      threads, and gives what it would have given.
 
       A detector is trained as YOLOv6's Trainer does, by the recipe that its network was published with; sets of a few hundred pictures want --recipe small. \
       It is any yolov6… or yolov5… by name, or the whole module in a .pt of YOLOv5, YOLOv6 or Ultralytics. \
@@ -67,7 +67,11 @@ struct Train: ParsableCommand {
 
   func run() throws {
     let world = try currentCommunicator()
-    try report.withThreads(among: world.localSize) {
+    let begunWith = resume.flatMap { RunArguments.threadCount(of: $0) }
+    try report.withThreads(among: world.localSize, usual: begunWith) {
+      if let begunWith, begunWith != Parallel.threadCount, world.rank == 0 {
+        report.note("begun with --threads \(begunWith): with another number the last bits of what is learned differ")
+      }
       if try DetectionSets.recognizes(data) {
         try trainDetector(world)
       } else {

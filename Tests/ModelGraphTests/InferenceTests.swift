@@ -49,6 +49,15 @@ import Testing
     }
   }
 
+  @Test func windowsAndBounds() {
+    for operation: Operation in [
+      .pool(Pool(.max, kernelSize: [])), .adaptivePool(AdaptivePool(.average, outputSize: [])),
+      .unary(.clip(minimum: nil, maximum: .nan)), .unary(.clip(minimum: .nan, maximum: 1)),
+    ] {
+      #expect(throws: ModelError.self, "\(operation)") { try types(operation, [[1, 2]]) }
+    }
+  }
+
   @Test func wholeNumbersHaveNoFractions() {
     for operation: Operation in [
       .softmax(axis: 0, isLogarithm: false), .reduce(.mean, axes: [0], keepsAxes: false),

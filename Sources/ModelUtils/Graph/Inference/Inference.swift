@@ -126,6 +126,9 @@ enum Inference {
       if let axis, !first.shape.isEmpty { _ = try Shape.axis(axis, first.shape.count) }
       return [first]
     case .unary(let function):
+      if case .clip(let minimum, let maximum) = function, minimum?.isNaN == true || maximum?.isNaN == true {
+        throw ModelError(.malformed, "clips at what is no number")
+      }
       return [TensorType(first.dtype.isInteger && !function.keepsIntegers ? .float32 : first.dtype, first.shape)]
     case .prelu: return [try prelu(operands)]
     case .binary(let function): return [try binary(function, operands)]

@@ -191,6 +191,7 @@ extension Pool {
   /// [batch, channels, spatial…], or without the batch, to the same.
   func outputShape(of input: [Int]) throws -> [Int] {
     let rank = kernelSize.count
+    guard rank > 0 else { throw ModelError(.malformed, "its windows have no axes") }
     guard input.count == rank + 2 || input.count == rank + 1 else {
       throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
     }
@@ -210,6 +211,7 @@ extension Pool {
 extension AdaptivePool {
   func outputShape(of input: [Int]) throws -> [Int] {
     let rank = outputSize.count
+    guard rank > 0 else { throw ModelError(.malformed, "its windows have no axes") }
     guard input.count == rank + 2 || input.count == rank + 1 else {
       throw ModelError(.mismatch, "takes \(rank + 2) axes, but \(input) comes to it")
     }

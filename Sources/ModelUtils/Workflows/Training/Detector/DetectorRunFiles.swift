@@ -32,7 +32,7 @@ struct DetectorRunFiles {
       : try ResultsFile(creating: table, columns: columns)
     events = try EventWriter(folder: folder)
     let text = arguments.map { "\($0): \($1)\n" }.joined()
-    try AtomicFile.write(text, to: folder.appending("args.yaml"))
+    try AtomicFile.write(text, to: folder.appending(RunArguments.fileName))
   }
 
   private var arguments: [(String, String)] {

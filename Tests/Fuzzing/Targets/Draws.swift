@@ -1,46 +1,16 @@
 import ModelCore
 import ModelGraph
-import Testing
 
-/// Operations of any numbers on tensors of any shapes compute or throw; nothing traps.
-@Suite struct RandomGraphTests {
-  @Test(arguments: 0..<6) func nothingTraps(seed: UInt64) throws {
-    var random = Randomness(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
-    var computed = 0
-    for _ in 0..<2000 {
-      do {
-        var graph = Graph()
-        var values: [Graph.Value] = []
-        for index in 0..<random.below(4) {
-          let tensor = try random.tensor()
-          values.append(
-            index % 2 == 0 ? graph.addConstant(tensor) : graph.addWeight("w\(index)", Graph.Weight(tensor: tensor)))
-        }
-        for _ in 0...random.below(3) {
-          let operands = (0..<random.below(7)).compactMap { _ in values.isEmpty ? nil : random.element(values) }
-          values += try graph.emitAll(random.operation(), operands)
-        }
-        graph.outputs = values
-        _ = try graph.reference([], memoryLimit: 1 << 20)
-        computed += 1
-      } catch is ModelError {}
-    }
-    #expect(computed > 100)
-  }
-}
+/// What a fuzzer's bytes decide: small things mostly, and now and then monstrous ones.
+struct Draws {
+  private var bytes: ArraySlice<UInt8>
 
-/// Draws small things mostly, and now and then monstrous ones.
-private struct Randomness {
-  var state: UInt64
+  /// What comes behind the last byte is 0.
+  init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
 
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
-  }
+  var isAtEnd: Bool { bytes.isEmpty }
 
-  mutating func below(_ bound: Int) -> Int { Int(next() >> 33) % bound }
+  mutating func below(_ bound: Int) -> Int { Int(bytes.popFirst() ?? 0) % bound }
   mutating func flag() -> Bool { below(2) == 0 }
   mutating func element<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 
@@ -69,6 +39,13 @@ private struct Randomness {
     ])
     return try Tensor((0..<shape.reduce(1, *)).map { _ in Float(element([0, 1, 2, 3, -1, 0.5])) }, shape).cast(
       to: dtype)
+  }
+
+  /// In double precision, of numbers that lie on no kink and are no two the same.
+  mutating func smoothTensor() throws -> Tensor {
+    let shape = (0..<element([0, 1, 2, 2, 3, 4, 4, 5])).map { _ in element([1, 2, 2, 3]) }
+    let values = (0..<shape.reduce(1, *)).map { element([0.3, 1.1, -0.7, 0.9, 2.3, -1.6]) + 0.0137 * Double($0) }
+    return try Tensor(values, shape)
   }
 
   mutating func extent() -> Extent {
