@@ -4,6 +4,7 @@
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
+# make fuzz      libFuzzer on all that is read, MINUTES for each of TARGETS (Tests/Fuzzing/README.md)
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make train-demo  a ResNet-18 learns 60,000 real pictures of garments, in some minutes (needs Debian's dataset-fashion-mnist)
 # make interop   the originals judge the command's output (needs PYTHON)
@@ -21,7 +22,7 @@ WITH_MPI := .build-mpi
 # Tests see what is internal, which another build is for: one folder for both would be built anew at every change of use.
 TESTED := .build-test
 
-.PHONY: run build check test lint docs interop interop-slow mpi bench train-demo install manual uninstall clean deps
+.PHONY: run build check test lint docs interop interop-slow mpi fuzz bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MUTILS) info
@@ -68,6 +69,11 @@ mpi: deps
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	BUILD=$(abspath $(WITH_MPI))/debug $(PYTHON) -m pytest -q Tests/MPI
 
+MINUTES ?= 20
+TARGETS ?= pickle checkpoint safetensors index onnx yaml pictures arrays labels graph
+fuzz: deps
+	SWIFT="$(SWIFT)" Tests/Fuzzing/fuzz.sh $(MINUTES) $(TARGETS)
+
 bench: build
 	$(SWIFT) build -c release --product benchmark
 	$(SWIFT) build -c release --product pictures-benchmark
@@ -107,7 +113,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
 
 clean:
-	rm -rf .build $(TESTED) $(STATIC) $(WITH_MPI) Tests/Consumer/.build
+	rm -rf .build $(TESTED) $(STATIC) $(WITH_MPI) .build-fuzz Tests/Consumer/.build
 
 # The headers of zlib, libpng and libjpeg, and oneDNN, where they are missing.
 deps:

@@ -21,7 +21,10 @@ import Testing
     var taken = 0
     for (_, bytes) in try Self.files(of: target) {
       taken += target.run(bytes, in: folder.path) ? 1 : 0
-      for _ in 0..<8 { target.run(Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &numbers))), in: folder.path) }
+      for _ in 0..<8 {
+        let length = Int.random(in: 0...bytes.count, using: &numbers)
+        target.run(Array(bytes.prefix(length)), in: folder.path)
+      }
       guard !bytes.isEmpty else { continue }
       for _ in 0..<16 {
         var changed = bytes

@@ -67,7 +67,8 @@ enum ModelTargets {
   private static func use(_ file: FileBytes, _ folder: FilePath) throws {
     let audited = try attempt { try PickleAudit(file) }
     let checkpoint = try Checkpoint(file)
-    require(audited != nil || ![.torch, .torchLegacy, .torchScript].contains(checkpoint.format), "a file of pickles that can be read can be audited")
+    let isPickled = [.torch, .torchLegacy, .torchScript].contains(checkpoint.format)
+    require(audited != nil || !isPickled, "a file of pickles that can be read can be audited")
     try use(checkpoint, folder)
   }
 
