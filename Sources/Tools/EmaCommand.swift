@@ -51,52 +51,54 @@ struct Ema: ParsableCommand {
   }
 
   func run() throws {
-    try report.withThreads {
-      let destination = try writing.destination(output)
-      var file = try ModelSource.open(resume ?? checkpoints[0], key: resume == nil ? key : nil)
-      var state = try start(&file)
-      if file.models.count > 1 {
-        report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
-      }
-      var result = EmaResult(
-        variant: state.variant.rawValue, first: resume ?? checkpoints[0], output: destination.name)
-      let name = file.name
-      var average: any ModelAverage
-      do { average = try state.average(from: file.preferred) } catch let error as ModelError {
-        throw error.inFile(name)
-      }
-      average.skipsNonFinite = skipNonFinite
-      let before = average.updates
-      let rest = checkpoints.dropFirst(resume == nil ? 1 : 0)
-      let progress = report.progress("checkpoints", of: rest.count)
-      defer { progress.finish() }
-      for checkpoint in rest {
-        try update(&average, with: checkpoint, &result)
-        progress.step()
-      }
-      progress.finish()
-      result.updates = try state.updates() + average.updates - before
-      state.setUpdates(result.updates)
-      try write(average.average, state, in: &file, to: destination)
-      if let last = result.shares.last, result.shares.count > 1, last.share > 0.9 {
-        report.note(
-          "\(Text.threeDigits(100 * last.share)) % of the average is the last checkpoint: "
-            + (state.variant == .yolo
-              ? "this average's decay grows over thousands of updates; of finished checkpoints --variant swa gives the mean, and --tau or --updates let it begin later"
-              : "--variant swa gives the mean of all"))
-      }
-      result.output = writing.place(of: destination)
-      if report.json { return try Results.print(json: result) }
-      Results.print(
-        "Averaged \(FigureText.count(checkpoints.count, "checkpoint")), \(FigureText.count(result.updates, "update")) (\(state.variant.rawValue))"
-      )
-      if detailed {
-        for entry in result.shares {
-          Results.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")
-        }
-      }
-      Results.print(writing.told(result.output))
+    try report.withThreads { try StreamedAverages.$isOn.withValue(true, operation: average) }
+  }
+
+  private func average() throws {
+    let destination = try writing.destination(output)
+    var file = try ModelSource.open(resume ?? checkpoints[0], key: resume == nil ? key : nil)
+    var state = try start(&file)
+    if file.models.count > 1 {
+      report.note("\(file.name) holds several models: '\(file.preferredKey)' is averaged; --key chooses another")
     }
+    var result = EmaResult(
+      variant: state.variant.rawValue, first: resume ?? checkpoints[0], output: destination.name)
+    let name = file.name
+    var average: any ModelAverage
+    do { average = try state.average(from: file.preferred) } catch let error as ModelError {
+      throw error.inFile(name)
+    }
+    average.skipsNonFinite = skipNonFinite
+    let before = average.updates
+    let rest = checkpoints.dropFirst(resume == nil ? 1 : 0)
+    let progress = report.progress("checkpoints", of: rest.count)
+    defer { progress.finish() }
+    for checkpoint in rest {
+      try update(&average, with: checkpoint, &result)
+      progress.step()
+    }
+    progress.finish()
+    result.updates = try state.updates() + average.updates - before
+    state.setUpdates(result.updates)
+    try write(average.average, state, in: &file, to: destination)
+    if let last = result.shares.last, result.shares.count > 1, last.share > 0.9 {
+      report.note(
+        "\(Text.threeDigits(100 * last.share)) % of the average is the last checkpoint: "
+          + (state.variant == .yolo
+            ? "this average's decay grows over thousands of updates; of finished checkpoints --variant swa gives the mean, and --tau or --updates let it begin later"
+            : "--variant swa gives the mean of all"))
+    }
+    result.output = writing.place(of: destination)
+    if report.json { return try Results.print(json: result) }
+    Results.print(
+      "Averaged \(FigureText.count(checkpoints.count, "checkpoint")), \(FigureText.count(result.updates, "update")) (\(state.variant.rawValue))"
+    )
+    if detailed {
+      for entry in result.shares {
+        Results.print(CFormat.string("%9.4f", 100 * entry.share) + " %  \(entry.checkpoint.printable())")
+      }
+    }
+    Results.print(writing.told(result.output))
   }
 
   /// The variant and its parameters: what was asked for, else what the average to resume from says.

@@ -1,4 +1,4 @@
-"""The fastest forward passes of PyTorch in both layouts and of ONNX Runtime, as one JSON object of seconds.
+"""The fastest forward passes of PyTorch in both layouts and of ONNX Runtime, as one JSON object of seconds; with them the processor's rate.
 
     python engine_peers.py FOLDER NAME SIZE BATCH THREADS RUNS
 """
@@ -6,20 +6,11 @@
 import copy
 import json
 import sys
-import time
 from pathlib import Path
 
 import onnxruntime
 import torch
-
-
-def fastest(body, runs):
-    times = []
-    for run in range(runs + 2):
-        start = time.perf_counter()
-        body()
-        times.append(time.perf_counter() - start)
-    return min(times[2:])
+from products import fastest, rate
 
 
 @torch.no_grad()
@@ -41,6 +32,7 @@ def main(folder, name, size, batch, threads, runs):
         "PyTorch NCHW": fastest(lambda: model(x), runs),
         "PyTorch channels_last": fastest(lambda: last(x_last), runs),
         "ONNX Runtime": fastest(lambda: session.run(None, pixels), runs),
+        "rate": rate(runs),
     }))  # fmt: skip
 
 

@@ -1,9 +1,12 @@
 """Makes the models that are measured: random weights, lively batch norms.
 
-    python models.py FOLDER
+    python models.py memory FOLDER
+    python models.py processes FOLDER
+    python models.py sizes FILE WEIGHTS CHANNELS
 
-resnet101.pt and yolov5s.pt are whole modules; training.pt is what YOLOv5's train.py writes: model and ema in half precision, the
-optimizer's state in full; epoch0.safetensors to epoch9.safetensors are ten checkpoints of a ResNet-101, 179 MB each.
+memory: resnet101.pt and yolov5s.pt are whole modules. processes: training.pt is what YOLOv5's train.py writes for a YOLOv5s, model and
+ema in half precision, the optimizer's state in full; yolov5x.pt holds a model and an ema; epoch0.safetensors to epoch9.safetensors are
+ten checkpoints of a ResNet-101, 179 MB each. sizes: convolutions in order, of about so many weights.
 """
 
 import copy
@@ -14,6 +17,7 @@ from pathlib import Path
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Fixtures"))
 import nets  # noqa: E402
@@ -48,20 +52,32 @@ def training_checkpoint(model):
     }
 
 
-def main(folder):
-    torch.manual_seed(0)
-    resnet = nets.lively(torchvision.models.resnet101()).eval()
-    torch.save(resnet, folder / "resnet101.pt")
+def resnet101():
+    return nets.lively(torchvision.models.resnet101()).eval()
+
+
+def memory(folder):
+    torch.save(resnet101(), Path(folder) / "resnet101.pt")
+    torch.save(yolov5("yolov5s").eval(), Path(folder) / "yolov5s.pt")
+
+
+def processes(folder):
+    resnet = resnet101()
     for epoch in range(10):
         for p in resnet.parameters():
             p.data += 0.01 * torch.randn_like(p)
-        save_file(resnet.state_dict(), folder / f"epoch{epoch}.safetensors")
+        save_file(resnet.state_dict(), Path(folder) / f"epoch{epoch}.safetensors")
     model = yolov5("yolov5x")
-    torch.save({"epoch": 3, "model": model, "ema": copy.deepcopy(model).half()}, folder / "yolov5x.pt")
-    model = yolov5("yolov5s")
-    torch.save(copy.deepcopy(model).eval(), folder / "yolov5s.pt")
-    torch.save(training_checkpoint(model.train()), folder / "training.pt")
+    torch.save({"epoch": 3, "model": model, "ema": copy.deepcopy(model).half()}, Path(folder) / "yolov5x.pt")
+    torch.save(training_checkpoint(yolov5("yolov5s").train()), Path(folder) / "training.pt")
+
+
+def sizes(path, weights, channels):
+    channels = int(channels)
+    count = round(int(weights) / (9 * channels**2))
+    torch.save(nn.Sequential(*[nn.Conv2d(channels, channels, 3, bias=False) for _ in range(count)]), path)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    torch.manual_seed(0)
+    {"memory": memory, "processes": processes, "sizes": sizes}[sys.argv[1]](*sys.argv[2:])

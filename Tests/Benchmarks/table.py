@@ -5,7 +5,7 @@ class Row:
     """One operation: our time and, where there are such, the peer's, the floor's and the target. Seconds."""
 
     def __init__(self, operation, ours, remark=""):
-        self.operation, self.ours, self.remark = operation, ours, remark
+        self.group, self.operation, self.ours, self.remark = "", operation, ours, remark
         self.peer = self.peer_time = self.ratio = None
         self.floor = self.floor_time = self.floor_ratio = None
         self.target = self.met = None
@@ -24,10 +24,10 @@ class Row:
 
     def cells(self):
         return [
-            self.operation, duration(self.ours), duration(self.peer_time), self.peer or "", times(self.ratio),
+            self.group, self.operation, duration(self.ours), duration(self.peer_time), self.peer or "", times(self.ratio),
             duration(self.floor_time), self.floor or "", times(self.floor_ratio), self.target or "",
             "" if self.met is None else "yes" if self.met else "NO", self.remark,
-        ]
+        ]  # fmt: skip
 
 
 def duration(seconds):
@@ -40,9 +40,18 @@ def times(ratio):
     return "" if ratio is None else f"{ratio:.1f}x"
 
 
+def with_threads(operation, threads):
+    return f"{operation}, {threads} thread{'s' * (threads > 1)}"
+
+
+def megabytes(*runs):
+    """The peak of each run."""
+    return ", ".join(f"{r.peak / 1e6:.0f} MB" for r in runs)
+
+
 def render(rows):
     """The rows as a Markdown table whose columns are aligned."""
-    names = ["operation", "ours", "theirs", "peer", "faster", "floor", "what", "above", "target", "met", "remarks"]
+    names = ["group", "operation", "ours", "theirs", "peer", "faster", "floor", "what", "above", "target", "met", "remarks"]
     right = {"ours", "theirs", "faster", "floor", "above"}
     cells = [names, *(row.cells() for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]

@@ -16,7 +16,7 @@ from helpers import FIXTURES, fails, is_error, mutils
 from torch import nn
 
 MEMORY = 500 << 20  # bytes resident
-ADDRESS_SPACE = 4 << 30
+ADDRESS_SPACE = 1 << 30
 SECONDS = 10
 MARKER = "mutils-was-executed"
 LIMITS = dict(timeout=SECONDS, address_space=ADDRESS_SPACE)

@@ -17,7 +17,8 @@ struct AverageJob: Sendable {
   private static let chunk = 1 << 17
 
   /// Whether it is divided among threads rather than being one job among others.
-  var isLarge: Bool { source.count > 1 << 20 }
+  var isLarge: Bool { source.count > Self.largeCount }
+  private static let largeCount = 1 << 20
 
   init(name: String, slot: Int, source: Tensor, rule: AveragedWeights.Rule, average: Tensor) {
     (self.name, self.slot, self.source, self.rule, self.average) = (name, slot, source, rule, average)
@@ -49,34 +50,59 @@ struct AverageJob: Sendable {
 
   private mutating func average(_ to: mk_float, _ from: mk_float) throws {
     guard source.count > 0 else { return }
-    let rule = rule
-    let (count, chunk) = (source.count, Self.chunk)
-    let (toWidth, fromWidth) = (average.dtype.byteWidth ?? 1, source.dtype.byteWidth ?? 1)
+    let (rule, count) = (rule, source.count)
     let bytes = try ContiguousBytes(source)
-    nonisolated(unsafe) let model = bytes.bytes.baseAddress!
-    let chunks = (count + chunk - 1) / chunk
-    let isLarge = isLarge
-    var flags = [Bool](repeating: false, count: chunks)
-    try average.updateBytes { memory in
-      flags.withUnsafeMutableBufferPointer { buffer in
-        nonisolated(unsafe) let (start, flags) = (memory.baseAddress!, buffer)
-        let part: @Sendable (Int) -> Void = { index in
-          let first = index * chunk
-          let length = min(chunk, count - first)
-          let (p, q) = (start + first * toWidth, model + first * fromWidth)
-          flags[index] =
-            switch rule {
-            case .keep, .copy: false
-            case .mix(let keep, let weight): mk_average_mix(p, to, q, from, length, keep, weight)
-            case .lerp(let weight): mk_average_lerp(p, to, q, from, length, weight)
-            case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
-            }
-        }
-        if isLarge { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
-      }
+    isNonFinite = try average.updateBytes { memory in
+      Self.mix(rule, memory, to, bytes.bytes, from, count)
     }
-    isNonFinite = flags.contains(true)
     withExtendedLifetime(bytes) {}
+  }
+
+  /// Takes elements into those of an average, by several threads where there are many.
+  /// - Returns: whether one of them is NaN or infinite.
+  @discardableResult private static func mix(
+    _ rule: AveragedWeights.Rule, _ memory: UnsafeMutableRawBufferPointer, _ to: mk_float,
+    _ model: UnsafeRawBufferPointer, _ from: mk_float, _ count: Int
+  ) -> Bool {
+    guard count > 0 else { return false }
+    let (toWidth, fromWidth) = (memory.count / count, model.count / count)
+    let chunks = (count + chunk - 1) / chunk
+    var flags = [Bool](repeating: false, count: chunks)
+    flags.withUnsafeMutableBufferPointer { buffer in
+      nonisolated(unsafe) let (start, flags) = (memory.baseAddress!, buffer)
+      nonisolated(unsafe) let model = model.baseAddress!
+      let part: @Sendable (Int) -> Void = { index in
+        let first = index * chunk
+        let length = min(chunk, count - first)
+        let (p, q) = (start + first * toWidth, model + first * fromWidth)
+        flags[index] =
+          switch rule {
+          case .keep, .copy: false
+          case .mix(let keep, let weight): mk_average_mix(p, to, q, from, length, keep, weight)
+          case .lerp(let weight): mk_average_lerp(p, to, q, from, length, weight)
+          case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
+          }
+      }
+      if count > largeCount { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
+    }
+    return flags.contains(true)
+  }
+
+  /// The average that reads `current` and the model when it is read itself, in the memory that it is read into.
+  func streamed(over current: Tensor) throws -> Tensor {
+    do {
+      guard !isCopy, let to = current.dtype.kernelFormat, let from = source.dtype.kernelFormat else {
+        return try replaced(current)
+      }
+      let (source, rule) = (source, rule)
+      let storage = try Storage(computed: current.byteCount) { memory in
+        try current.copyBytes(to: memory)
+        current.releasePages()
+        try source.withContiguousBytes { _ = Self.mix(rule, memory, to, $0, from, source.count) }
+        source.releasePages()
+      }
+      return try Tensor(storage, dtype: current.dtype, shape: current.shape)
+    } catch let error as ModelError { throw error.about(name) }
   }
 
   /// A copy; or integers, which are averaged in float32 and truncated, as PyTorch does with integers times a real.

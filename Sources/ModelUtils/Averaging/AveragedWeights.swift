@@ -1,7 +1,15 @@
 import CKernels
 import ModelCore
 
-/// The tensors of an average in memory of their own, and how a model is taken into them.
+/// Where averages stand.
+public enum StreamedAverages {
+  /// Whether an average that is made now is computed when it is read, tensor by tensor, from its models: for some
+  /// checkpoints in files, together larger than memory. Each model stays in use as long as the average. Otherwise an
+  /// average has memory of its own.
+  @TaskLocal public static var isOn = false
+}
+
+/// The tensors of an average, and how a model is taken into them.
 struct AveragedWeights: Sendable {
   /// How one tensor of the average changes.
   enum Rule: Sendable {
@@ -29,6 +37,7 @@ struct AveragedWeights: Sendable {
   /// The names of parameters; the others are buffers.
   private var parameters: Set<String> = []
   private let placeholder: Tensor
+  private let isStreamed = StreamedAverages.isOn
 
   init(_ model: Model) throws {
     placeholder = try Tensor(.float32, [0])
@@ -42,13 +51,13 @@ struct AveragedWeights: Sendable {
       }
       known[tensor.identity] = slots.count
       places[name] = slots.count
-      do { slots.append(try tensor.materialized()) } catch let error as ModelError { throw error.about(name) }
+      slots.append(try beginning(tensor, name))
     }
     switch model {
     case .module(var module):
       for (name, tensor) in module.nonPersistentTensors() where known[tensor.identity] == nil {
         nonPersistent[name] = slots.count
-        do { slots.append(try tensor.materialized()) } catch let error as ModelError { throw error.about(name) }
+        slots.append(try beginning(tensor, name))
       }
       module.updateModules { path, module in
         module.isTraining = false
@@ -64,6 +73,12 @@ struct AveragedWeights: Sendable {
     case .stateDict:
       parameters = Set(state.names.filter { state.isParameter($0) })
     }
+  }
+
+  /// A tensor as it begins.
+  private func beginning(_ tensor: Tensor, _ name: String) throws -> Tensor {
+    if isStreamed { return tensor }
+    do { return try tensor.materialized() } catch let error as ModelError { throw error.about(name) }
   }
 
   var stateDict: StateDict {
@@ -85,10 +100,18 @@ struct AveragedWeights: Sendable {
     _ rule: (_ tensor: Tensor, _ role: Role) -> Rule
   ) throws -> AverageUpdate {
     var jobs = try jobs(for: model, matching, rule)
-    if skipsNonFinite {
-      try Parallel.update(&jobs) { $0.isNonFinite = try $0.source.hasNonFinite() }
+    if skipsNonFinite || isStreamed {
+      try Parallel.update(&jobs) { [isStreamed] job in
+        job.isNonFinite = try job.source.hasNonFinite()
+        if isStreamed { job.source.releasePages() }
+      }
       let names = jobs.filter(\.isNonFinite).map(\.name)
-      if !names.isEmpty { return AverageUpdate(decay: decay, nonFinite: names, isSkipped: true) }
+      if skipsNonFinite, !names.isEmpty { return AverageUpdate(decay: decay, nonFinite: names, isSkipped: true) }
+    }
+    if isStreamed {
+      let averages = try jobs.map { try $0.streamed(over: slots[$0.slot]) }
+      for (job, average) in zip(jobs, averages) { slots[job.slot] = average }
+      return AverageUpdate(decay: decay, nonFinite: jobs.filter(\.isNonFinite).map(\.name), isSkipped: false)
     }
     // What can fail comes before anything is changed: reading what is not in memory, and casts.
     do {

@@ -1,16 +1,16 @@
 """Measures the peers in memory, as Swift/Benchmark.swift measures ours.
 
-    python peers.py REPETITIONS MODEL.pt...
+    python memory_peers.py THREADS models REPETITIONS MODEL.pt...
+    python memory_peers.py THREADS building REPETITIONS
 
 Each MODEL is a whole module. Every repetition works on a fresh copy, made outside of the measured time, without gradients (which
-YOLOv5's own fuse would record). Prints one JSON object.
+YOLOv5's own fuse would record). `building` is making a ResNet-50, and thop's count of a YOLOv5x. Prints JSON.
 """
 
 import copy
 import json
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import thop
@@ -65,6 +65,17 @@ def fuse(model, function):
     return len(pairs)
 
 
+def builds(repetitions):
+    """The seconds that making a ResNet-50 takes."""
+    seconds = []
+    for _ in range(repetitions + 1):
+        start = time.perf_counter()
+        torch.manual_seed(0)
+        torchvision.models.resnet50()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]
+
+
 def flops(repetitions):
     """The seconds that thop takes for YOLOv5x at 640 pixels, and what it counts."""
     model = yolo.DetectionModel(Path(yolo.__file__).with_name("yolov5x.yaml")).eval()
@@ -77,7 +88,8 @@ def flops(repetitions):
     return {"seconds": seconds[1:], "gigaflops": 2 * products / 1e9}
 
 
-def main(repetitions, paths):
+def times(repetitions, paths):
+    """The seconds of each operation on each model."""
     models = []
     for path in paths:
         model = torch.load(path, weights_only=False).eval()
@@ -108,20 +120,18 @@ def main(repetitions, paths):
             measure("average PyTorch", lambda m: torch._foreach_lerp_(averages, weights, weight=0.1), None, counted)
             measure("fuse PyTorch", lambda m: fuse(m, fuse_conv_bn_eval), copy.deepcopy(model), counted)
         models.append(result)
-    builds = []
-    for repetition in range(repetitions + 1):
-        start = time.perf_counter()
-        torch.manual_seed(0)
-        torchvision.models.resnet50()
-        if repetition > 0:
-            builds.append(time.perf_counter() - start)
-    versions = {name: version(name) for name in ("torch", "torchvision", "yolov5", "thop")}
-    print(json.dumps({
-        "versions": versions, "threads": torch.get_num_threads(), "builds": builds, "flops": flops(repetitions),
-        "models": models,
-    }))
+    return models
+
+
+def main(threads, what, repetitions, *paths):
+    torch.set_num_threads(int(threads))
+    repetitions = int(repetitions)
+    with torch.no_grad():
+        if what == "models":
+            print(json.dumps(times(repetitions, paths)))
+        else:
+            print(json.dumps({"builds": builds(repetitions), "flops": flops(repetitions)}))
 
 
 if __name__ == "__main__":
-    with torch.no_grad():
-        main(int(sys.argv[1]), sys.argv[2:])
+    main(*sys.argv[1:])
