@@ -1,6 +1,7 @@
 # make run       build in release and show info, fuse and prune on the embedded default, and what the built-in detector finds
 # make test      the same, then all tests that need no Python
 # make check     the tests of a debug build, and lint
+# make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
@@ -16,15 +17,22 @@ PREFIX ?= /usr/local
 # An environment as Tests/Interop/README.md describes it.
 PYTHON ?= /tmp/reference/bin/python
 
-MUTILS := .build/release/mutils
 STATIC := .build-static
 WITH_MPI := .build-mpi
+ADDRESSED := .build-address
+THREADED := .build-thread
 # Tests see what is internal, which another build is for: one folder for both would be built anew at every change of use.
 TESTED := .build-test
+# What run, docs and interop take: BUILD=.build-test is there after make test.
+BUILD  ?= .build
+MUTILS := $(BUILD)/release/mutils
 
-.PHONY: run build check test lint docs interop interop-slow mpi fuzz bench train-demo install manual uninstall clean deps
+.PHONY: run show build judged check test sanitize lint docs interop interop-slow mpi fuzz bench train-demo install manual uninstall clean deps
 
 run: build
+	$(MAKE) show
+
+show:
 	$(MUTILS) info
 	$(MUTILS) fuse
 	$(MUTILS) prune --amount 0.3
@@ -32,10 +40,13 @@ run: build
 	$(MUTILS) detect runs/shapes/images/val -o runs/found --force
 
 build: deps
-	$(SWIFT) build -c release --product mutils
+ifneq ($(BUILD),$(TESTED))
+	$(SWIFT) build -c release --scratch-path $(BUILD) --product mutils
+endif
 
-test: run
+test: deps
 	$(SWIFT) test -c release --scratch-path $(TESTED)
+	$(MAKE) show BUILD=$(TESTED)
 	$(SWIFT) run --package-path Tests/Consumer consumer
 
 # The loop of a working day: a debug build, its tests, what a formatter says.
@@ -48,26 +59,37 @@ lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
 docs: build
-	SWIFT="$(SWIFT)" Tests/Documentation/docs.sh
+	SWIFT="$(SWIFT)" BUILD="$(BUILD)" Tests/Documentation/docs.sh
 
-interop: build
-	$(SWIFT) build -c release --product interpret
-	$(SWIFT) build -c release --product rehearse
+# What stands in for the library where Python judges it.
+judged: build
+ifneq ($(BUILD),$(TESTED))
+	$(SWIFT) build -c release --scratch-path $(BUILD) --product interpret
+	$(SWIFT) build -c release --scratch-path $(BUILD) --product rehearse
+endif
+
+interop: judged
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps -r Tests/Interop/requirements-originals.txt
-	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 Tests/Interop
+	BUILD=$(abspath $(BUILD))/release $(PYTHON) -m pytest -q -n 2 Tests/Interop
 
 # What is left out above for its time.
-interop-slow: build
-	$(SWIFT) build -c release --product interpret
-	$(SWIFT) build -c release --product rehearse
-	MUTILS=$(abspath $(MUTILS)) $(PYTHON) -m pytest -q -n 2 -m slow Tests/Interop
+interop-slow: judged
+	BUILD=$(abspath $(BUILD))/release $(PYTHON) -m pytest -q -n 2 -m slow Tests/Interop
 
 mpi: deps
 	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product mutils
 	$(SWIFT) build --traits MPI --scratch-path $(WITH_MPI) --product ranks
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r Tests/Interop/requirements.txt
 	BUILD=$(abspath $(WITH_MPI))/debug $(PYTHON) -m pytest -q Tests/MPI
+
+# The command's tests run it hundreds of times, which the sanitizers make slow; what it calls is tested without it. Leaks are not looked for: what
+# is made once is kept. gold dies of what the sanitizers need.
+SANITIZED := -Xswiftc -use-ld=lld --skip ToolTests
+UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc -fno-sanitize=function
+sanitize: deps
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
+	$(SWIFT) test --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
 
 MINUTES ?= 20
 TARGETS ?= pickle checkpoint safetensors index onnx yaml pictures arrays labels graph
@@ -77,12 +99,8 @@ fuzz: deps
 bench: build
 	$(SWIFT) build -c release --product benchmark
 	$(SWIFT) build -c release --product pictures-benchmark
+	$(SWIFT) build -c release --product interpret
 	$(PYTHON) Tests/Benchmarks/bench.py
-	$(PYTHON) Tests/Benchmarks/images_bench.py
-	$(PYTHON) Tests/Benchmarks/engine_bench.py
-	$(PYTHON) Tests/Benchmarks/onnx_bench.py
-	$(PYTHON) Tests/Benchmarks/train_bench.py
-	$(PYTHON) Tests/Benchmarks/detector_bench.py
 
 FASHION := /usr/share/datasets/fashion-mnist
 train-demo: build
@@ -113,7 +131,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mutils.fish
 
 clean:
-	rm -rf .build $(TESTED) $(STATIC) $(WITH_MPI) .build-fuzz Tests/Consumer/.build
+	rm -rf .build $(TESTED) $(STATIC) $(WITH_MPI) $(ADDRESSED) $(THREADED) .build-fuzz Tests/Consumer/.build
 
 # The headers of zlib, libpng and libjpeg, and oneDNN, where they are missing.
 deps:

@@ -59,15 +59,17 @@ def measure(groups, options):
 def versions(peers):
     """The version of each package, by the name under which it is installed."""
     names = packages_distributions()
-    return {name: version(name) for name in dict.fromkeys(names[peer][0] for peer in peers)}
+    return {name: version(name) for name in dict.fromkeys(names[peer][0] for peer in peers if peer in names)}
 
 
 def machine(options):
-    """What is measured on."""
+    """What is measured on, as `mutils env` tells it."""
     known = {"cores": PROCESSORS}
-    if shutil.which(options.mutils):
+    try:
         told = json.loads(run(options.mutils, "env", "--json").output)
         known = {name: told[name] for name in ("processor", "cores", "simd", "memory", "system", "kernel")}
+    except (Failed, OSError, ValueError) as reason:
+        note(f"the machine is not described: {reason}")
     return {**known, "loadBefore": os.getloadavg()[0]}
 
 
@@ -102,10 +104,10 @@ def main():
     if options.json:
         print(json.dumps({"machine": about, "versions": packages, "rows": [row.values() for row in rows]}, indent=1))
     else:
+        notes = [*packages.items(), *((name, about[name]) for name in ("processor", "cores", "simd") if name in about)]
         print(render(rows))
         print()
-        print(", ".join(f"{name} {number}" for name, number in packages.items()))
-        print(", ".join(f"{name} {value:.1f}" if name == "loadBefore" else f"{name} {value}" for name, value in about.items()))
+        print(", ".join(f"{name} {value}" for name, value in notes) + f", load before {about['loadBefore']:.1f}")
     sys.exit(not whole)
 
 

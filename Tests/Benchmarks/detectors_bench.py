@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import time
 
-from processes import HERE, PYTHON, QUIET, printed_seconds, run, turns, wait_until_idle
+from processes import HERE, PYTHON, QUIET, Failed, printed_seconds, run, turns, wait_until_idle
 from table import Row, with_threads
 
 PROGRAMS = ("mutils",)
@@ -65,4 +65,6 @@ def our_steps(mutils, data, threads, folder):
             if len(times) == STEPS:
                 process.kill()
                 break
+    if len(times) < STEPS:
+        raise Failed(f"mutils train told of {len(times)} steps")
     return [b - a for a, b in zip(times, times[1:])]

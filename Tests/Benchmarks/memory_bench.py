@@ -23,7 +23,7 @@ OPERATIONS = [
 
 
 def rows(options, folder):
-    run(PYTHON, HERE / "models.py", "memory", folder, environment=LOADING)
+    run(PYTHON, HERE / "checkpoints.py", "memory", folder, environment=LOADING)
     models = {"ResNet-101": folder / "resnet101.pt", "YOLOv5s": folder / "yolov5s.pt"}
     return [row for threads in options.threads for row in rows_for(options, models, threads)]
 

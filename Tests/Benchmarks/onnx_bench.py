@@ -22,8 +22,8 @@ def rows(options, folder):
     operations = [
         (f"fuse ResNet-50 ({network.stat().st_size / 1e6:.0f} MB)", ("fuse", network, "-o", fused, "--force"),
          {name: (name, network, folder / f"{name}.onnx") for name in ("onnxoptimizer", "onnxslim", "onnxsim")}, ("cp", ("cp", fused, copied))),
-        ("info of it", ("info", network), {"onnx.load alone": ("load", network)}, start),
-        ("info of 2.4 GB beside the model", ("info", large), {}, start),
+        ("info ResNet-50", ("info", network), {"onnx.load alone": ("load", network)}, start),
+        ("info 2.4 GB beside a model", ("info", large), {}, start),
         ("export YOLOv5s", ("convert", module, "-o", exported, "--force"),
          {"torch.onnx.export": ("export", module, folder / "theirs.onnx")}, ("cp", ("cp", exported, copied))),
     ]  # fmt: skip

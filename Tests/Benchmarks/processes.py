@@ -72,7 +72,7 @@ def run(*argv, environment=None, watch=False, expected=0, processors=None):
         errors.seek(0)
         if child.returncode != expected:
             said = errors.read().decode(errors="replace").split("\n")
-            reason = next((line.strip() for line in reversed(said) if line.strip()), "")
+            reason = next((line.strip() for line in reversed(said) if line.strip()), "it says nothing")
             raise Failed(f"exit {child.returncode}: {' '.join(map(str, argv))[:200]}: {reason}")
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, private, output)
 

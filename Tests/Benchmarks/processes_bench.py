@@ -14,7 +14,7 @@ PEERS = ("torch", "torchvision", "yolov5", "safetensors")
 
 
 def rows(options, folder):
-    run(PYTHON, HERE / "models.py", "processes", folder, environment=LOADING)
+    run(PYTHON, HERE / "checkpoints.py", "processes", folder, environment=LOADING)
     return training_checkpoint(options, folder) + weights(options, folder)
 
 

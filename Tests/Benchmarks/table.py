@@ -61,4 +61,4 @@ def render(rows):
         return "| " + " | ".join(padded) + " |"
 
     rule = ["-" * (w - 1) + ":" if n in right else "-" * w for w, n in zip(widths, names)]
-    return "\n".join([line(names), "|-" + "-|-".join(rule) + "-|", *map(line, cells[1:])])
+    return "\n".join(map(line, [names, rule, *cells[1:]]))

@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.."
 
 output=${1:-.build/docs}
 swift=${SWIFT:-swift}
-build=$("$swift" build -c release --show-bin-path)
+scratch=${BUILD:-.build}
+build=$("$swift" build -c release --scratch-path "$scratch" --show-bin-path)
 symbols=$output/symbols
 modules=$(sed -n 's/^@_exported import //p' Sources/ModelUtils/ModelUtils/ModelUtils.swift | paste -sd, -)
 
@@ -23,7 +24,7 @@ target=$("$swift" -print-target-info | sed -n 's/.*"triple": "\([^"]*\)".*/\1/p'
 # Where the C modules are that the library imports.
 includes=()
 while IFS= read -r map; do includes+=(-I "$(dirname "$map")"); done < <(
-  find Sources Resources .build/checkouts/*/Sources -name module.modulemap
+  find Sources Resources "$scratch"/checkouts/*/Sources -name module.modulemap
   find -L "$build" -maxdepth 2 -name module.modulemap
 )
 

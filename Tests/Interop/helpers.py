@@ -18,7 +18,9 @@ import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 
-MUTILS = Path(os.environ.get("MUTILS", REPOSITORY / ".build/release/mutils")).absolute()
+# Where the command is, and what stands in for the library.
+BUILD = Path(os.environ.get("BUILD", REPOSITORY / ".build/release"))
+MUTILS, INTERPRET, REHEARSE = (Path(os.environ.get(name.upper(), BUILD / name)).absolute() for name in ("mutils", "interpret", "rehearse"))
 torch.set_num_threads(2)
 
 # --- the command ------------------------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
 """The originals' outputs against those of the reference interpreter."""
 
 import os
-from pathlib import Path
 
 import torch
-from helpers import REPOSITORY, mutils, tensors_in
+from helpers import INTERPRET, mutils, tensors_in
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-INTERPRET = Path(os.environ.get("INTERPRET", REPOSITORY / ".build/release/interpret")).absolute()
 
 # The originals compute in float32 and the interpreter in double.
 TOLERANCE = 5e-5

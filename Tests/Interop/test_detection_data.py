@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPOSITORY, mutils, succeeds
+from helpers import REHEARSE, mutils, succeeds
 from originals import YOLOV6
 from PIL import Image
 from safetensors.torch import load_file
 
-REHEARSE = Path(os.environ.get("REHEARSE", REPOSITORY / ".build/release/rehearse")).absolute()
 CLASSES = ["circle", "square", "cross"]
 
 PLAIN = dict(hsv_h=0, hsv_s=0, hsv_v=0, degrees=0, translate=0, scale=0, shear=0, flipud=0, fliplr=0, mosaic=0, mixup=0)

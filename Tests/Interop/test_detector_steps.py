@@ -7,12 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from helpers import succeeds
+from helpers import REHEARSE, succeeds
 from originals import YOLOV6
 from safetensors.torch import save_file
 from test_learning import one_thread, same_to, save_state
 from test_train_detect import NANO, batches, data, nano
-from test_training_parts import REHEARSE
 from test_yolov6 import BOTH, config
 from torch import nn
 

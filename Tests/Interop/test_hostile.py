@@ -5,9 +5,9 @@ import os
 import random
 import struct
 
+import fixtures_pickles
 import hostile_archives as archives
 import hostile_pickles as pickles
-import fixtures_pickles
 import pytest
 import safetensors
 import safetensors_cases

@@ -1,12 +1,17 @@
-"""Files beyond 4 GB: zip64 in what is written and what is read."""
+"""Files beyond 4 GB, whose archives are zip64, and models beyond memory: LARGE_GB says how large (6)."""
 
 import json
+import os
 import shutil
 import struct
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 import torch
-from helpers import report, succeeds
+from helpers import MUTILS, report, succeeds
+from safetensors import safe_open
 
 GIGABYTE = 1 << 30
 
@@ -46,3 +51,104 @@ def test_pt_beyond_4_gb(tmp_path):
     succeeds("convert", target, "-o", source, timeout=300)
     assert source.stat().st_size > start
     assert report("diff", target, source, timeout=300)["equal"]
+
+
+# --- larger than memory -------------------------------------------------------------------------------------------
+
+TOTAL = int(float(os.environ.get("LARGE_GB", "6")) * GIGABYTE)
+SHARDS, LAYERS = 5, 12
+
+
+def sharded(folder, first):
+    """Sparse shards and their index; each convolution begins with a number of its own."""
+    folder.mkdir()
+    count = TOTAL // SHARDS // LAYERS // 4 // 9 // 64
+    places = {}
+    for shard in range(SHARDS):
+        name = f"model-{shard + 1:05}-of-{SHARDS:05}.safetensors"
+        header, size = {}, count * 64 * 9 * 4
+        for layer in range(LAYERS):
+            places[f"{shard}.{layer}.weight"] = name
+            header[f"{shard}.{layer}.weight"] = {"dtype": "F32", "shape": [count, 64, 3, 3], "data_offsets": [layer * size, (layer + 1) * size]}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(folder / name, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            file.truncate(8 + len(text) + LAYERS * size)
+            for layer in range(LAYERS):
+                file.seek(8 + len(text) + layer * size)
+                file.write(struct.pack("<f", first + shard + layer / 16))
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": SHARDS * LAYERS * count * 64 * 9 * 4}, "weight_map": places}))
+    return index
+
+
+class MemoryGroup:
+    """A control group that may hold so many bytes, pages of files among them."""
+
+    def __init__(self, limit):
+        self.place = next((p for p in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")) if (p / "tasks").exists() or (p / "cgroup.procs").exists()), None)
+        if self.place is None:
+            pytest.skip("has no control groups")
+        self.place /= f"mutils-{os.getpid()}"
+        try:
+            self.place.mkdir()
+            name = "memory.limit_in_bytes" if (self.place / "memory.limit_in_bytes").exists() else "memory.max"
+            (self.place / name).write_text(str(limit))
+        except OSError as error:
+            pytest.skip(f"needs the right to limit memory: {error}")
+
+    def run(self, *arguments):
+        """The command in the group, and the most that it held beyond pages of files."""
+        join = lambda: (self.place / "cgroup.procs").write_text(str(os.getpid()))
+        child = subprocess.Popen(list(map(str, (MUTILS, *arguments))), preexec_fn=join, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        peak = 0
+        while child.poll() is None:
+            try:
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                peak = max(peak, *(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0)
+            except OSError:
+                pass
+            time.sleep(0.02)
+        out, error = child.communicate()
+        return child.returncode, out, error, peak
+
+    def close(self):
+        self.place.rmdir()
+
+
+@pytest.mark.slow
+def test_beyond_memory(tmp_path):
+    """A model in shards within two fifteenths of its size: what is read, and what is written and read again."""
+    if shutil.disk_usage(tmp_path).free < 1.2 * TOTAL:
+        pytest.skip(f"less than {1.2 * TOTAL / GIGABYTE:.0f} GB are free")
+    one, other = sharded(tmp_path / "one", 1), sharded(tmp_path / "other", 2)
+    group = MemoryGroup(2 * TOTAL // 15)
+    try:
+        for status, arguments in [(0, ("info", one)), (0, ("sparsity", one)), (0, ("check", one)), (1, ("diff", one, other))]:
+            code, _, error, peak = group.run(*arguments)
+            print(arguments[0], f"{peak / 1e6:.0f} MB")
+            assert code == status, (arguments, error)
+        for name, arguments, expected in [
+            ("prune", ("prune", one, "--amount", "0.5"), lambda shard, layer: 1 + shard + layer / 16),
+            ("convert", ("convert", one, "--dtype", "bfloat16"), lambda shard, layer: torch.tensor(1 + shard + layer / 16).bfloat16().item()),
+            ("strip", ("strip", one), lambda shard, layer: torch.tensor(1 + shard + layer / 16).half().item()),
+            ("ema", ("ema", one, other, "--variant", "swa"), lambda shard, layer: 1.5 + shard + layer / 16),
+        ]:  # fmt: skip
+            target = tmp_path / "out" / "model.safetensors"
+            target.parent.mkdir()
+            start = time.monotonic()
+            code, _, error, peak = group.run(*arguments, "-o", target, "--max-shard-size", f"{TOTAL // 4}B")
+            print(name, f"{peak / 1e6:.0f} MB, {time.monotonic() - start:.0f} s")
+            assert code == 0, (name, error)
+            places = json.loads((target.parent / "model.safetensors.index.json").read_text())["weight_map"]
+            assert len(places) == SHARDS * LAYERS
+            for shard in range(SHARDS):
+                for layer in range(LAYERS):
+                    tensor = f"{shard}.{layer}.weight"
+                    with safe_open(target.parent / places[tensor], "pt") as file:
+                        assert file.get_slice(tensor)[:1, :1, :1, :1].item() == expected(shard, layer), (name, tensor)
+            assert peak < TOTAL // 15
+            shutil.rmtree(target.parent)
+    finally:
+        group.close()

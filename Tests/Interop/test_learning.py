@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from helpers import report, succeeds
+from helpers import REHEARSE, report, succeeds
 from output_judges import quiet
 from safetensors.torch import save_file
 from test_train import inputs
-from test_training_parts import REHEARSE
 from torch import nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.mobilenetv3 import InvertedResidual as SqueezedResidual

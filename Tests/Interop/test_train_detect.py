@@ -16,10 +16,9 @@ import nets
 import numpy as np
 import pytest
 import torch
-from helpers import MUTILS, mutils
+from helpers import MUTILS, REHEARSE, mutils
 from originals import YOLOV6
 from safetensors.torch import load_file, save_file
-from test_detection_data import REHEARSE
 from test_yolov6 import BOTH, config
 from torch import nn
 

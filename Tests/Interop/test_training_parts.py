@@ -1,18 +1,16 @@
 """Optimizers, sets, transforms and orders are torch's and torchvision's, at sizes that nobody chose."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import REPOSITORY, succeeds
+from helpers import REHEARSE, succeeds
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision import datasets, transforms
 
-REHEARSE = Path(os.environ.get("REHEARSE", REPOSITORY / ".build/release/rehearse")).absolute()
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 RULES = {

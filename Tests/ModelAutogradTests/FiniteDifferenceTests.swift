@@ -202,7 +202,16 @@ import Testing
         name: "dropped channels", operation: .dropout(Dropout(probability: 0.4, unit: .channel)), shapes: [[3, 5, 2]]),
     ] + recurrences + unaries.map { Case(name: "\($0)", operation: .unary($0), shapes: [[3, 7]], range: -3...3) }
 
-  @Test(arguments: cases) func equalsCentralDifferences(of test: Case) throws {
+  @Test(arguments: cases) func equalsCentralDifferences(of test: Case) throws { try check(test) }
+
+  /// A loss of the outputs alone, of the last state alone, of an LSTM's last memory alone.
+  @Test(arguments: recurrences) func equalsThemForOneResult(of test: Case) throws {
+    var numbers = Generator(7)
+    for index in try test.forward(.float64, &numbers).results.indices { try check(test, result: index) }
+  }
+
+  /// - Parameter result: the only one that the loss knows; all when nil.
+  private func check(_ test: Case, result chosen: Int? = nil) throws {
     var numbers = Generator(7)
     let made = try test.forward(.float64, &numbers)
     var graph = made.graph
@@ -210,7 +219,7 @@ import Testing
     // A sum of all results, each element with a factor of its own.
     let inferred = try graph.types(of: types)
     var loss: Graph.Value?
-    for result in results where !inferred[result].dtype.isInteger {
+    for (index, result) in results.enumerated() where !inferred[result].dtype.isInteger && index == chosen ?? index {
       if case .batchNorm = test.operation, result != results[0] { continue }
       let type = inferred[result]
       let factors = graph.addConstant(
@@ -227,6 +236,8 @@ import Testing
 
     for (place, gradient) in training.inputGradients.enumerated() {
       guard types[place].dtype == .float64 else { continue }
+      // What the only result does not depend on has none.
+      guard chosen == nil || gradient != nil else { continue }
       let found = try training.graph.reference(tensors + seed, of: [try #require(gradient)])[0]
       #expect(found.shape == types[place].shape)
       let gradients = try found.doubles()

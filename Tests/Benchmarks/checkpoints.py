@@ -1,8 +1,8 @@
 """Makes the models that are measured: random weights, lively batch norms.
 
-    python models.py memory FOLDER
-    python models.py processes FOLDER
-    python models.py sizes FILE WEIGHTS CHANNELS
+    python checkpoints.py memory FOLDER
+    python checkpoints.py processes FOLDER
+    python checkpoints.py sizes FILE WEIGHTS CHANNELS
 
 memory: resnet101.pt and yolov5s.pt are whole modules. processes: training.pt is what YOLOv5's train.py writes for a YOLOv5s, model and
 ema in half precision, the optimizer's state in full; yolov5x.pt holds a model and an ema; epoch0.safetensors to epoch9.safetensors are
