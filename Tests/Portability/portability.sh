@@ -31,7 +31,7 @@ failed=0
 
 # Every function that the headers declare has a case.
 for function in $(sed -n 's/^[a-z].*[ *]\(mk_[a-z0-9_]*\)(.*/\1/p' "$kernels"/include/*.h); do
-  if ! grep -qw "$function(" "$cases"/*.c; then
+  if ! grep -q "\b$function(" "$cases"/*.c; then
     echo "no case calls $function"
     failed=1
   fi

@@ -31,6 +31,11 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// - Parameter folder: an empty one, for what stands in files; what is left there may be overwritten.
   /// - Returns: whether they were more than refused.
   @discardableResult public func run(_ bytes: [UInt8], in folder: FilePath) -> Bool {
+    // Threads would take longer to start than what they are for.
+    Parallel.$threadCount.withValue(1) { take(bytes, folder) }
+  }
+
+  private func take(_ bytes: [UInt8], _ folder: FilePath) -> Bool {
     do {
       switch self {
       case .pickle: try ModelTargets.pickle(bytes, folder)
