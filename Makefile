@@ -6,6 +6,7 @@
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
 # make fuzz      libFuzzer on all that is read, MINUTES for each of TARGETS (Tests/Fuzzing/README.md)
+# make portability  what the C makes of the same numbers on 64-bit ARM (needs Debian's gcc-aarch64-linux-gnu and qemu-user-static)
 # make bench     ours against the originals, in one run (needs PYTHON)
 # make train-demo  a ResNet-18 learns 60,000 real pictures of garments, in some minutes (needs Debian's dataset-fashion-mnist)
 # make interop   the originals judge the command's output (needs PYTHON)
@@ -27,7 +28,7 @@ TESTED := .build-test
 BUILD  ?= .build
 MUTILS := $(BUILD)/release/mutils
 
-.PHONY: run show build judged check test sanitize lint docs interop interop-slow mpi fuzz bench train-demo install manual uninstall clean deps
+.PHONY: run show build judged check test sanitize lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MAKE) show
@@ -95,6 +96,9 @@ MINUTES ?= 20
 TARGETS ?= pickle checkpoint safetensors index onnx yaml pictures arrays labels graph
 fuzz: deps
 	SWIFT="$(SWIFT)" Tests/Fuzzing/fuzz.sh $(MINUTES) $(TARGETS)
+
+portability:
+	SWIFT="$(SWIFT)" Tests/Portability/portability.sh
 
 bench: build
 	$(SWIFT) build -c release --product benchmark

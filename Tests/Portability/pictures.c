@@ -120,7 +120,8 @@ static void test_warps(void) {
   static const size_t sources[][2] = {{1, 1}, {37, 29}, {2, 40}};
   for (size_t i = 0; i < sizeof inverses / sizeof *inverses; ++i)
     for (size_t j = 0; j < sizeof sources / sizeof *sources; ++j) {
-      const size_t in_width = sources[j][0], in_height = sources[j][1], width = 41, height = 31, step = width * CHANNELS;
+      const size_t in_width = sources[j][0], in_height = sources[j][1], width = 41, height = 31;
+      const size_t step = width * CHANNELS;
       begin("mk_warp_pixels map %zu from %zu x %zu", i, in_width, in_height);
       const uint8_t *src = draw_bytes(in_width * in_height * CHANNELS, 1);
       uint8_t *dst = room(step * height, 1);

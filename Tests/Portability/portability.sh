@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The C of the library on 64-bit ARM: compiled by clang, the kernels run under an emulator. What each kernel makes of the
-# same numbers must be what it makes of them here, at this machine's best level and in plain C.
+# The C of the library on 64-bit ARM: compiled by clang, and the kernels run under an emulator. What each kernel makes
+# of the same numbers must be what it makes of them here, at this machine's best level and in plain C: where the C
+# library or fused operations have a part in it, nearly.
 #
 # CLANG: the compiler, the Swift toolchain's unless set; QEMU: the emulator.
 set -euo pipefail
@@ -11,7 +12,7 @@ kernels=$sources/CKernels
 cases=Tests/Portability
 swift=$(command -v "${SWIFT:-swift}" || true)
 clang=${CLANG:-$(dirname "$(readlink -f "${swift:-swift}")")/clang}
-qemu=${QEMU:-$(command -v qemu-aarch64-static qemu-aarch64 | head -n 1 || true)}
+qemu=${QEMU:-$(command -v qemu-aarch64-static qemu-aarch64 | sed 1q || true)}
 flags=(-std=c2x -O2 -Wall -Wextra)
 target=--target=aarch64-linux-gnu
 folder=$(mktemp -d)
@@ -21,7 +22,8 @@ if ! command -v "$clang" > /dev/null; then
   echo "no clang: set CLANG, or SWIFT to a toolchain's swift" >&2
   exit 1
 fi
-if [ -z "$qemu" ] || ! echo 'int main(void) {}' | "$clang" "$target" -static -x c - -o "$folder/empty" 2> /dev/null; then
+if ! command -v "$qemu" > /dev/null ||
+  ! echo 'int main(void) {}' | "$clang" "$target" -static -x c - -o "$folder/empty" 2> /dev/null; then
   echo "no emulator or no C library of aarch64:" \
     "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static" >&2
   exit 1
@@ -60,7 +62,8 @@ compare "plain C" "$folder/scalar.txt" aarch64 "$folder/aarch64.txt"
 # The rest of the C is only compiled.
 left_out=()
 compile() {
-  if "$clang" "$target" "${flags[@]}" -I "$(dirname "$1")/include" "${@:2}" -c "$1" -o "$folder/object" 2> "$folder/log"; then
+  local include=${1%/*}/include
+  if "$clang" "$target" "${flags[@]}" -I "$include" "${@:2}" -c "$1" -o "$folder/object" 2> "$folder/log"; then
     cat "$folder/log" >&2
   elif grep -q 'file not found' "$folder/log"; then
     left_out+=("${1#"$sources/"} ($(sed -n "s/.*'\(.*\)' file not found.*/\1/p" "$folder/log"))")

@@ -3,7 +3,8 @@
 static void test_accumulation(mk_measure measure, kind what) {
   // Rows, columns, and the steps along both.
   static const size_t shapes[][4] = {
-    {0, 5, 5, 1}, {5, 0, 1, 1}, {1, 1, 1, 1}, {7, 33, 33, 1}, {64, 17, 20, 1}, {37, 5, 1, 37}, {131, 3, 1, 200}, {5, 7, 3, 17},
+    {0, 5, 5, 1},    {5, 0, 1, 1},   {1, 1, 1, 1},     {7, 33, 33, 1},
+    {64, 17, 20, 1}, {37, 5, 1, 37}, {131, 3, 1, 200}, {5, 7, 3, 17},
   };
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i) {
     const size_t *s = shapes[i];

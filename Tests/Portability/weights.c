@@ -78,6 +78,23 @@ static void test_selection(size_t count, kind what, bool is_mixed) {
   }
 }
 
+// Turns, found by trying many, in which the sample of one of the formats misleads.
+static void test_samples(mk_float type) {
+  static const int turns[] = {18, 25, 38, 43};
+  const size_t count = 12007, step = 101;
+  FOR_EACH(int, turn, turns) {
+    begin("mk_select_smallest %s by samples, turn=%d", format_name(type), *turn);
+    const mk_span span = {draw_numbers(USUAL, count, type, 0), count, type};
+    for (size_t k = 1; k <= count; k += step) {
+      mk_threshold threshold;
+      add_whole(mk_select_smallest(&span, 1, k, &threshold));
+      add_double(threshold.magnitude);
+      add_whole(threshold.ties);
+    }
+    end_same();
+  }
+}
+
 static void test_groups(mk_float type, kind what) {
   static const size_t shapes[][5] = {
     {3, 8, 5, 2, 4}, {1, 4096, 1, 2, 4}, {2, 13, 7, 1, 5}, {1, 64, 129, 16, 64}, {4, 7, 1, 0, 3},
@@ -200,6 +217,9 @@ void test_weights(void) {
     test_selection(*count, *what, false);
     test_selection(*count, *what, true);
   }
+  test_samples(MK_FLOAT64);
+  test_samples(MK_FLOAT32);
+  test_samples(MK_FLOAT16);
   test_layout();
   for (size_t count = 0; count <= 260; ++count) {
     begin("mk_sha256 count=%zu", count);

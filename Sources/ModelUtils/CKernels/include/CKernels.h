@@ -1,5 +1,6 @@
 // Loops over weights. Every function is single-threaded, allocates nothing unless it says so, accepts unaligned
-// pointers and a count of 0, and gives the same answer at every SIMD level. Callers divide work among threads.
+// pointers and a count of 0, and gives the same answer at every SIMD level, but for the bits of a NaN that arithmetic
+// makes, and the last bits of what is said to be fused where the machine has it. Callers divide work among threads.
 
 #ifndef CKERNELS_H
 #define CKERNELS_H
@@ -80,7 +81,8 @@ void mk_scale_rows(void *dst, const void *src, size_t rows, size_t columns, cons
 // Activations
 
 // dst[i] = src[i] / (1 + e^-src[i]), plus addend[i] where that is not null, in float32, for float32 and bfloat16; the
-// quotient within 4 units in the last place for src[i] > -87. Aligned as their elements. dst may be src or the addend.
+// quotient within 4 units in the last place for src[i] > -87, fused where the machine has it. Aligned as their
+// elements. dst may be src or the addend.
 void mk_silu(void *dst, const void *src, const void *addend, size_t count, mk_float type);
 
 // Conversion, layout, statistics
@@ -272,7 +274,7 @@ void mk_norm_rows_gradient(
 typedef enum mk_activation { MK_NO_ACTIVATION, MK_RELU, MK_LEAKY_RELU, MK_SILU, MK_HARDSWISH } mk_activation;
 
 // Adds, for each of `channels` that lie side by side, the sums of x - pivot and of its square over the rows. Up to 64
-// rows are summed in float32, the rest in double.
+// rows are summed in float32, the rest in double. Squares are fused where the machine has it.
 void mk_channel_moments(
   double *sums, double *squares, const float *src, size_t rows, size_t channels, ptrdiff_t row, const float *pivot);
 
@@ -286,7 +288,8 @@ typedef struct mk_normalization {
   // The steps from one row to the next.
   ptrdiff_t dst_row, src_row, addend_row;
 } mk_normalization;
-// activation(src · scale + shift), with an addend before or behind where that is not null.
+// activation(src · scale + shift), with an addend before or behind where that is not null; fused where the machine has
+// it.
 void mk_normalize_channels(
   const mk_normalization *n, float *dst, const float *src, const float *addend, size_t rows);
 
@@ -300,7 +303,8 @@ typedef struct mk_norm_gradient {
   ptrdiff_t dst_row, src_row, gradient_row, result_row, kept_row;
 } mk_norm_gradient;
 // g is the gradient times the activation's derivative: at the result where that is not null, else at src · scale +
-// shift. Adds the sums of g and of g · (x - mean), and puts g into `kept` where that is not null.
+// shift. Adds the sums of g and of g · (x - mean), and puts g into `kept` where that is not null. Fused where the
+// machine has it, as is what follows.
 void mk_norm_gradient_sums(
   const mk_norm_gradient *n, double *sums, double *products, const float *gradient, const float *src,
   const float *result, float *kept, size_t rows);

@@ -139,11 +139,9 @@ public struct DetectionSet: Sendable {
   public static func labelFile(of picture: FilePath) -> FilePath {
     var path = picture
     path.extension = "txt"
-    var folders = path.components
+    var folders = Array(path.components)
     let name = folders.popLast()
-    if let place = folders.lastIndex(where: { $0.string == "images" }) {
-      folders.replaceSubrange(place...place, with: CollectionOfOne("labels"))
-    }
+    if let place = folders.lastIndex(where: { $0.string == "images" }) { folders[place] = "labels" }
     var result = FilePath(root: path.root, folders)
     if let name { result.append(name) }
     return result
