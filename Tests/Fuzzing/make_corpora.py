@@ -42,22 +42,23 @@ def pickled(value, **options):
 
 
 def pickles():
+    """Every storage has 64 bytes, which is what the target gives each."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2, 3))
-    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
-    net(torch.rand(2, 1, 3, 3)).sum().backward()
-    optimizer.step()
+    norm = nn.BatchNorm2d(16)
+    norm.num_batches_tracked = torch.zeros(8, dtype=torch.int64)
+    net = nn.Sequential(nn.Conv2d(1, 16, 1, bias=False), norm, nn.ReLU(), nn.Flatten(), nn.Linear(4, 4, bias=False))
     put("pickle", "module", pickled(net))
     put("pickle", "state", pickled(net.state_dict()))
-    put("pickle", "training", pickled({"model": net.half(), "epoch": 3, "optimizer": optimizer.state_dict(), "best": np.float64(0.5)}))
-    base = torch.arange(12.0)
-    views = {"a": base[2:6], "b": base.view(3, 4).t(), "c": base.as_strided((2, 2), (1, 2)), "d": torch.zeros(1).expand(5, 7)}
+    momenta = {"state": {0: {"momentum_buffer": torch.ones(16)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+    put("pickle", "training", pickled({"model": nn.Linear(4, 4, bias=False), "epoch": 3, "optimizer": momenta, "best": np.float64(0.5)}))
+    base = torch.arange(16.0)
+    views = {"a": base[2:6], "b": base.view(4, 4).t(), "c": base.as_strided((2, 2), (1, 2)), "d": base[:1].expand(5, 7)}
     put("pickle", "views", pickled(views))
-    put("pickle", "types", pickled({str(t): torch.zeros(3, dtype=t) for t in (torch.float16, torch.bfloat16, torch.int8, torch.bool, torch.float64)}))
-    put("pickle", "nested", pickled({"state_dict": OrderedDict([("module.fc.weight", torch.ones(2, 3))]), "meta": [None, True, 2**70, -1.5, "ü", b"x", (1,), {2}]}))
+    put("pickle", "types", pickled({str(t): torch.zeros(64 // t.itemsize, dtype=t) for t in (torch.float16, torch.bfloat16, torch.int8, torch.bool, torch.float64)}))
+    put("pickle", "nested", pickled({"state_dict": OrderedDict([("module.fc.weight", torch.ones(4, 4))]), "meta": [None, True, 2**70, -1.5, "ü", b"x", (1,), {2}]}))
     for protocol in (3, 4, 5):
-        put("pickle", f"protocol{protocol}", pickled({"w": torch.ones(2)}, pickle_protocol=protocol))
-    put("pickle", "gru", pickled(nn.GRU(2, 3)))
+        put("pickle", f"protocol{protocol}", pickled({"w": torch.ones(16)}, pickle_protocol=protocol))
+    put("pickle", "recurrent", pickled(nn.RNN(4, 4, bias=False)))
     # A whole file, whose zip archive has no checksums to keep: they stand in the directory alone.
     stream = io.BytesIO()
     torch.save({"w": torch.ones(2)}, stream)
@@ -69,12 +70,12 @@ def pickles():
 
 def safetensors():
     entry = lambda dtype, shape, start, end: {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    # Of 256 bytes of data, which is what the target gives.
     headers = {
-        "one": {"w": entry("F32", [2, 3], 0, 24)},
-        "several": {"__metadata__": {"format": "pt"}, "a.weight": entry("F32", [8, 8], 0, 256), "a.bias": entry("F16", [8], 256, 272),
-                    "n": entry("I64", [], 272, 280), "e": entry("BF16", [0, 5], 280, 280), "b": entry("BOOL", [3], 280, 283)},
-        "norm": {name: entry("F32", [4], 16 * k, 16 * k + 16) for k, name in enumerate(["0.weight", "0.bias", "0.running_mean", "0.running_var"])},
-        "none": {},
+        "one": {"w": entry("F32", [8, 8], 0, 256)},
+        "several": {"__metadata__": {"format": "pt"}, "a.weight": entry("F32", [4, 8], 0, 128), "a.bias": entry("F16", [8], 128, 144),
+                    "n": entry("I64", [], 144, 152), "e": entry("BF16", [0, 5], 152, 152), "b": entry("BOOL", [104], 152, 256)},
+        "norm": {name: entry("F32", [16], 64 * k, 64 * k + 64) for k, name in enumerate(["0.weight", "0.bias", "0.running_mean", "0.running_var"])},
     }  # fmt: skip
     for name, header in headers.items():
         put("safetensors", name, json.dumps(header))
@@ -187,8 +188,8 @@ def labels():
     put("labels", "boxes", "0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.2 0.2\n1 0.1 0.1 0.2 0.2\n")
     put("labels", "polygon", "2 0.1 0.1 0.5 0.1 0.5 0.5\n")
     put("labels", "instances", json.dumps({
-        "images": [{"id": 1, "file_name": "one.png", "width": 6, "height": 4}], "categories": [{"id": 3, "name": "a"}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 1, 2, 2.5], "area": 5, "iscrowd": 0}]}))  # fmt: skip
+        "images": [{"id": 1, "file_name": "one.png", "width": 16, "height": 12}], "categories": [{"id": 3, "name": "a"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 1, 12, 9.5], "area": 114, "iscrowd": 0}]}))  # fmt: skip
 
 
 def graphs():

@@ -20,10 +20,10 @@ import Testing
     var numbers = Generator(1)
     var taken = 0
     for (_, bytes) in try Self.files(of: target) {
-      taken += target.run(bytes, in: folder.path) ? 1 : 0
+      taken += target.refusal(of: bytes, in: folder.path) == nil ? 1 : 0
       for _ in 0..<8 {
         let length = Int.random(in: 0...bytes.count, using: &numbers)
-        target.run(Array(bytes.prefix(length)), in: folder.path)
+        target.refusal(of: Array(bytes.prefix(length)), in: folder.path)
       }
       guard !bytes.isEmpty else { continue }
       for _ in 0..<16 {
@@ -31,7 +31,7 @@ import Testing
         for _ in 0..<Int.random(in: 1...4, using: &numbers) {
           changed[Int.random(in: changed.indices, using: &numbers)] = UInt8.random(in: .min ... .max, using: &numbers)
         }
-        target.run(changed, in: folder.path)
+        target.refusal(of: changed, in: folder.path)
       }
     }
     #expect(taken > 0, "something must be taken, else nothing is tried")
@@ -46,7 +46,7 @@ import Testing
       let bytes = (0..<Int.random(in: 8...160, using: &numbers)).map { _ in
         UInt8.random(in: .min ... .max, using: &numbers)
       }
-      compared += FuzzTarget.graph.run(bytes, in: folder.path) ? 1 : 0
+      compared += FuzzTarget.graph.refusal(of: bytes, in: folder.path) == nil ? 1 : 0
     }
     #expect(compared > 20)
   }

@@ -39,8 +39,8 @@ extension Tensor {
     try updateBytes { bytes in
       generator.fillNormal(bytes, dtype, format, mean: mean, standardDeviation: standardDeviation)
       guard mk_replace_outside(bytes.baseAddress, nil, count, format, low, high) > 0 else { return }
-      let fresh = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
-      defer { fresh.deallocate() }
+      let fresh = try AlignedMemory.allocate(bytes.count)
+      defer { AlignedMemory.free(fresh.baseAddress) }
       for _ in 0..<Self.roundLimit {
         generator.fillNormal(fresh, dtype, format, mean: mean, standardDeviation: standardDeviation)
         if mk_replace_outside(bytes.baseAddress, fresh.baseAddress, count, format, low, high) == 0 { return }

@@ -14,7 +14,7 @@ import FuzzTargets
   ) -> Int32 {
     var (count, arguments) = (count, arguments)
     return runDriver(&count, &arguments) { bytes, count in
-      target.run(Array(UnsafeBufferPointer(start: bytes, count: count)), in: folder)
+      target.refusal(of: Array(UnsafeBufferPointer(start: bytes, count: count)), in: folder)
       return 0
     }
   }

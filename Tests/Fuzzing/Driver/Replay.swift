@@ -11,7 +11,7 @@ import SystemPackage
         let bytes = try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
           count = try file.read(fromAbsoluteOffset: 0, into: UnsafeMutableRawBufferPointer(buffer))
         }
-        print(path, target.run(bytes, in: folder) ? "taken" : "refused")
+        print("\(path): \(target.refusal(of: bytes, in: folder) ?? "taken")")
       }
     }
   }

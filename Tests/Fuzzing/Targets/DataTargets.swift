@@ -63,7 +63,7 @@ enum DataTargets {
     let description = folder.appending("labelled.yaml")
     if (try? FileBytes(mapping: description)) == nil {
       for part in [pictures, labels] { mkdir(part.string, 0o700) }
-      try ImageFile(pixels: Tensor(.uint8, [4, 6, 3]) { _ in }).write(to: pictures.appending("one.png"))
+      try ImageFile(pixels: Tensor(.uint8, [12, 16, 3]) { _ in }).write(to: pictures.appending("one.png"))
       try write(Array("train: images\nval: images\nnames: [a, b, c]\n".utf8), to: description)
     }
     try write(bytes, to: labels.appending("one.txt"))

@@ -29,13 +29,13 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
   /// Takes bytes for this.
   /// - Parameter folder: an empty one, for what stands in files; what is left there may be overwritten.
-  /// - Returns: whether they were more than refused.
-  @discardableResult public func run(_ bytes: [UInt8], in folder: FilePath) -> Bool {
+  /// - Returns: why they were refused; nil where they were not.
+  @discardableResult public func refusal(of bytes: [UInt8], in folder: FilePath) -> String? {
     // Threads would take longer to start than what they are for.
     Parallel.$threadCount.withValue(1) { take(bytes, folder) }
   }
 
-  private func take(_ bytes: [UInt8], _ folder: FilePath) -> Bool {
+  private func take(_ bytes: [UInt8], _ folder: FilePath) -> String? {
     do {
       switch self {
       case .pickle: try ModelTargets.pickle(bytes, folder)
@@ -47,13 +47,13 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
       case .pictures: try DataTargets.picture(bytes)
       case .arrays: try DataTargets.arrays(bytes, folder)
       case .labels: try DataTargets.labels(bytes, folder)
-      case .graph: return try GraphTarget.run(bytes) == .compared
+      case .graph: try GraphTarget.run(bytes)
       }
-      return true
+      return nil
     } catch let error as ModelError {
       let line = error.description
       require(!line.isEmpty && !line.contains("\n"), "an error is one line: \(line)")
-      return false
+      return line
     } catch {
       fatalError("\(self) threw what is no ModelError: \(error)")
     }

@@ -13,7 +13,7 @@ enum ModelTargets {
     var archive = ZipWriter(file)
     try archive.add("archive/data.pkl", bytes)
     try archive.add("archive/byteorder", Array("little".utf8))
-    for key in 0..<4 { try archive.add("archive/data/\(key)", numbers) }
+    for key in 0..<8 { try archive.add("archive/data/\(key)", Array(numbers.prefix(64))) }
     try archive.add("archive/version", Array("3\n".utf8))
     try archive.finish()
     try file.commit()
@@ -59,8 +59,8 @@ enum ModelTargets {
 
   // MARK: Using
 
-  /// What storages and data of sound members hold.
-  private static let numbers = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 37) & 0x7f }
+  /// The data of a safetensors file, and the first 64 bytes each storage of a pickle: sizes must fit to the byte.
+  private static let numbers = (0..<256).map { UInt8(truncatingIfNeeded: $0 &* 37) & 0x7f }
   /// The most bytes of tensors that are computed with: one element may be repeated to any shape.
   private static let largest = 1 << 22
 

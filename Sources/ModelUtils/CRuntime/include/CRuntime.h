@@ -3,6 +3,7 @@
 #ifndef CRUNTIME_H
 #define CRUNTIME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // How many libraries this process has loaded since it began; the same number means that none has come since. It takes
@@ -13,6 +14,9 @@ uint64_t mr_libraries_loaded(void);
 // be remembered.
 int32_t mr_unfinished_add(const char *path);
 void mr_unfinished_remove(int32_t slot);
+
+// Whether so many threads could be started beside this one: limits of processes, and of memory for their stacks.
+bool mr_can_start_threads(int32_t count);
 
 // From now on a page of a mapped file that cannot be read, because the file was cut short or its disk fails, ends the
 // process with status 1: what is unfinished is removed and the message, a line, goes to standard error.

@@ -1,3 +1,4 @@
+import CRuntime
 import Dispatch
 import Synchronization
 
@@ -15,10 +16,14 @@ public enum Parallel {
   /// `$threadCount.withValue(n) { … }`.
   @TaskLocal public static var threadCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
+  /// Dispatch waits for ever for a thread that it cannot have.
+  private static let canStartThreads = mr_can_start_threads(
+    Int32(clamping: min(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 16) - 1))
+
   /// Calls `body` with each index below `count`; threads take the next index when they are free.
   package static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
     let lanes = min(threadCount, count)
-    guard lanes > 1 else {
+    guard lanes > 1, canStartThreads else {
       for index in 0..<count { body(index) }
       return
     }

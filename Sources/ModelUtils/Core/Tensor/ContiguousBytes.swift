@@ -31,16 +31,15 @@ package final class ContiguousBytes: @unchecked Sendable {
   private static func copy(
     _ byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws -> UnsafeRawBufferPointer {
-    try Storage.checkMemory(byteCount)
-    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
+    let memory = try AlignedMemory.allocate(byteCount)
     do { try fill(memory) } catch {
-      memory.deallocate()
+      AlignedMemory.free(memory.baseAddress)
       throw error
     }
     return UnsafeRawBufferPointer(memory)
   }
 
   deinit {
-    if isCopy { bytes.deallocate() }
+    if isCopy { AlignedMemory.free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
   }
 }

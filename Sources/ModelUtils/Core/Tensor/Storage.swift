@@ -56,11 +56,10 @@ public final class Storage: @unchecked Sendable {
   /// - Throws: `ModelError` when it would be larger than this machine's, or the size is below 0, and what `initialize`
   ///   throws.
   public init(byteCount: Int, initialize: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
-    try Self.checkMemory(byteCount)
+    let memory = try AlignedMemory.allocate(byteCount)
     self.byteCount = byteCount
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
-    backing = .owned(memory)
-    try initialize(UnsafeMutableRawBufferPointer(start: memory, count: byteCount))
+    backing = .owned(memory.baseAddress!)
+    try initialize(memory)
   }
 
   /// A part of a file, nil where it does not lie inside it.
@@ -89,7 +88,7 @@ public final class Storage: @unchecked Sendable {
   }
 
   deinit {
-    if case .owned(let memory) = backing { memory.deallocate() }
+    if case .owned(let memory) = backing { AlignedMemory.free(memory) }
   }
 
   /// Whether the bytes are in memory of our own, so that they may be changed in place.
@@ -119,9 +118,8 @@ public final class Storage: @unchecked Sendable {
     case .file, .owned:
       return try withExtendedLifetime(self) { try body(stableBytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
     case .computed(let fill):
-      try Self.checkMemory(byteCount)
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
-      defer { buffer.deallocate() }
+      let buffer = try AlignedMemory.allocate(byteCount)
+      defer { AlignedMemory.free(buffer.baseAddress) }
       try fill(buffer)
       return try body(UnsafeRawBufferPointer(buffer))
     case .deferred(let open):

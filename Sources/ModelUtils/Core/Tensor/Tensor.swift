@@ -177,8 +177,8 @@ public struct Tensor: Sendable {
       if isContiguous || count == 0 {
         return try body(UnsafeRawBufferPointer(rebasing: bytes[byteOffset..<byteOffset + byteCount]))
       }
-      let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
-      defer { packed.deallocate() }
+      let packed = try AlignedMemory.allocate(byteCount)
+      defer { AlignedMemory.free(packed.baseAddress) }
       gather(from: bytes, into: packed)
       return try body(UnsafeRawBufferPointer(packed))
     }
@@ -253,8 +253,8 @@ public struct Tensor: Sendable {
         try source.withContiguousBytes { kernel(destination.baseAddress!, $0.baseAddress!) }
         return
       }
-      let rowMajor = UnsafeMutableRawBufferPointer.allocate(byteCount: source.byteCount, alignment: 64)
-      defer { rowMajor.deallocate() }
+      let rowMajor = try AlignedMemory.allocate(source.byteCount)
+      defer { AlignedMemory.free(rowMajor.baseAddress) }
       try source.copyBytes(to: rowMajor)
       kernel(rowMajor.baseAddress!, rowMajor.baseAddress!)
       let strides = Self.contiguousStrides(source.shape)

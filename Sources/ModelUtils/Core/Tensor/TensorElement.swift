@@ -54,8 +54,8 @@ extension Tensor {
       if Self.isReadable(bytes, as: type) {
         return try bytes.withMemoryRebound(to: type) { try body($0) }
       }
-      let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
-      defer { copy.deallocate() }
+      let copy = try AlignedMemory.allocate(bytes.count)
+      defer { AlignedMemory.free(copy.baseAddress) }
       copy.copyMemory(from: bytes)
       Self.normalize(copy, as: type)
       return try UnsafeRawBufferPointer(copy).withMemoryRebound(to: type) { try body($0) }

@@ -68,8 +68,8 @@ final class StateMemory<Scalar: OptimizedScalar>: @unchecked Sendable {
   init(count: Int) throws {
     try Storage.checkMemory(count, elementSize: MemoryLayout<Scalar>.stride)
     let bytes = max(1, count) * MemoryLayout<Scalar>.stride
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    start = memory.initializeMemory(as: Scalar.self, repeating: 0, count: max(1, count))
+    let memory = try AlignedMemory.allocate(bytes)
+    start = memory.baseAddress!.initializeMemory(as: Scalar.self, repeating: 0, count: max(1, count))
     self.count = count
   }
 
@@ -78,5 +78,5 @@ final class StateMemory<Scalar: OptimizedScalar>: @unchecked Sendable {
     start.update(from: other.start, count: count)
   }
 
-  deinit { UnsafeMutableRawPointer(start).deallocate() }
+  deinit { AlignedMemory.free(start) }
 }
