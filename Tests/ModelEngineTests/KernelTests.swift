@@ -116,6 +116,9 @@ import Testing
         Pool(.average, kernelSize: [3, 2], stride: [2, 2], padding: [1, 0], ceilMode: true, divisor: 5)),
       shapes: [[2, 3, 7, 5]]),
     Case(
+      name: "mean pool with a divisor below 0",
+      operation: .pool(Pool(.average, kernelSize: [3], stride: [1], padding: [1], divisor: -2)), shapes: [[2, 3, 7]]),
+    Case(
       name: "mean pool of rows",
       operation: .pool(Pool(.average, kernelSize: [3], stride: [2], padding: [1], ceilMode: true)), shapes: [[2, 3, 8]]),
     Case(

@@ -195,7 +195,7 @@ private struct WindowGradientJob: @unchecked Sendable {
         let target = (batch * windows + position) * channels + first
         mk_window_gradient(
           to + start + first, gradient + target, source.map { $0 + start + first }, result.map { $0 + target },
-          taken.baseAddress, length, places, places.count, Float(1 / Double(max(divisor, 1))))
+          taken.baseAddress, length, places, places.count, Float(1 / Double(divisor)))
       }
     }
   }
@@ -219,8 +219,8 @@ private struct WindowGradientJob: @unchecked Sendable {
     return switch divisor {
     case nil: 1
     case .fixed(let divisor): divisor
-    case .count: places.count
-    case .paddedCount: padded
+    case .count: max(places.count, 1)
+    case .paddedCount: max(padded, 1)
     }
   }
 }
@@ -281,15 +281,15 @@ private struct WindowJob: @unchecked Sendable {
       mk_accumulate(
         measure, totals, from + place, last.count, channels, last.step * strides[strides.count - 1], 1, nil)
     }
+    // A window without elements has the mean 0.
     let number: Int =
       switch divisor {
       case nil: 1
       case .fixed(let divisor): divisor
-      case .count: window.reduce(1) { $0 * $1.count }
-      case .paddedCount: window.reduce(1) { $0 * $1.padded }
+      case .count: max(window.reduce(1) { $0 * $1.count }, 1)
+      case .paddedCount: max(window.reduce(1) { $0 * $1.padded }, 1)
       }
-    // A window without elements has the mean 0.
-    let factor = 1 / Double(max(number, 1))
+    let factor = 1 / Double(number)
     for channel in 0..<channels { target[channel] = Float(totals[channel] * factor) }
   }
 }
