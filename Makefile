@@ -25,7 +25,7 @@ THREADED := .build-thread
 # Tests see what is internal, which another build is for: one folder for both would be built anew at every change of use.
 TESTED := .build-test
 # What run, docs and interop take: BUILD=.build-test is there after make test.
-BUILD  ?= .build
+BUILD  := .build
 MUTILS := $(BUILD)/release/mutils
 
 .PHONY: run show build judged check test sanitize lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
@@ -126,8 +126,8 @@ install: deps
 
 # What the tests compare with the command's help.
 manual: build
-	$(SWIFT) build -c release --product manual
-	$(MUTILS) --experimental-dump-help | .build/release/manual > Resources/mutils.1
+	$(SWIFT) build -c release --scratch-path $(BUILD) --product manual
+	$(MUTILS) --experimental-dump-help | $(BUILD)/release/manual > Resources/mutils.1
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/mutils $(DESTDIR)$(PREFIX)/share/man/man1/mutils.1 \

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import struct
 
 import fixtures_pickles
@@ -383,25 +382,3 @@ def test_shuffled_pickles(tmp_path):
         result = mutils("info", path, **LIMITS)
         bounded(result)
         assert result.code in (0, 1), f"shuffle {i}: exit {result.code}\n{result.err}"
-
-
-# --- little memory ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("command", ["prune", "fuse", "convert", "sparsity", "info", "init"])
-def test_little_memory(command, tmp_path):
-    """Where memory for elements, or for a thread's stack, is refused, it is done without or one line says so. Where little is left, Swift's own
-    allocations may end the command, by a line of theirs; it never waits for ever, and no half of an output is left."""
-    source, output = tmp_path / "in.pt", tmp_path / "out.pt"
-    assert mutils("init", "resnet50", "-o", source).code == 0
-    arguments = (["resnet50"] if command == "init" else [source]) + ([] if command in ("sparsity", "info") else ["-o", output, "--force"])
-    codes = []
-    for limit in (80, 120, 160, 200, 280, 400, 1000):
-        result = mutils(command, *arguments, timeout=30, address_space=limit * 10**6)
-        codes.append(result.code)
-        lines = [line for line in result.err.splitlines() if is_error(line, False) or line.startswith("Fatal error: failed to allocate ")]
-        assert not result.timed_out and result.code in (0, 1, -signal.SIGABRT), (limit, result.err)
-        assert len(lines) == (result.code != 0), (limit, result.err)
-        if output.exists():
-            torch.load(output, weights_only=False)
-    assert codes[-1] == 0

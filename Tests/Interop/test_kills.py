@@ -1,7 +1,6 @@
 """A run that is killed, or refused something, at each call by which it changes a folder: the old file whole, or the new one."""
 
 import shutil
-import subprocess
 from collections import Counter
 
 import helpers
@@ -9,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import tracing
 from helpers import mutils, report, same_bits
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from test_shards import contents, needs_strace
+from test_shards import contents
 from torch import nn
+from tracing import needs_strace
 
 NAMES = "?rename,?renameat,?renameat2,?unlink,?unlinkat,?link,?linkat,write,pwrite64,ftruncate,fsync,?fallocate,?open,openat,?mkdir,?mkdirat"
 
@@ -34,31 +35,27 @@ class Saving:
         """What stands there, as its own library reads it."""
         return self.read(self.place / self.output)
 
-    def run(self, *prefix):
-        command = [*prefix, helpers.MUTILS, *self.argv]
-        return subprocess.run(list(map(str, command)), cwd=self.place, capture_output=True, text=True)
+    @property
+    def command(self):
+        return [helpers.MUTILS, *self.argv]
+
+    def run(self):
+        return tracing.run(*self.command, cwd=self.place)
 
     def calls(self):
-        """What the command asks of the system about the folder: the calls' names, each with its number in its thread."""
+        """By which calls the command changes the folder."""
         self.restore()
-        trace = self.folder / "trace"
-        result = self.run("strace", "-f", "-y", "-s", "4096", "-o", trace, "-e", f"trace={NAMES}")
-        assert result.returncode == 0, result.stderr
-        counts, found = Counter(), []
-        for line in trace.read_text().splitlines():
-            thread, call = line.split(maxsplit=1)
-            name = call.split("(")[0]
-            if not name.isidentifier():
-                continue
-            counts[thread, name] += 1
-            changes = any(word in call for word in ("O_WRONLY", "O_RDWR")) if name.startswith("open") else str(self.place) in call
-            if changes or name.startswith(("rename", "unlink", "link", "mkdir")):
-                found.append((name, counts[thread, name]))
-        return found
+
+        def changes(name, call):
+            if name.startswith("open"):
+                return "O_WRONLY" in call or "O_RDWR" in call
+            return str(self.place) in call or name.startswith(("rename", "unlink", "link", "mkdir"))
+
+        return tracing.calls(self.command, self.folder / "trace", NAMES, changes, cwd=self.place)
 
     def inject(self, name, number, what):
         self.restore()
-        return self.run("strace", "-f", "-o", "/dev/null", "-e", f"trace={name}", "-e", f"inject={name}:{what}:when={number}")
+        return tracing.injected(self.command, name, number, what, cwd=self.place)
 
 
 def tensors_of(path):

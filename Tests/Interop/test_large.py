@@ -1,8 +1,9 @@
-"""Files beyond 4 GB, whose archives are zip64, and models beyond memory: LARGE_GB says how large (6)."""
+"""Files beyond 4 GB, whose archives are zip64; models beyond memory, of LARGE_GB (6); little memory."""
 
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import MUTILS, report, succeeds
+from helpers import MUTILS, is_error, mutils, report, succeeds
 from safetensors import safe_open
 
 GIGABYTE = 1 << 30
@@ -152,3 +153,25 @@ def test_beyond_memory(tmp_path):
             shutil.rmtree(target.parent)
     finally:
         group.close()
+
+
+# --- little memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["prune", "fuse", "convert", "sparsity", "info", "init"])
+def test_little_memory(command, tmp_path):
+    """Where memory for elements, or for a thread's stack, is refused, it is done without or one line says so. Where little is left, Swift's own
+    allocations may end the command, by a line of theirs; it never waits for ever, and no half of an output is left."""
+    source, output = tmp_path / "in.pt", tmp_path / "out.pt"
+    assert mutils("init", "resnet50", "-o", source).code == 0
+    arguments = (["resnet50"] if command == "init" else [source]) + ([] if command in ("sparsity", "info") else ["-o", output, "--force"])
+    codes = []
+    for limit in (80, 120, 160, 200, 280, 400, 1000):
+        result = mutils(command, *arguments, timeout=30, address_space=limit * 10**6)
+        codes.append(result.code)
+        lines = [line for line in result.err.splitlines() if is_error(line, False) or line.startswith("Fatal error: failed to allocate ")]
+        assert not result.timed_out and result.code in (0, 1, -signal.SIGABRT), (limit, result.err)
+        assert len(lines) == (result.code != 0), (limit, result.err)
+        if output.exists():
+            torch.load(output, weights_only=False)
+    assert codes[-1] == 0

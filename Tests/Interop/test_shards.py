@@ -11,9 +11,11 @@ from collections import Counter
 import helpers
 import pytest
 import torch
+import tracing
 from helpers import fails, mutils, report, same_bits
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from tracing import needs_strace
 
 
 def test_shards(tmp_path):
@@ -210,34 +212,19 @@ class Replacement:
     def calls(self):
         """What the command asks of the system about the folder: the calls' names, each with its number in its thread."""
         self.restore()
-        trace = self.start.parent / "trace"
         names = "?rename,?renameat,?renameat2,?unlink,?unlinkat,write,ftruncate,fsync,flock,?open,openat"
-        command = ["strace", "-f", "-y", "-s", "4096", "-o", str(trace), "-e", f"trace={names}", str(helpers.MUTILS)]
-        assert subprocess.run([*command, *self.argv], capture_output=True).returncode == 0
+        command = [helpers.MUTILS, *self.argv]
+        found = tracing.calls(command, self.start.parent / "trace", names, lambda _, call: str(self.place) in call)
         assert self.which() == "new" and not litter(self.place)
-        counts, found = Counter(), []
-        for line in trace.read_text().splitlines():
-            thread, call = line.split(maxsplit=1)
-            name = call.split("(")[0]
-            if not name.isidentifier():
-                continue
-            counts[thread, name] += 1
-            if str(self.place) in call:
-                found.append((name, counts[thread, name]))
         return found
 
     def inject(self, name, number, what):
         """Runs the command, to which `what` happens at a call."""
         self.restore()
-        command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={name}", "-e", f"inject={name}:{what}:when={number}"]
-        return subprocess.run([*command, str(helpers.MUTILS), *self.argv], capture_output=True, text=True)
+        return tracing.injected([helpers.MUTILS, *self.argv], name, number, what)
 
 
 CASES = ["another count", "the same count", "in place"]
-needs_strace = pytest.mark.skipif(
-    shutil.which("strace") is None or subprocess.run(["strace", "true"], capture_output=True).returncode != 0,
-    reason="needs strace, and the right to use it",
-)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
