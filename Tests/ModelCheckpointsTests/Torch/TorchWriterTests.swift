@@ -54,8 +54,11 @@ import Testing
     }
     #expect(streamed == size)
     #expect(try FileBytes(mapping: folder["stream"]).array == FileBytes(mapping: folder[name]).array)
-    let closed = refusal { try checkpoint.write(to: stream, name: "stream", format: format) }
-    #expect(closed == "stream: cannot be written: Bad file descriptor")
+    let readOnly = try FileDescriptor.open(folder["stream"], .readOnly)
+    let refused = try readOnly.closeAfter {
+      refusal { try checkpoint.write(to: readOnly, name: "stream", format: format) }
+    }
+    #expect(refused == "stream: cannot be written: Bad file descriptor")
   }
 
   @Test func theArchiveIsLaidOutAsPyTorchsOwn() throws {
