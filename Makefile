@@ -2,6 +2,7 @@
 # make test      the same, then all tests that need no Python
 # make check     the tests of a debug build, and lint
 # make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer
+# make sanitize-kernels  the C kernels' cases under both of C's sanitizers, in a minute
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
@@ -28,7 +29,7 @@ TESTED := .build-test
 BUILD  := .build
 MUTILS := $(BUILD)/release/mutils
 
-.PHONY: run show build judged check test sanitize lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
+.PHONY: run show build judged check test sanitize sanitize-kernels lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MAKE) show
@@ -88,9 +89,12 @@ mpi: deps
 # is made once is kept. gold dies of what the sanitizers need.
 SANITIZED := -Xswiftc -use-ld=lld --skip ToolTests
 UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc -fno-sanitize=function
-sanitize: deps
+sanitize: deps sanitize-kernels
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
 	$(SWIFT) test --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
+
+sanitize-kernels:
+	SWIFT="$(SWIFT)" Tests/Portability/sanitized.sh
 
 MINUTES ?= 20
 TARGETS ?= pickle checkpoint safetensors index onnx yaml pictures arrays labels graph

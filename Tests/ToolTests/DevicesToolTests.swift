@@ -119,6 +119,15 @@ import Testing
     #expect(try run(["env"], folder, ["STUB_STATUS": "999"]).output.contains("device      CPU: the CUDA driver fails"))
   }
 
+  #if os(Linux)
+    /// What taskset or a container withholds is not computed on.
+    @Test func asManyThreadsAsProcessorsMayBeUsed() throws {
+      let first = "$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')"
+      let result = try Tool.shell("taskset -c \(first) $M env --json", in: Folder())
+      #expect(try result.json["threads"] as? Int == 1)
+    }
+  #endif
+
   @Test func verbose() throws {
     let folder = try drivers()
     let result = try run(["devices", "--verbose"], folder)

@@ -12,13 +12,11 @@ struct AverageJob: Sendable {
   /// What takes the average's place, where it is not changed in place.
   private var replacement: Tensor?
   var isNonFinite = false
+  /// Whether it is divided among threads rather than being one job among others.
+  var isDivided = false
 
   /// Elements that one thread takes at a time.
   private static let chunk = 1 << 17
-
-  /// Whether it is divided among threads rather than being one job among others.
-  var isLarge: Bool { source.count > Self.largeCount }
-  private static let largeCount = 1 << 20
 
   init(name: String, slot: Int, source: Tensor, rule: AveragedWeights.Rule, average: Tensor) {
     (self.name, self.slot, self.source, self.rule, self.average) = (name, slot, source, rule, average)
@@ -50,19 +48,19 @@ struct AverageJob: Sendable {
 
   private mutating func average(_ to: mk_float, _ from: mk_float) throws {
     guard source.count > 0 else { return }
-    let (rule, count) = (rule, source.count)
+    let (rule, count, isDivided) = (rule, source.count, isDivided)
     let bytes = try ContiguousBytes(source)
     isNonFinite = try average.updateBytes { memory in
-      Self.mix(rule, memory, to, bytes.bytes, from, count)
+      Self.mix(rule, memory, to, bytes.bytes, from, count, isDivided: isDivided)
     }
     withExtendedLifetime(bytes) {}
   }
 
-  /// Takes elements into those of an average, by several threads where there are many.
+  /// Takes elements into those of an average.
   /// - Returns: whether one of them is NaN or infinite.
   @discardableResult private static func mix(
     _ rule: AveragedWeights.Rule, _ memory: UnsafeMutableRawBufferPointer, _ to: mk_float,
-    _ model: UnsafeRawBufferPointer, _ from: mk_float, _ count: Int
+    _ model: UnsafeRawBufferPointer, _ from: mk_float, _ count: Int, isDivided: Bool
   ) -> Bool {
     guard count > 0 else { return false }
     let (toWidth, fromWidth) = (memory.count / count, model.count / count)
@@ -83,7 +81,7 @@ struct AverageJob: Sendable {
           case .running(let divisor): mk_average_running(p, to, q, from, length, divisor)
           }
       }
-      if count > largeCount { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
+      if isDivided { Parallel.forEach(chunks, part) } else { for index in 0..<chunks { part(index) } }
     }
     return flags.contains(true)
   }
@@ -98,7 +96,7 @@ struct AverageJob: Sendable {
       let storage = try Storage(computed: current.byteCount) { memory in
         try current.copyBytes(to: memory)
         current.releasePages()
-        try source.withContiguousBytes { _ = Self.mix(rule, memory, to, $0, from, source.count) }
+        try source.withContiguousBytes { _ = Self.mix(rule, memory, to, $0, from, source.count, isDivided: true) }
         source.releasePages()
       }
       return try Tensor(storage, dtype: current.dtype, shape: current.shape)

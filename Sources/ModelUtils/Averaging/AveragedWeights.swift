@@ -34,8 +34,8 @@ struct AveragedWeights: Sendable {
   /// The buffers that a state dict leaves out; a module's only.
   private var nonPersistent: OrderedDictionary<String, Int> = [:]
   private var slots: [Tensor] = []
-  /// The names of parameters; the others are buffers.
-  private var parameters: Set<String> = []
+  /// Of each slot, whether a parameter stands in it; in the others are buffers.
+  private var isParameter: [Bool] = []
   private let placeholder: Tensor
   private let isStreamed = StreamedAverages.isOn
 
@@ -59,20 +59,25 @@ struct AveragedWeights: Sendable {
         nonPersistent[name] = slots.count
         slots.append(try beginning(tensor, name))
       }
+      var parameters: [String] = []
       module.updateModules { path, module in
         module.isTraining = false
         for (index, name) in module.parameters.keys.enumerated() {
           module.parameters.values[index].requiresGrad = false
-          parameters.insert(dotted(path, name))
+          parameters.append(dotted(path, name))
         }
       }
       skeleton = module
-      // A parameter under its second name is one too.
-      let slots = Set(parameters.compactMap { places[$0] })
-      for (name, slot) in places where slots.contains(slot) { parameters.insert(name) }
+      setParameters(parameters)
     case .stateDict:
-      parameters = Set(state.names.filter { state.isParameter($0) })
+      setParameters(state.names.filter { state.isParameter($0) })
     }
+  }
+
+  /// A parameter under its second name is one too.
+  private mutating func setParameters(_ names: some Sequence<String>) {
+    isParameter = [Bool](repeating: false, count: slots.count)
+    for name in names { if let slot = places[name] { isParameter[slot] = true } }
   }
 
   /// A tensor as it begins.
@@ -113,6 +118,11 @@ struct AveragedWeights: Sendable {
       for (job, average) in zip(jobs, averages) { slots[job.slot] = average }
       return AverageUpdate(decay: decay, nonFinite: jobs.filter(\.isNonFinite).map(\.name), isSkipped: false)
     }
+    // The largest first, so that no thread is left with a large one at the end; what would still keep one busy when the
+    // others are done is divided among all.
+    jobs.sort { $0.source.count > $1.source.count }
+    let share = jobs.reduce(0) { $0 + $1.source.count } / (4 * max(1, Parallel.threadCount))
+    for index in jobs.indices { jobs[index].isDivided = jobs[index].source.count > share }
     // What can fail comes before anything is changed: reading what is not in memory, and casts.
     do {
       let current = slots
@@ -124,23 +134,25 @@ struct AveragedWeights: Sendable {
       slots[jobs[index].slot] = placeholder
     }
     defer { for job in jobs { slots[job.slot] = job.average } }
-    for index in jobs.indices where jobs[index].isLarge { try jobs[index].run() }
+    for index in jobs.indices where jobs[index].isDivided { try jobs[index].run() }
     try Parallel.update(&jobs) { job in
-      if !job.isLarge { try job.run() }
+      if !job.isDivided { try job.run() }
     }
-    return AverageUpdate(decay: decay, nonFinite: jobs.filter(\.isNonFinite).map(\.name), isSkipped: false)
+    let nonFinite = jobs.filter(\.isNonFinite).sorted { $0.slot < $1.slot }
+    return AverageUpdate(decay: decay, nonFinite: nonFinite.map(\.name), isSkipped: false)
   }
 
   private func jobs(
     for model: Model, _ matching: Matching, _ rule: (Tensor, Role) -> Rule
   ) throws -> [AverageJob] {
     var jobs: [AverageJob] = []
-    var taken: Set<Int> = []
+    var isTaken = [Bool](repeating: false, count: slots.count)
     let sources = try sources(in: model.stateDict(), matching)
     let known = skeleton == nil ? model.module.map(Self.parameters) : nil
-    for (index, (name, slot)) in places.enumerated() where taken.insert(slot).inserted {
+    for (index, (name, slot)) in places.enumerated() where !isTaken[slot] {
+      isTaken[slot] = true
       guard let source = sources[index] else { throw Self.missing(name) }
-      let isParameter = known?.contains(source.identity) ?? parameters.contains(name)
+      let isParameter = known?.contains(source.identity) ?? isParameter[slot]
       let rule = rule(slots[slot], isParameter ? .parameter : .buffer)
       if let job = try job(name, slot, source, rule) { jobs.append(job) }
     }
@@ -191,10 +203,11 @@ struct AveragedWeights: Sendable {
         throw ModelError(.mismatch, "the model has \(state.count) tensors, the average \(places.count)")
       }
       // Formats order tensors each in its way: where the names are the same, they tell better what belongs together.
-      if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }
-      return Array(state.tensors.values)
+      let named = places.keys.map { state[$0] }
+      return named.contains { $0 == nil } ? Array(state.tensors.values) : named
     case .names:
-      if places.keys.allSatisfy({ state[$0] != nil }) { return places.keys.map { state[$0] } }
+      let named = places.keys.map { state[$0] }
+      if !named.contains(where: { $0 == nil }) { return named }
       let matching = NameMatching(stateDict, state)
       return places.keys.map { matching.target(of: $0).flatMap { state[$0] } }
     }

@@ -8,22 +8,37 @@
 enum { LANES = 8 };
 
 typedef struct lanes {
-  double different[LANES], nonfinite[LANES], absolute[LANES], relative[LANES];
+  double different[LANES], nonfinite[LANES], absolute[LANES], far[LANES], relative[LANES];
   double product[LANES], first[LANES], second[LANES];
 } lanes;
 
-MK_INLINE void measure_one(lanes *sums, size_t lane, double a, double b) {
-  double distance = __builtin_fabs(a - b);
+MK_INLINE double greater_of(double a, double b) {
   double x = __builtin_fabs(a), y = __builtin_fabs(b);
-  double greater = x > y ? x : y;
+  return x > y ? x : y;
+}
+
+// A quotient above `relative` has a dividend of at least the rounded product: most blocks need no division.
+MK_INLINE void measure_one(lanes *sums, size_t lane, double a, double b, double relative) {
+  double distance = __builtin_fabs(a - b);
   int same = (a == b) | ((a != a) & (b != b));
   int finite = distance <= DBL_MAX;
   distance = finite ? distance : 0;
-  double relative = distance > 0 ? distance / greater : 0;
   sums->different[lane] += same ? 0 : 1;
   sums->nonfinite[lane] += (same | finite) ? 0 : 1;
   sums->absolute[lane] = distance > sums->absolute[lane] ? distance : sums->absolute[lane];
+  sums->far[lane] += distance >= relative * greater_of(a, b) ? 1 : 0;
+}
+
+MK_INLINE void relate_one(lanes *sums, size_t lane, double a, double b) {
+  double distance = __builtin_fabs(a - b);
+  double relative = distance > 0 && distance <= DBL_MAX ? distance / greater_of(a, b) : 0;
   sums->relative[lane] = relative > sums->relative[lane] ? relative : sums->relative[lane];
+}
+
+MK_INLINE double greatest(const double *lanes) {
+  double result = 0;
+  for (size_t l = 0; l < LANES; ++l) result = lanes[l] > result ? lanes[l] : result;
+  return result;
 }
 
 MK_INLINE void multiply_one(lanes *sums, size_t lane, double a, double b) {
@@ -33,18 +48,25 @@ MK_INLINE void multiply_one(lanes *sums, size_t lane, double a, double b) {
   sums->second[lane] += finite ? b * b : 0;
 }
 
-// Two loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their
-// own, since those behind the pointer would be written at every step.
+// Loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their own,
+// since those behind the pointer would be written at every step.
 #define COMPARE(number, name)                                                                                          \
   MK_INLINE void name(lanes *total, const number *a, const number *b, size_t count) {                                  \
     lanes sums = *total;                                                                                               \
     size_t length;                                                                                                     \
     for (; count > 0; a += length, b += length, count -= length) {                                                     \
       length = count < MK_BLOCK ? count : MK_BLOCK;                                                                    \
-      size_t i = 0, j = 0;                                                                                             \
+      size_t i = 0, j = 0, k = 0;                                                                                      \
+      double relative = greatest(sums.relative);                                                                       \
+      for (size_t l = 0; l < LANES; ++l) sums.far[l] = 0;                                                              \
       for (; i + LANES <= length; i += LANES)                                                                          \
-        for (size_t l = 0; l < LANES; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l]);                  \
-      for (size_t l = 0; i + l < length; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l]);               \
+        for (size_t l = 0; l < LANES; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l], relative);        \
+      for (size_t l = 0; i + l < length; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l], relative);     \
+      if (greatest(sums.far) > 0) {                                                                                    \
+        for (; k + LANES <= length; k += LANES)                                                                        \
+          for (size_t l = 0; l < LANES; ++l) relate_one(&sums, l, (double)a[k + l], (double)b[k + l]);                 \
+        for (size_t l = 0; k + l < length; ++l) relate_one(&sums, l, (double)a[k + l], (double)b[k + l]);              \
+      }                                                                                                                \
       for (; j + LANES <= length; j += LANES)                                                                          \
         for (size_t l = 0; l < LANES; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);                 \
       for (size_t l = 0; j + l < length; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);              \

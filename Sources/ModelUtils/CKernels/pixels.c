@@ -114,17 +114,27 @@ MK_TARGET_AVX2 static void pixels_avx2(void *dst, const float *src, size_t strid
   pixels_of(dst, src, stride, pixels, is_wide);
 }
 
-// Four bytes of each neighbour at a time: the fourth is the next pixel's, and so is the fourth word that is written.
+MK_INLINE MK_TARGET_AVX2 __m128i weights_of(const tap *t) {
+  int weights;
+  memcpy(&weights, &t->low_weight, sizeof weights);
+  return _mm_set1_epi32(weights);
+}
+
+// Two pixels at a time, of each the eight bytes that begin with its neighbours': two are the next pixel's, and so is the
+// fourth word that is written. A pixel at the right edge, whose neighbours are one, is left to the plain loop.
 MK_TARGET_AVX2 static void resize_row_avx2(int16_t *dst, const uint8_t *src, const tap *taps, size_t width, size_t in_width) {
+  const __m128i order = _mm_setr_epi8(0, 3, 1, 4, 2, 5, -1, -1, 8, 11, 9, 12, 10, 13, -1, -1);
   size_t x = 0;
-  for (; x + 1 < width && taps[x].high + 1 < in_width; ++x) {
-    int a, b, weights;
-    memcpy(&a, src + (size_t)CHANNELS * taps[x].low, sizeof a);
-    memcpy(&b, src + (size_t)CHANNELS * taps[x].high, sizeof b);
-    memcpy(&weights, &taps[x].low_weight, sizeof weights);
-    __m128i pairs = _mm_cvtepu8_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(a), _mm_cvtsi32_si128(b)));
-    __m128i sums = _mm_srai_epi32(_mm_madd_epi16(pairs, _mm_set1_epi32(weights)), 4);
-    _mm_storel_epi64((void *)(dst + CHANNELS * x), _mm_packs_epi32(sums, sums));
+  for (; x + 2 < width && (size_t)taps[x + 1].low + 3 <= in_width; x += 2) {
+    const tap *t = taps + x;
+    __m128i first = _mm_loadl_epi64((const void *)(src + (size_t)CHANNELS * t[0].low));
+    __m128i second = _mm_loadl_epi64((const void *)(src + (size_t)CHANNELS * t[1].low));
+    __m256i pairs = _mm256_cvtepu8_epi16(_mm_shuffle_epi8(_mm_unpacklo_epi64(first, second), order));
+    __m256i weights = _mm256_inserti128_si256(_mm256_castsi128_si256(weights_of(t)), weights_of(t + 1), 1);
+    __m256i sums = _mm256_srai_epi32(_mm256_madd_epi16(pairs, weights), 4);
+    sums = _mm256_packs_epi32(sums, sums);
+    _mm_storel_epi64((void *)(dst + CHANNELS * x), _mm256_castsi256_si128(sums));
+    _mm_storel_epi64((void *)(dst + CHANNELS * (x + 1)), _mm256_extracti128_si256(sums, 1));
   }
   resize_row(dst + CHANNELS * x, src, taps + x, width - x);
 }
@@ -169,7 +179,9 @@ void mk_resize_pixels(
       held[1] = held[0], held[0] = t.low;
     }
     const size_t wanted[2] = {t.low, t.high};
-    for (int i = 0; i < 2; ++i) {
+    // A row without weight is not made.
+    int used = t.high_weight == 0 ? 1 : 2;
+    for (int i = 0; i < used; ++i) {
       if (held[i] == wanted[i]) continue;
       held[i] = wanted[i];
 #if MK_X86
@@ -182,11 +194,11 @@ void mk_resize_pixels(
     }
 #if MK_X86
     if (mk_current_level() != MK_SCALAR) {
-      blend_avx2(dst, rows[0], rows[1], width * CHANNELS, t);
+      blend_avx2(dst, rows[0], rows[used - 1], width * CHANNELS, t);
       continue;
     }
 #endif
-    blend_plain(dst, rows[0], rows[1], width * CHANNELS, t);
+    blend_plain(dst, rows[0], rows[used - 1], width * CHANNELS, t);
   }
 }
 

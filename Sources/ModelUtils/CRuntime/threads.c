@@ -1,6 +1,21 @@
+#ifdef __linux__
+#define _GNU_SOURCE
+#endif
+
 #include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include "CRuntime.h"
+
+int32_t mr_usable_processors(void) {
+#ifdef __linux__
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable) == 0) return CPU_COUNT(&usable);
+#endif
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 && online < INT32_MAX ? (int32_t)online : 1;
+}
 
 static void *end(void *nothing) { return nothing; }
 

@@ -147,7 +147,6 @@ private func resample(_ image: Tensor, _ size: ScaledSize, fill: Float) throws -
   return try Tensor(dtype, shape) { destination in
     guard let start = destination.baseAddress, let origin = source.bytes.baseAddress, image.count > 0 else { return }
     nonisolated(unsafe) let (to, from) = (start, origin)
-    preferLargePages(destination)
     let (rows, rowBytes) = (size.output[0], size.output[1] * dtype.bitWidth / 8)
     let planeBytes = size.input[0] * size.input[1] * image.dtype.bitWidth / 8
     let step = max(1, min(rows, (128 << 10) / rowBytes))
@@ -172,14 +171,4 @@ func checkMemory(_ dtype: DType, _ shape: [Int]) throws {
   guard let count = Tensor.elementCount(shape), let bytes = dtype.byteCount(of: count), bytes <= memory else {
     throw ModelError(.limit, "a \(dtype.rawValue) result of shape \(shape) does not fit in this machine's memory")
   }
-}
-
-/// Asks for large pages under a large result: half of the time would go into taking 4 kB at a time.
-private func preferLargePages(_ bytes: UnsafeMutableRawBufferPointer) {
-  #if os(Linux)
-    guard bytes.count >= 16 << 20, let start = bytes.baseAddress else { return }
-    let page = 4096
-    let skipped = (page - Int(bitPattern: start) % page) % page
-    madvise(start + skipped, (bytes.count - skipped) / page * page, MADV_HUGEPAGE)
-  #endif
 }

@@ -31,8 +31,11 @@ public struct PruneOptions: Sendable {
   }
 
   /// The patterns that none of the names match.
-  func unmatched(among names: [String]) -> [String] {
-    (include + exclude).filter { glob in !names.contains { glob.matches(withAncestors: $0) } }.map(\.pattern)
+  func unmatched(among names: @autoclosure () -> [String]) -> [String] {
+    let globs = include + exclude
+    guard !globs.isEmpty else { return [] }
+    let names = names()
+    return globs.filter { glob in !names.contains { glob.matches(withAncestors: $0) } }.map(\.pattern)
   }
 }
 
@@ -59,10 +62,10 @@ extension WeightContainer {
         change: { layers = try Pruning(options, masks: masks).run(&$0) })
       var report = PruneReport(layers: layers)
       report.unmasked = Array(masks.keys)
+      let computed = computedWeights().filter(\.isConv2dWeight)
       report.unmatched = options.unmatched(
-        among: namedWeights().filter(\.isConv2dWeight).map(\.name)
-          + computedWeights().filter(\.isConv2dWeight).map(\.name))
-      report.refused = computedWeights().filter { $0.isConv2dWeight && options.isChosen($0.name) }
+        among: namedWeights().filter(\.isConv2dWeight).map(\.name) + computed.map(\.name))
+      report.refused = computed.filter { options.isChosen($0.name) }
         .map { .init(name: $0.name, reason: "is computed by \($0.cause) when the model runs") }
       return report
     } catch {

@@ -15,6 +15,9 @@ uint64_t mr_libraries_loaded(void);
 int32_t mr_unfinished_add(const char *path);
 void mr_unfinished_remove(int32_t slot);
 
+// How many processors this process may use: not those that taskset, a container or a batch system withholds.
+int32_t mr_usable_processors(void);
+
 // Whether so many threads could be started beside this one: limits of processes, and of memory for their stacks.
 bool mr_can_start_threads(int32_t count);
 

@@ -51,17 +51,13 @@ extension StateDict {
       if isMask(name + "_mask") { return (name, ComputedWeight.mask) }
       return tensors[name + "_u"] == nil ? nil : (name, "spectral norm")
     }
-    var parts = entry.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count >= 3, parts[parts.count - 3] == "parametrizations" else { return nil }
-    let last = parts.removeLast()
-    let list = parts.joined(separator: ".")
-    parts.remove(at: parts.count - 2)
+    let isPair = entry.hasSuffix(".original1")
+    guard let list = without(isPair ? ".original1" : ".original") else { return nil }
+    var parts = list.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count >= 2, parts.remove(at: parts.count - 2) == "parametrizations" else { return nil }
     let name = parts.joined(separator: ".")
-    switch last {
-    case "original1": return (name, "weight norm")
-    case "original": return (name, tensors["\(list).0._u"] == nil ? "parametrisation" : "spectral norm")
-    default: return nil
-    }
+    if isPair { return (name, "weight norm") }
+    return (name, tensors["\(list).0._u"] == nil ? "parametrisation" : "spectral norm")
   }
 }
 

@@ -2,23 +2,14 @@ import CRuntime
 import Dispatch
 import Synchronization
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// Work divided among threads.
 public enum Parallel {
-  /// How many threads the library's algorithms use in this task: all processors unless set with
-  /// `$threadCount.withValue(n) { … }`.
-  @TaskLocal public static var threadCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+  /// How many threads the library's algorithms use in this task: as many as this process may use processors, unless set
+  /// with `$threadCount.withValue(n) { … }`.
+  @TaskLocal public static var threadCount = max(1, Int(mr_usable_processors()))
 
   /// Dispatch waits for ever for a thread that it cannot have.
-  private static let canStartThreads = mr_can_start_threads(
-    Int32(clamping: min(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 16) - 1))
+  private static let canStartThreads = mr_can_start_threads(min(max(2, mr_usable_processors()), 16) - 1)
 
   /// Calls `body` with each index below `count`; threads take the next index when they are free.
   package static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {

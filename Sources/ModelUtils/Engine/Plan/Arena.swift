@@ -1,34 +1,19 @@
 import ModelCore
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// One allocation in which all that a session computes lies, each buffer for as long as it is used.
 final class Arena: @unchecked Sendable {
-  /// What vector instructions and pages like.
-  static let alignment = 64
-  private static let hugePage = 2 << 20
+  static let alignment = AlignedMemory.alignment
 
   let pointer: UnsafeMutableRawPointer
   let byteCount: Int
 
-  /// - Throws: `ModelError` for more bytes than the machine has.
+  /// - Throws: `ModelError` for more bytes than there are.
   init(byteCount: Int) throws {
-    try Storage.checkMemory(byteCount, elementSize: 1)
     self.byteCount = byteCount
-    let isLarge = byteCount >= Self.hugePage
-    pointer = .allocate(byteCount: max(byteCount, 1), alignment: isLarge ? Self.hugePage : Self.alignment)
-    #if canImport(Glibc) || canImport(Musl)
-      if isLarge { _ = madvise(pointer, byteCount, MADV_HUGEPAGE) }
-    #endif
+    pointer = try AlignedMemory.allocate(byteCount).baseAddress!
   }
 
-  deinit { pointer.deallocate() }
+  deinit { AlignedMemory.free(pointer) }
 
   /// The most bytes of buffers that are in use at one step: what no arrangement of them can do without.
   static func most(_ buffers: [(bytes: Int, first: Int, last: Int)]) -> Int {
