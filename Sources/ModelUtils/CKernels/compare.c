@@ -8,8 +8,10 @@
 enum { LANES = 8 };
 
 typedef struct lanes {
-  double different[LANES], nonfinite[LANES], absolute[LANES], far[LANES], relative[LANES];
+  double different[LANES], nonfinite[LANES], absolute[LANES], relative[LANES];
   double product[LANES], first[LANES], second[LANES];
+  // Of a block: NaN where a difference is not finite; not below 0 where a greater relative one may be.
+  double trouble[LANES], excess[LANES];
 } lanes;
 
 MK_INLINE double greater_of(double a, double b) {
@@ -19,59 +21,79 @@ MK_INLINE double greater_of(double a, double b) {
 
 // A quotient above `relative` has a dividend of at least the rounded product: most blocks need no division.
 MK_INLINE void measure_one(lanes *sums, size_t lane, double a, double b, double relative) {
-  double distance = __builtin_fabs(a - b);
-  int same = (a == b) | ((a != a) & (b != b));
-  int finite = distance <= DBL_MAX;
-  distance = finite ? distance : 0;
-  sums->different[lane] += same ? 0 : 1;
-  sums->nonfinite[lane] += (same | finite) ? 0 : 1;
+  double distance = __builtin_fabs(a - b), excess = distance - relative * greater_of(a, b);
+  sums->trouble[lane] += distance * 0;
+  sums->different[lane] += distance > 0 ? 1.0 : 0.0;
   sums->absolute[lane] = distance > sums->absolute[lane] ? distance : sums->absolute[lane];
-  sums->far[lane] += distance >= relative * greater_of(a, b) ? 1 : 0;
-}
-
-MK_INLINE void relate_one(lanes *sums, size_t lane, double a, double b) {
-  double distance = __builtin_fabs(a - b);
-  double relative = distance > 0 && distance <= DBL_MAX ? distance / greater_of(a, b) : 0;
-  sums->relative[lane] = relative > sums->relative[lane] ? relative : sums->relative[lane];
-}
-
-MK_INLINE double greatest(const double *lanes) {
-  double result = 0;
-  for (size_t l = 0; l < LANES; ++l) result = lanes[l] > result ? lanes[l] : result;
-  return result;
+  sums->excess[lane] = excess > sums->excess[lane] ? excess : sums->excess[lane];
 }
 
 MK_INLINE void multiply_one(lanes *sums, size_t lane, double a, double b) {
-  int finite = __builtin_fabs(a - b) <= DBL_MAX;
-  sums->product[lane] += finite ? a * b : 0;
-  sums->first[lane] += finite ? a * a : 0;
-  sums->second[lane] += finite ? b * b : 0;
+  sums->product[lane] += a * b;
+  sums->first[lane] += a * a;
+  sums->second[lane] += b * b;
 }
+
+MK_INLINE void relate_one(lanes *sums, size_t lane, double a, double b) {
+  double distance = __builtin_fabs(a - b), relative = distance > 0 ? distance / greater_of(a, b) : 0;
+  sums->relative[lane] = relative > sums->relative[lane] ? relative : sums->relative[lane];
+}
+
+// All that the other three do, where differences may not be finite.
+MK_INLINE void heed_one(lanes *sums, size_t lane, double a, double b) {
+  if (__builtin_fabs(a - b) <= DBL_MAX) {
+    measure_one(sums, lane, a, b, 0);
+    multiply_one(sums, lane, a, b);
+    relate_one(sums, lane, a, b);
+  } else if (!((a == b) | ((a != a) & (b != b)))) {
+    sums->different[lane] += 1;
+    sums->nonfinite[lane] += 1;
+  }
+}
+
+MK_INLINE double greatest(const double *lanes) {
+  double result = lanes[0];
+  for (size_t l = 1; l < LANES; ++l) result = lanes[l] > result ? lanes[l] : result;
+  return result;
+}
+
+MK_INLINE bool is_finite(const double *lanes) {
+  double sum = 0;
+  for (size_t l = 0; l < LANES; ++l) sum += lanes[l];
+  return sum == 0;
+}
+
+#define EACH(one, ...)                                                                                                 \
+  {                                                                                                                    \
+    size_t i = 0;                                                                                                      \
+    for (; i + LANES <= length; i += LANES)                                                                            \
+      for (size_t l = 0; l < LANES; ++l) one(&sums, l, (double)a[i + l], (double)b[i + l] __VA_OPT__(, ) __VA_ARGS__); \
+    for (size_t l = 0; i + l < length; ++l)                                                                            \
+      one(&sums, l, (double)a[i + l], (double)b[i + l] __VA_OPT__(, ) __VA_ARGS__);                                    \
+  }
 
 // Loops over a block that is in the nearest cache, each with as many sums as there are registers for; sums of their own,
 // since those behind the pointer would be written at every step.
 #define COMPARE(number, name)                                                                                          \
   MK_INLINE void name(lanes *total, const number *a, const number *b, size_t count) {                                  \
-    lanes sums = *total;                                                                                               \
     size_t length;                                                                                                     \
     for (; count > 0; a += length, b += length, count -= length) {                                                     \
       length = count < MK_BLOCK ? count : MK_BLOCK;                                                                    \
-      size_t i = 0, j = 0, k = 0;                                                                                      \
-      double relative = greatest(sums.relative);                                                                       \
-      for (size_t l = 0; l < LANES; ++l) sums.far[l] = 0;                                                              \
-      for (; i + LANES <= length; i += LANES)                                                                          \
-        for (size_t l = 0; l < LANES; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l], relative);        \
-      for (size_t l = 0; i + l < length; ++l) measure_one(&sums, l, (double)a[i + l], (double)b[i + l], relative);     \
-      if (greatest(sums.far) > 0) {                                                                                    \
-        for (; k + LANES <= length; k += LANES)                                                                        \
-          for (size_t l = 0; l < LANES; ++l) relate_one(&sums, l, (double)a[k + l], (double)b[k + l]);                 \
-        for (size_t l = 0; k + l < length; ++l) relate_one(&sums, l, (double)a[k + l], (double)b[k + l]);              \
+      lanes sums = *total;                                                                                             \
+      const double relative = greatest(sums.relative);                                                                 \
+      for (size_t l = 0; l < LANES; ++l) sums.trouble[l] = 0, sums.excess[l] = -1;                                     \
+      EACH(measure_one, relative)                                                                                      \
+      if (is_finite(sums.trouble)) {                                                                                   \
+        EACH(multiply_one)                                                                                             \
+        if (greatest(sums.excess) >= 0) {                                                                              \
+          EACH(relate_one)                                                                                             \
+        }                                                                                                              \
+      } else {                                                                                                         \
+        sums = *total;                                                                                                 \
+        for (size_t i = 0; i < length; ++i) heed_one(&sums, i % LANES, (double)a[i], (double)b[i]);                    \
       }                                                                                                                \
-      for (; j + LANES <= length; j += LANES)                                                                          \
-        for (size_t l = 0; l < LANES; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);                 \
-      for (size_t l = 0; j + l < length; ++l) multiply_one(&sums, l, (double)a[j + l], (double)b[j + l]);              \
+      *total = sums;                                                                                                   \
     }                                                                                                                  \
-    *total = sums;                                                                                                     \
   }
 
 COMPARE(mk_f32, compare_floats)

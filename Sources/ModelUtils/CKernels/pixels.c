@@ -139,8 +139,20 @@ MK_TARGET_AVX2 static void resize_row_avx2(int16_t *dst, const uint8_t *src, con
   resize_row(dst + CHANNELS * x, src, taps + x, width - x);
 }
 
+MK_INLINE MK_TARGET_AVX2 __m256i blend_16(const int16_t *a, const int16_t *b, __m256i low, __m256i high) {
+  __m256i first = _mm256_mulhi_epi16(_mm256_loadu_si256((const void *)a), low);
+  __m256i second = _mm256_mulhi_epi16(_mm256_loadu_si256((const void *)b), high);
+  return _mm256_srai_epi16(_mm256_add_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(2)), 2);
+}
+
 MK_TARGET_AVX2 static void blend_avx2(uint8_t *dst, const int16_t *a, const int16_t *b, size_t count, tap t) {
-  blend(dst, a, b, count, t);
+  const __m256i low = _mm256_set1_epi16(t.low_weight), high = _mm256_set1_epi16(t.high_weight);
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    __m256i bytes = _mm256_packus_epi16(blend_16(a + i, b + i, low, high), blend_16(a + i + 16, b + i + 16, low, high));
+    _mm256_storeu_si256((void *)(dst + i), _mm256_permute4x64_epi64(bytes, 0xd8));
+  }
+  blend(dst + i, a + i, b + i, count - i, t);
 }
 #endif
 
