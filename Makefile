@@ -1,7 +1,7 @@
 # make run       build in release and show info, fuse and prune on the embedded default, and what the built-in detector finds
 # make test      the same, then all tests that need no Python
 # make check     the tests of a debug build, and lint
-# make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer
+# make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer (an hour)
 # make sanitize-kernels  the C kernels' cases under both of C's sanitizers, in a minute
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
@@ -90,8 +90,8 @@ mpi: deps
 SANITIZED := -Xswiftc -use-ld=lld --skip ToolTests
 UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc -fno-sanitize=function
 sanitize: deps sanitize-kernels
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
-	$(SWIFT) test --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
+	$(SWIFT) test -c release --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
 
 sanitize-kernels:
 	SWIFT="$(SWIFT)" Tests/Portability/sanitized.sh

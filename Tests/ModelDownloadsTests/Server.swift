@@ -60,13 +60,12 @@ final class Server: Sendable {
           return answer(request)
         }
       }
+      // By whom it waits for others: its number may be another's as soon as it is closed.
+      close(descriptor)
     }
   }
 
-  deinit {
-    shutdown(socket, Int32(SHUT_RDWR))
-    close(socket)
-  }
+  deinit { shutdown(socket, Int32(SHUT_RDWR)) }
 
   private static func socket(_ domain: Int32, _ kind: Int32, _ proto: Int32) -> Int32 {
     #if canImport(Glibc)
