@@ -43,11 +43,8 @@ struct DatasetCheck: ParsableCommand {
 
   private func checked() throws -> [SetReport.Part] {
     let path = FilePath(data)
-    let isDescription = ["yaml", "yml"].contains(path.extension?.lowercased() ?? "")
-    let inside = path.appending("data.yaml")
-    let hasDescription = !isDescription && PictureFiles.isFolder(path) && FileFolder.exists(inside)
-    if isDescription || hasDescription {
-      let description = try DetectionDescription(contentsOf: hasDescription ? inside : path)
+    if let file = try DetectionDescription.file(at: path) {
+      let description = try DetectionDescription(contentsOf: file)
       let parts = DetectionDescription.Part.allCases.filter { description.parts[$0] != nil }
       guard !parts.isEmpty else {
         throw ModelError(.missing, "names no pictures", file: description.name, advice: "it has train, val or test")

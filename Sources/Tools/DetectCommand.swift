@@ -102,7 +102,7 @@ struct Detect: ParsableCommand {
       let detector = try checkpoint.named {
         try checkpoint.onnx.map { try Detector($0) } ?? Detector(checkpoint.computableModule(report.talk))
       }
-      let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
+      let trained = checkpoint.trainedSize.map { [$0.height, $0.width] }
       let options = try checkpoint.named { try self.options(for: detector, trained: trained) }
       let (pictures, hasFailures) = try detect(jobs, detector, options).all(by: checkpoint)
       if !flags.dryRun { try writeRecords(pictures) }
@@ -115,8 +115,8 @@ struct Detect: ParsableCommand {
     }
   }
 
-  /// - Parameter trained: the side of the inputs that it was trained with, where that is known.
-  private func options(for detector: Detector, trained: Int?) throws -> Detector.Options {
+  /// - Parameter trained: the [height, width] that it was trained with, where that is known.
+  private func options(for detector: Detector, trained: [Int]?) throws -> Detector.Options {
     let numbers = try classes.map { text -> Int in
       if let number = Int(text) { return number }
       guard let named = (0..<detector.classCount).first(where: { detector.classNames[$0] == text }) else {
@@ -125,11 +125,16 @@ struct Detect: ParsableCommand {
       return named
     }
     let options = Detector.Options(
-      imageSize: imageSize.map { [$0.height, $0.width] } ?? detector.inputSize ?? [trained ?? 640, trained ?? 640],
+      imageSize: imageSize.map { [$0.height, $0.width] } ?? detector.inputSize ?? trained ?? [640, 640],
       confidence: confidence,
       overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
     try detector.check(options)
+    let rounded = options.imageSize.map { ($0 + detector.stride - 1) / detector.stride * detector.stride }
+    if imageSize != nil, detector.inputSize == nil, rounded != options.imageSize {
+      report.note(
+        "pictures come as \(rounded[0])x\(rounded[1]), the next multiples of the model's stride \(detector.stride)")
+    }
     return options
   }
 

@@ -97,6 +97,8 @@ struct DetectionArguments: ParsableArguments {
         throw ModelError(.invalid, "boxes are learned in squares, so --image-size takes one number")
       }
       options.imageSize = size.height
+    } else {
+      options.imageSize = try DetectorTrainingOptions.imageSize(of: options.model) ?? options.imageSize
     }
     options.clipNorm = common.clipNorm
     options.averages = common.ema != 0

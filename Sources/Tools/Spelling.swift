@@ -6,18 +6,24 @@ enum Spelling {
   private static let names: [String: [String]] = [
     "--imgsz": ["--image-size"], "--img-size": ["--image-size"], "--img": ["--image-size"],
     "--conf": ["--confidence"], "--conf-thres": ["--confidence"], "--iou-thres": ["--iou"],
-    "--half": ["--dtype", "float16"],
+    "--half": ["--dtype", "float16"], "--batch": ["--batch-size"],
+  ]
+  /// Of single subcommands; an option without a name of ours is an argument here.
+  private static let ownNames: [String: [String: [String]]] = [
+    "train": ["--weights": ["--pretrained"], "--cfg": ["--model"], "--data": []]
   ]
   private static let types = ["fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32"]
 
   /// The arguments with our own names for the originals' options and for element types; what follows `--` stays.
   static func usual(_ arguments: [String]) -> [String] {
     var result: [String] = []
+    let names = names.merging(arguments.first.flatMap { ownNames[$0] } ?? [:]) { $1 }
     for (index, argument) in arguments.enumerated() {
       if argument == "--" { return result + arguments[index...] }
       let parts = argument.split(separator: "=", maxSplits: 1)
       if let known = parts.first.flatMap({ names[String($0)] }) {
-        result += parts.count > 1 ? [known[0] + "=" + parts[1]] : known
+        let value = parts.dropFirst().first.map(String.init)
+        result += known.isEmpty ? [value].compactMap { $0 } : value.map { [known[0] + "=" + $0] } ?? known
       } else if result.last == "--dtype", let type = types[argument.lowercased()] {
         result.append(type)
       } else {
@@ -39,10 +45,9 @@ enum Spelling {
     let message = Mutils.message(for: error)
     guard message.hasPrefix("Missing value for '"),
       let option = message.dropFirst(19).split(whereSeparator: { " '".contains($0) }).first,
-      let place = arguments.firstIndex(of: String(option)), arguments.indices.contains(place + 1),
-      Double(arguments[place + 1]) != nil
+      let value = zip(arguments, arguments.dropFirst()).first(where: { $0 == option && (Double($1) ?? 0) < 0 })?.1
     else { return message }
-    return "\(message). A number below zero is given as \(option)=\(arguments[place + 1].printable())"
+    return "\(message). A number below zero is given as \(option)=\(value.printable())"
   }
 
   /// The text with a long line of usage broken between options.

@@ -8,7 +8,7 @@ struct Train: ParsableCommand {
     abstract: "Trains a classifier or a detector on pictures.",
     discussion: """
       DATA for a classifier is a folder with a folder of pictures for each class (or such folders in train and val), a folder of MNIST's \
-      files, an .npz with x_train, y_train, x_test and y_test, or a .csv; for a detector it is a YOLO description, data.yaml. \
+      files, an .npz with x_train, y_train, x_test and y_test, or a .csv; for a detector it is a YOLO description, data.yaml, or a folder with one. \
       The run's folder gets last.pt, where the run stands, best.pt, the weights that did best, results.csv, TensorBoard's events, \
       args.yaml and report.html. torch loads a classifier's files with weights_only=True; a detector's are whole modules, which its \
       original's programs load.
@@ -18,7 +18,7 @@ struct Train: ParsableCommand {
 
       A detector is trained as YOLOv6's Trainer does, by the recipe that its network was published with; sets of a few hundred pictures want --recipe small. \
       It is any yolov6… or yolov5… by name, or the whole module in a .pt of YOLOv5, YOLOv6 or Ultralytics. \
-      At the end last.pt is stripped, unless --keep-state says no.
+      best_stop_aug.pt gets the weights that did best in the last epochs, which go without mosaic. At the end last.pt is stripped, unless --keep-state says no.
 
       In a build with --traits MPI, mpirun's ranks divide each batch; classifiers learn what one process learns, up to rounding.
 
@@ -67,30 +67,44 @@ struct Train: ParsableCommand {
 
   func run() throws {
     let world = try currentCommunicator()
-    let begunWith = resume.flatMap { RunArguments.threadCount(of: $0) }
+    let resumed = try resumedFolder()
+    let begunWith = resumed.flatMap { RunArguments.threadCount(of: $0) }
     try report.withThreads(among: world.localSize, usual: begunWith) {
       if let begunWith, begunWith != Parallel.threadCount, world.rank == 0 {
         report.note("begun with --threads \(begunWith): with another number the last bits of what is learned differ")
+        Terminal.printNotes()
       }
       if try DetectionSets.recognizes(data) {
-        try trainDetector(world)
+        try trainDetector(world, resuming: resumed)
       } else {
-        try trainClassifier(world)
+        try trainClassifier(world, resuming: resumed)
       }
     }
   }
 
+  /// The folder of the run to go on with, of which its `last.pt` may be given.
+  private func resumedFolder() throws -> FilePath? {
+    guard let path = resume.map({ FilePath($0) }), path.extension?.lowercased() == "pt" else {
+      return resume.map { FilePath($0) }
+    }
+    guard path.lastComponent?.string == "last.pt" else {
+      throw ModelError(
+        .invalid, "is not where a run stands", file: path.string, advice: "give the run's folder, or last.pt in it")
+    }
+    return path.removingLastComponent().isEmpty ? "." : path.removingLastComponent()
+  }
+
   private var workerCount: Int { workers ?? Parallel.threadCount }
 
-  private func trainClassifier(_ world: any Communicator) throws {
+  private func trainClassifier(_ world: any Communicator, resuming resumed: FilePath?) throws {
     if let other = detection.given.first {
       throw ModelError(
         .invalid, "\(other) is for detectors, and the data are no description of boxes", file: data)
     }
     let sets = try ClassificationSets(contentsOf: data)
     let training: ClassifierTraining
-    if let resume {
-      training = try ClassifierTraining(sets, resuming: resume, workers: workerCount, communicator: world)
+    if let resumed {
+      training = try ClassifierTraining(sets, resuming: resumed, workers: workerCount, communicator: world)
     } else {
       training = try ClassifierTraining(
         sets, options: recipe.classifierOptions(), folder: output ?? "", workers: workerCount, communicator: world)
@@ -105,7 +119,9 @@ struct Train: ParsableCommand {
       try training.run(shouldStop: isAsked) { event in
         switch event {
         case .step(let epoch, let done, let count, let loss, let rate):
-          lines.step(epoch: epoch, done: done, of: count, loss: loss, items: ["loss": loss], rates: rate)
+          lines.step(
+            epoch: epoch, "\(epoch)/\(training.options.epochs)", done: done, of: count, loss: loss,
+            items: ["loss": loss], rates: rate)
         case .judged: break
         case .epoch(let result):
           lines.epoch(EpochLine.line(result, of: training.options.epochs), result.epoch, result.metrics)
@@ -116,15 +132,15 @@ struct Train: ParsableCommand {
       lines, training.folder, count: training.options.epochs, ran: outcome.epochs.count, outcome.isInterrupted, world)
   }
 
-  private func trainDetector(_ world: any Communicator) throws {
+  private func trainDetector(_ world: any Communicator, resuming resumed: FilePath?) throws {
     if let other = recipe.givenForClassifiers.first {
       throw ModelError(.invalid, "\(other) is for classifiers, and the data are boxes", file: data)
     }
     let sets = try DetectionSets(contentsOf: data)
     let training: DetectorTraining
     let lines = TrainingLines(report, speaks: world.rank == 0)
-    if let resume {
-      training = try DetectorTraining(sets, resuming: resume, workers: workerCount, communicator: world)
+    if let resumed {
+      training = try DetectorTraining(sets, resuming: resumed, workers: workerCount, communicator: world)
     } else {
       let (options, notes) = try detection.options(recipe)
       for note in notes { lines.note(note) }
@@ -142,7 +158,8 @@ struct Train: ParsableCommand {
         switch event {
         case .step(let step):
           lines.step(
-            epoch: step.epoch, done: step.done, of: step.count, loss: step.total,
+            epoch: step.epoch, DetectorLine.place(step.epoch, of: training.options.epochs), done: step.done,
+            of: step.count, loss: step.total,
             items: Dictionary(step.items.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }),
             rates: step.learningRates)
         case .judged(let done, let count): lines.judged(done, of: count)

@@ -10,8 +10,11 @@ final class TrainingLines {
 
   init(_ report: ReportOptions, speaks: Bool) { (self.report, self.speaks) = (report, speaks) }
 
+  /// At once: a run takes its time.
   func note(_ text: String) {
-    if speaks { report.note(text) }
+    guard speaks else { return }
+    report.note(text)
+    Terminal.printNotes()
   }
 
   /// A line of text.
@@ -19,13 +22,16 @@ final class TrainingLines {
     if speaks, !report.json { Results.print(text) }
   }
 
-  func step(epoch: Int, done: Int, of count: Int, loss: Double, items: [String: Double], rates: some Encodable) {
+  /// - Parameter place: the epoch as the table has it.
+  func step(
+    epoch: Int, _ place: String, done: Int, of count: Int, loss: Double, items: [String: Double], rates: some Encodable
+  ) {
     guard speaks else { return }
     if report.json {
       let line = StepLine(step: (epoch - 1) * count + done, epoch: epoch, loss: loss, items: items, lr: rates)
       try? Results.print(json: line)
     }
-    if progress == nil { progress = Progress("steps of epoch \(epoch)", of: count, isShown: !report.quiet) }
+    if progress == nil { progress = Progress("steps of epoch \(place)", of: count, isShown: !report.quiet) }
     progress?.reach(done, of: count)
     if done == count { finish() }
   }
@@ -111,9 +117,13 @@ enum DetectorLine {
     (["Epoch"] + items).map { CFormat.string("%10s", $0) }.joined()
   }
 
+  /// YOLOv6 counts from 0.
+  static func place(_ epoch: Int, of count: Int) -> String { "\(epoch - 1)/\(count - 1)" }
+
   static func line(_ result: DetectorTraining.EpochResult, of count: Int) -> String {
-    let place = CFormat.string("%10s", "\(result.epoch - 1)/\(count - 1)")
-    let line = place + result.items.map { CFormat.string("%10.4g", $0.value) }.joined()
+    let line =
+      CFormat.string("%10s", place(result.epoch, of: count))
+      + result.items.map { CFormat.string("%10.4g", $0.value) }.joined()
     guard let scores = result.scores else { return line }
     return line + "\nEpoch: \(result.epoch - 1) | "
       + CFormat.string("mAP@0.5: %.4f | mAP@0.50:0.95: %.4f", scores.averagePrecision50, scores.averagePrecision)

@@ -66,8 +66,7 @@ struct Val: ParsableCommand {
       switch task ?? (module.isDetector || detection.firstGiven != nil || describesBoxes ? .detect : .classify) {
       case .classify: try classify(checkpoint, module)
       case .detect:
-        let trained = try DetectorTrainingOptions(of: checkpoint)?.imageSize
-        try DetectorJudging(self).run(module, trained: trained.map { [$0, $0] })
+        try DetectorJudging(self).run(module, trained: checkpoint.trainedSize.map { [$0.height, $0.width] })
       }
     }
   }
@@ -75,7 +74,7 @@ struct Val: ParsableCommand {
   /// Whether DATA is a file that only sets with boxes have.
   private var describesBoxes: Bool {
     let path = FilePath(data)
-    return ["yaml", "yml", "json"].contains(path.extension?.lowercased() ?? "")
+    return path.extension?.lowercased() == "json" || (try? DetectionDescription.file(at: path)) != nil
   }
 
   private func classify(_ checkpoint: Checkpoint, _ module: Module) throws {

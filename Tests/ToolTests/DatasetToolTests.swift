@@ -44,6 +44,9 @@ import Testing
     #expect(
       checked.output.contains(
         "  fault: set/labels/val/00001.txt: line 1: has 4 columns where 5 are expected: class, x, y, width, height\n"))
+    try FileManager.default.removeItem(at: folder.url("set/labels"))
+    let bare = try Tool.run("dataset", "check", "set", in: folder.url)
+    #expect(bare.status == 1 && bare.output.contains("  fault: set/data.yaml: 'train' has not one box to learn from\n"))
     try FileManager.default.removeItem(at: folder.url("set/images/val"))
     let gone = try Tool.run("dataset", "check", "set", in: folder.url)
     #expect(gone.status == 1 && gone.error.contains("line 3: 'val' names a place that is not there: images/val"))

@@ -128,6 +128,8 @@ import Testing
     let result = try Tool.run("prune", "--amount", "-1")
     #expect(result.status == 64)
     #expect(result.error.contains("A number below zero is given as --amount=-1"))
+    let second = try Tool.run("prune", "--amount", "0.5", "--amount", "-2")
+    #expect(second.error.contains("A number below zero is given as --amount=-2"))
   }
 
   @Test func severalPicturesNeedAFolder() throws {

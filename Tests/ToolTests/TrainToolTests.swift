@@ -55,6 +55,43 @@ import Testing
     #expect(run.error.contains("all 1 epochs are among the last 9"))
   }
 
+  /// Whatever the weights are written as, and wherever they are used.
+  @Test func theSizeOfARunGoesWithItsWeights() throws {
+    let folder = try drawn(2)
+    func run(_ arguments: String...) throws -> Tool.Result {
+      let result = try Tool.run(arguments, in: folder.url)
+      #expect(result.status == 0, "\(arguments): \(result.error)")
+      return result
+    }
+    let begun = try run(
+      "train", "set", "--model", "yolov6lite_s", "--img", "100", "--batch", "2", "--epochs", "1", "-o", "run")
+    #expect(begun.error.contains("pictures come as 128 pixels") && begun.output.hasPrefix("yolov6lite_s at 128: "))
+    let plain = try run("val", "run/best.pt", "set", "--json").json
+    for file in ["a.safetensors", "fused.pt", "a.onnx"] {
+      _ = try run(file == "fused.pt" ? "fuse" : "convert", "run/best.pt", "-o", file, "--verify")
+      if file == "a.onnx" {
+        _ = try run("detect", file, "set/images/val", "--json")
+        continue
+      }
+      let judged = try run("val", file, "set", "--json").json
+      let first = try #require(plain["metrics"] as? [String: Double])
+      let second = try #require(judged["metrics"] as? [String: Double])
+      // The same network in other steps may order equal scores otherwise.
+      #expect(file == "fused.pt" || first == second, "\(file)")
+      #expect(try run("info", file).error.contains("for a picture of 128 x 128"), "\(file)")
+    }
+    let again = try run("train", "set", "--model", "run/best.pt", "--epochs", "1", "-o", "again")
+    #expect(again.output.hasPrefix("run/best.pt at 128: "))
+    let finished = try Tool.run("train", "set", "--resume", "run/last.pt", in: folder.url)
+    #expect(finished.status == 1 && finished.error.contains("run/last.pt: has had its 1 epochs, and was stripped then"))
+    // The best weights alone are a run, too.
+    try FileManager.default.removeItem(at: folder.url("run/last.pt"))
+    let taken = try Tool.run("train", "set", "--epochs", "1", "-o", "run", in: folder.url)
+    #expect(taken.status == 1 && taken.error.contains("run: holds a run already"))
+    let exported = try Tool.run("train", "set", "--model", "a.onnx", "-o", "other", in: folder.url)
+    #expect(exported.status == 1 && exported.error.contains("a.onnx: is an ONNX model, which is not trained"))
+  }
+
   /// It was taught such pictures, not these.
   @Test func theBuiltInDetectorFindsShapes() throws {
     let folder = try drawn(1, size: 128)

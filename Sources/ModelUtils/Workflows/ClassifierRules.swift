@@ -10,7 +10,7 @@ extension ClassifierPreprocessing {
     if let timm = try Self.timm(model) {
       self = timm
     } else if let head = Self.classifierHead(in: model) {
-      let size = Self.trainedSize(of: model) ?? 224
+      let size = model.trainedSize ?? 224
       self =
         head.module.hasPrefix("ultralytics.")
         ? ClassifierPreprocessing(
@@ -35,13 +35,6 @@ extension ClassifierPreprocessing {
       }
     }
     return found
-  }
-
-  /// The size that Ultralytics notes in what it trained.
-  static func trainedSize(of model: Module) -> Int? {
-    let entries = model.attributes["args"]?.entriesValue ?? []
-    let size = entries.first { $0.key.stringValue == "imgsz" }?.value.intValue
-    return size.flatMap { (1...1 << 14).contains($0) ? $0 : nil }
   }
 
   // MARK: timm

@@ -33,6 +33,9 @@ public struct Detector: Sendable {
   /// The only [height, width] in pixels that the model takes; nil where it takes others, too.
   public var inputSize: [Int]? { export?.inputSize }
 
+  /// What the sides of pictures are rounded up to multiples of, where the model takes several sizes.
+  public var stride: Int { head.stride }
+
   /// What is looked for, and how.
   public struct Options: Sendable {
     /// The [height, width] in pixels that a picture is scaled to fit into, rounded up to multiples of the stride.

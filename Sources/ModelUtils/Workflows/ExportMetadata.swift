@@ -27,6 +27,7 @@ extension Module {
     } else {
       metadata["stride"] = PythonText.number(stride)
       metadata["names"] = PythonText.dictionary(names)
+      if trainedSize != nil { metadata["imgsz"] = "[\(shape[2]), \(shape[3])]" }
       // Without this a detector is taken for YOLOv5's.
       if let head = try? DetectionHead(of: self), head.family != .yolov5 { metadata["detector"] = head.family.rawValue }
     }

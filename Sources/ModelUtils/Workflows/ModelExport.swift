@@ -102,14 +102,16 @@ extension Module {
     return max(32, Int(stride))
   }
 
+  /// Whether it gives what a loss would take beside its boxes, which alone are exported.
+  var givesMoreThanIsExported: Bool { (try? DetectionHead(of: self))?.family == .yolov6 }
+
   private func exportedGraph(_ types: [TensorType], givesRawHead: Bool) throws -> Graph {
     var graph = try evaluationGraph(for: types)
     if let omission = graph.omissions.first {
       throw ModelError(
         .unsupported, "\(omission.className) is not exported: \(omission.reason)", subject: omission.path)
     }
-    // Beside its boxes it gives what a loss would take.
-    if (try? DetectionHead(of: self))?.family == .yolov6 { graph.outputs = Array(graph.outputs.prefix(1)) }
+    if givesMoreThanIsExported { graph.outputs = Array(graph.outputs.prefix(1)) }
     if givesRawHead { graph.outputs = try rawHeadOutputs(&graph) }
     return graph
   }

@@ -3,6 +3,7 @@ import ModelCheckpoints
 import ModelCore
 import ModelEngine
 import ModelGraph
+import ModelONNX
 import ModelSurgery
 
 extension Module {
@@ -37,13 +38,26 @@ extension Module {
     return try Session(plan).run(inputs)
   }
 
-  /// Height and width of the pictures that the model is meant for: those that Ultralytics trained it with, or 640, for
+  /// Height and width of the pictures that the model is meant for: those that it says it was trained with, or 640, for
   /// YOLO's; what a classifier's original cuts pictures to; 224 for everything else.
   public var pictureSize: (height: Int, width: Int) {
-    if let size = ClassifierPreprocessing.trainedSize(of: self) { return (size, size) }
+    if let size = trainedSize { return (size, size) }
     guard attributes["stride"] == nil else { return (640, 640) }
     let size = (try? ClassifierPreprocessing(of: self))?.cropSize ?? [224, 224]
     return (size[0], size[1])
+  }
+
+  /// The side of the pictures that it was trained with, where Ultralytics notes it, and training here.
+  var trainedSize: Int? {
+    let entries = attributes["args"]?.entriesValue ?? []
+    let size = entries.first { $0.key.stringValue == "imgsz" }?.value.intValue
+    return size.flatMap { (1...1 << 14).contains($0) ? $0 : nil }
+  }
+
+  /// Notes the side of the pictures that it is trained with.
+  mutating func setTrainedSize(_ size: Int) {
+    let others = (attributes["args"]?.entriesValue ?? []).filter { $0.key.stringValue != "imgsz" }
+    attributes["args"] = .dict(others + [.init(key: .string("imgsz"), value: .int(size))])
   }
 }
 
@@ -54,11 +68,17 @@ extension Architecture {
 }
 
 extension Checkpoint {
-  /// Height and width of the pictures that the preferred model is meant for: what a training run's file says, else as
+  /// Height and width of the pictures that the preferred model is meant for: those that it was trained with, else as
   /// `Module.pictureSize`; nil for a bare state dict that is not recognised.
   public var pictureSize: (height: Int, width: Int)? {
-    if let size = LearnedClasses(self)?.imageSize { return (size[0], size[1]) }
-    return (preferred.module ?? preferred.stateDict().recognized()?.module)?.pictureSize
+    trainedSize ?? (preferred.module ?? preferred.stateDict().recognized()?.module)?.pictureSize
+  }
+
+  /// Height and width of the pictures that the preferred model was trained with, where the file says.
+  public var trainedSize: (height: Int, width: Int)? {
+    if let size = onnx?.statedImageSize ?? LearnedClasses(self)?.imageSize { return (size[0], size[1]) }
+    let side = preferred.module?.trainedSize ?? (try? DetectorTrainingOptions(of: self))?.imageSize
+    return side.map { ($0, $0) }
   }
 
   /// The preferred model as a module whose forward can be looked up: itself, or the built-in architecture that a bare

@@ -28,6 +28,14 @@ public struct DetectionDescription: Sendable {
   /// YOLOv6's pictures.
   static let pictureExtensions = ["bmp", "jpg", "jpeg", "png", "tif", "tiff", "dng", "webp", "mpo"]
 
+  /// The description that is meant by a path: a `.yaml` or `.yml`, or `data.yaml` in a folder; nil for any other.
+  public static func file(at location: some FileLocation) throws -> FilePath? {
+    let path = try location.filePath
+    if ["yaml", "yml"].contains(path.extension?.lowercased() ?? "") { return path }
+    let inside = path.appending("data.yaml")
+    return FileFolder.exists(inside) ? inside : nil
+  }
+
   /// Reads a description.
   /// - Throws: `ModelError` with the line, for what is no such description, names that are not as many as `nc`, and places
   ///   that are not there.
@@ -78,7 +86,9 @@ public struct DetectionDescription: Sendable {
   /// What a check of a part finds, faults among it.
   /// - Throws: `ModelError` for a part that is not there, and folders and lists that cannot be read.
   public func report(_ part: Part, decoding: Bool = true) throws -> DetectionReport {
-    try examined(part, decoding: decoding).report
+    let report = try examined(part, decoding: decoding).report
+    guard part == .train, report.faultCount == 0, report.boxCount == 0, report.pictureCount > 0 else { return report }
+    return report.adding(fault: SetFinding(try name.filePath, reason: "'train' has not one box to learn from"))
   }
 
   private func examined(_ part: Part, decoding: Bool) throws -> DetectionSet {

@@ -48,6 +48,14 @@ public struct DetectionReport: Sendable {
   /// The most findings that are kept.
   public static let kept = 1000
 
+  /// The same with another fault.
+  func adding(fault: SetFinding) -> DetectionReport {
+    DetectionReport(
+      name: name, pictureCount: pictureCount, boxCount: boxCount, unlabelledCount: unlabelledCount,
+      boxesByClass: boxesByClass, faultCount: faultCount + 1, faults: Array((faults + [fault]).prefix(Self.kept)),
+      notes: notes)
+  }
+
   /// The error for a set that has faults: the first of them and their count.
   var refusal: ModelError? {
     guard let first = faults.first else { return nil }

@@ -5,6 +5,16 @@ import SystemPackage
 public enum RunArguments {
   static let fileName = "args.yaml"
 
+  /// Whether weights of a run stand in a folder.
+  static func hasRun(_ folder: FilePath) -> Bool {
+    ["last.pt", "best.pt"].contains { FileFolder.exists(folder.appending($0)) }
+  }
+
+  /// The number of threads that a run's file gets: what it was begun with, where it goes on.
+  static func lastingThreadCount(_ folder: FilePath) -> Int {
+    (hasRun(folder) ? threadCount(of: folder) : nil) ?? Parallel.threadCount
+  }
+
   /// How many threads the run in a folder computed with, upon which the last bits of what it learns depend; nil where
   /// its folder does not say.
   public static func threadCount(of folder: some FileLocation) -> Int? {

@@ -28,7 +28,9 @@ struct ClassifierRunFiles {
   }
 
   private var arguments: [(String, String)] {
-    [("data", "\"\(set.name.escapedForJSON)\"")] + options.entries + [("threads", "\(Parallel.threadCount)")]
+    [("data", "\"\(set.name.escapedForJSON)\"")] + options.entries + [
+      ("threads", "\(RunArguments.lastingThreadCount(folder))")
+    ]
   }
 
   func add(_ result: ClassifierTraining.EpochResult) throws {

@@ -90,7 +90,7 @@ public final class ClassifierTraining {
     workers: Int = Parallel.threadCount, communicator: any Communicator = SingleProcess()
   ) throws {
     let folder = try folder.filePath
-    if FileFolder.exists(folder.appending(FileName.last)) {
+    if RunArguments.hasRun(folder) {
       throw ModelError(
         .invalid, "holds a run already", file: folder.string,
         advice: "go on with it by --resume, or give another folder")

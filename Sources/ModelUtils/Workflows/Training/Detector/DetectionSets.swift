@@ -13,10 +13,11 @@ public struct DetectionSets: Sendable {
     (self.training, self.validation) = (training, validation)
   }
 
-  /// The parts `train` and `val` of a YOLO description.
+  /// The parts `train` and `val` of a YOLO description, or of the one in a folder.
   /// - Throws: `ModelError` for a description without `train`, and for the first faults of either, with their count.
   public init(contentsOf location: some FileLocation) throws {
-    let description = try DetectionDescription(contentsOf: location)
+    let path = try location.filePath
+    let description = try DetectionDescription(contentsOf: DetectionDescription.file(at: path) ?? path)
     training = try description.set(.train)
     validation = description.parts[.val] == nil ? nil : try description.set(.val)
   }
@@ -26,8 +27,8 @@ public struct DetectionSets: Sendable {
     [training, validation].compactMap { $0 }.flatMap { $0.report.notes.prefix(4).map { "\($0)" } }
   }
 
-  /// Whether a file is a description: `.yaml` or `.yml`.
+  /// Whether it is a description, or a folder with one.
   public static func recognizes(_ location: some FileLocation) throws -> Bool {
-    ["yaml", "yml"].contains(try location.filePath.extension?.lowercased() ?? "")
+    try DetectionDescription.file(at: location) != nil
   }
 }

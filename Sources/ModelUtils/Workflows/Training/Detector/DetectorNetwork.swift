@@ -66,8 +66,12 @@ struct DetectorNetwork {
     }
     try self.init(module, options.model, masks)
     self.module.setDetection(classNames)
+    self.module.setTrainedSize(side(of: options.imageSize))
     self.notes = notes
   }
+
+  /// A side of inputs, rounded up to a multiple of the largest stride.
+  func side(of size: Int) -> Int { (size + head.largestStride - 1) / head.largestStride * head.largestStride }
 
   /// A network that a state holds.
   init(_ module: Module, _ options: DetectorTrainingOptions) throws {
@@ -112,6 +116,11 @@ struct DetectorNetwork {
 
   static func module(inFile name: String) throws -> Module {
     let checkpoint = try Checkpoint(contentsOf: name)
+    if checkpoint.onnx != nil {
+      throw ModelError(
+        .unsupported, "is an ONNX model, which is not trained", file: name,
+        advice: "give the PyTorch file that it was exported from")
+    }
     guard case .module(let module) = checkpoint.preferred else {
       throw ModelError(
         .unsupported, "holds a state dict, of which no network can be made", file: name,

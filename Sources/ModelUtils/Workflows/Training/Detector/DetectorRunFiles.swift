@@ -36,7 +36,9 @@ struct DetectorRunFiles {
   }
 
   private var arguments: [(String, String)] {
-    [("data", "\"\(set.name.escapedForJSON)\"")] + options.entries + [("threads", "\(Parallel.threadCount)")]
+    [("data", "\"\(set.name.escapedForJSON)\"")] + options.entries + [
+      ("threads", "\(RunArguments.lastingThreadCount(folder))")
+    ]
   }
 
   /// The first batch as the network sees it, `train_batch`.

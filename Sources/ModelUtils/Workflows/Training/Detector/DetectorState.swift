@@ -114,6 +114,11 @@ struct DetectorState {
           advice: "give the folder of a run that mutils train began")
       }
       guard let optimizer = file.contents(of: "optimizer"), optimizer.entriesValue != nil else {
+        if file.entry("epoch")?.intValue == options.epochs - 1 {
+          throw ModelError(
+            .invalid, "has had its \(options.epochs) epochs, and was stripped then: nothing is left to go on with",
+            file: path.string, advice: "begin another run from it, with --pretrained; --keep-state keeps states")
+        }
         throw ModelError(
           .invalid, "was stripped: its optimizer and its float32 weights are gone, so a run cannot go on from it",
           file: path.string, advice: "begin another run from it, with --pretrained; --keep-state keeps states")

@@ -55,7 +55,7 @@ public final class DetectorTraining {
     workers: Int = Parallel.threadCount, communicator: any Communicator = SingleProcess()
   ) throws {
     let folder = try folder.filePath
-    if FileFolder.exists(folder.appending(FileName.last)) {
+    if RunArguments.hasRun(folder) {
       throw ModelError(
         .invalid, "holds a run already", file: folder.string,
         advice: "go on with it by --resume, or give another folder")
@@ -95,7 +95,7 @@ public final class DetectorTraining {
     _ workers: Int, _ communicator: any Communicator, _ saved: DetectorState.Saved?
   ) throws {
     let stride = network.head.largestStride
-    let size = (options.imageSize + stride - 1) / stride * stride
+    let size = network.side(of: options.imageSize)
     let (rank, world) = (communicator.rank, communicator.worldSize)
     let share = options.batchSize / world
     guard share >= 1 else {
@@ -350,6 +350,8 @@ public final class DetectorTraining {
         defer { _ = try? communicator.maximum(0, timeout: ClassifierTraining.patience) }
         if communicator.rank == 0 { try save() }
       }
+      var error = error
+      error.advice = error.advice ?? "mend it, then go on by --resume; mutils dataset check finds such pictures"
       throw error
     }
   }

@@ -1,3 +1,4 @@
+import ModelArchitectures
 import ModelCheckpoints
 import ModelCore
 import ModelData
@@ -57,6 +58,14 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
   public init() { recipe = .published(for: model) }
 
   /// Refuses numbers out of their ranges before anything is read or written.
+  /// The side of the pictures that a detector in a file was trained with; nil for a built-in architecture, and where the
+  /// file does not say.
+  /// - Throws: `ModelError` where there is no such file, or it cannot be read.
+  public static func imageSize(of model: String) throws -> Int? {
+    guard !Architecture.names.contains(model), try DetectorNetwork.description(model) == nil else { return nil }
+    return try Checkpoint(contentsOf: model).trainedSize?.height
+  }
+
   /// - Throws: `ModelError` that names the number.
   public func check() throws {
     func require(_ holds: Bool, _ what: String) throws { if !holds { throw ModelError(.invalid, what) } }
