@@ -6,11 +6,14 @@ enum Spelling {
   private static let names: [String: [String]] = [
     "--imgsz": ["--image-size"], "--img-size": ["--image-size"], "--img": ["--image-size"],
     "--conf": ["--confidence"], "--conf-thres": ["--confidence"], "--iou-thres": ["--iou"],
-    "--half": ["--dtype", "float16"], "--batch": ["--batch-size"],
+    "--half": ["--dtype", "float16"],
   ]
   /// Of single subcommands; an option without a name of ours is an argument here.
   private static let ownNames: [String: [String: [String]]] = [
-    "train": ["--weights": ["--pretrained"], "--cfg": ["--model"], "--data": []]
+    "train": [
+      "--batch": ["--batch-size"], "--weights": ["--pretrained"], "--cfg": ["--model"], "--data": [],
+    ],
+    "val": ["--batch": ["--batch-size"]],
   ]
   private static let types = ["fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32"]
 
