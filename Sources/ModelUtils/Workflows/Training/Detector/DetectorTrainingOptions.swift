@@ -57,7 +57,6 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
   /// The defaults, YOLOv6 n's.
   public init() { recipe = .published(for: model) }
 
-  /// Refuses numbers out of their ranges before anything is read or written.
   /// The side of the pictures that a detector in a file was trained with; nil for a built-in architecture, and where the
   /// file does not say.
   /// - Throws: `ModelError` where there is no such file, or it cannot be read.
@@ -66,6 +65,7 @@ public struct DetectorTrainingOptions: Codable, Sendable, Hashable {
     return try Checkpoint(contentsOf: model).trainedSize?.height
   }
 
+  /// Refuses numbers out of their ranges before anything is read or written.
   /// - Throws: `ModelError` that names the number.
   public func check() throws {
     func require(_ holds: Bool, _ what: String) throws { if !holds { throw ModelError(.invalid, what) } }
