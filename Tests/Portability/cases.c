@@ -9,6 +9,21 @@ enum { ROOM = 1 << 24, ALIGNMENT = 64, NAME = 256 };
 
 static _Alignas(ALIGNMENT) char memory[ROOM];
 static size_t used;
+
+// AddressSanitizer finds what reaches out of a room.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+void __asan_poison_memory_region(const volatile void *, size_t);
+void __asan_unpoison_memory_region(const volatile void *, size_t);
+#define forbid __asan_poison_memory_region
+#define allow __asan_unpoison_memory_region
+#endif
+#endif
+#ifndef forbid
+static void forbid(const void *start, size_t bytes) { (void)start, (void)bytes; }
+static void allow(const void *start, size_t bytes) { (void)start, (void)bytes; }
+#endif
+
 static char name[NAME];
 static uint64_t state, hash;
 
@@ -61,6 +76,7 @@ void begin(const char *format, ...) {
   mix(name, (size_t)length);
   state = hash;
   used = 0;
+  forbid(memory, sizeof memory);
 }
 
 void *room(size_t bytes, size_t shift) {
@@ -70,6 +86,7 @@ void *room(size_t bytes, size_t shift) {
     fprintf(stderr, "%s: no room\n", name);
     exit(2);
   }
+  allow(memory + start, bytes);
   memset(memory + start, 0x5a, bytes);
   return memory + start;
 }

@@ -14,4 +14,7 @@ trap 'rm -rf "$folder"' EXIT
 "$clang" -std=c2x -O1 -g -Wall -Wextra -Wno-pass-failed -fsanitize=address,undefined -fno-sanitize-recover=undefined -fuse-ld=lld \
   -I "$kernels/include" Tests/Portability/*.c "$kernels"/*.c -lm -o "$folder/cases"
 export ASAN_OPTIONS=detect_leaks=0
-for level in best scalar; do echo "$("$folder/cases" "$level" | grep -vc '^level ') cases at the level: $level"; done
+for level in best scalar; do
+  "$folder/cases" "$level" > "$folder/results"
+  echo "$(grep -vc '^level ' "$folder/results") cases at the level: $level"
+done
