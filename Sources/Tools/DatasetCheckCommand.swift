@@ -43,8 +43,8 @@ struct DatasetCheck: ParsableCommand {
 
   private func checked() throws -> [SetReport.Part] {
     let path = FilePath(data)
-    if let file = try DetectionDescription.file(at: path) {
-      let description = try DetectionDescription(contentsOf: file)
+    if try DetectionDescription.file(at: path) != nil {
+      let description = try DetectionDescription(contentsOf: path)
       let parts = DetectionDescription.Part.allCases.filter { description.parts[$0] != nil }
       guard !parts.isEmpty else {
         throw ModelError(.missing, "names no pictures", file: description.name, advice: "it has train, val or test")

@@ -130,10 +130,9 @@ struct Detect: ParsableCommand {
       overlap: iou,
       classes: numbers.isEmpty ? nil : Set(numbers), limit: maxDetections, augments: augment)
     try detector.check(options)
-    let rounded = options.imageSize.map { ($0 + detector.stride - 1) / detector.stride * detector.stride }
-    if imageSize != nil, detector.inputSize == nil, rounded != options.imageSize {
-      report.note(
-        "pictures come as \(rounded[0])x\(rounded[1]), the next multiples of the model's stride \(detector.stride)")
+    let size = detector.inputSize(for: options.imageSize)
+    if imageSize != nil, size != options.imageSize {
+      report.note("pictures come as \(size[0])x\(size[1]), the next multiples of the model's stride")
     }
     return options
   }

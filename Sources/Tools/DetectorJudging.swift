@@ -134,8 +134,7 @@ struct DetectorJudging {
       if options.pictures != nil {
         throw ModelError(.invalid, "--pictures goes with a .json of instances", file: command.data)
       }
-      return try DetectionDescription(contentsOf: DetectionDescription.file(at: path) ?? path).set(
-        command.split ?? .val)
+      return try DetectionDescription(contentsOf: path).set(command.split ?? .val)
     }
     if command.split != nil {
       throw ModelError(.invalid, "a .json of instances has no parts", file: command.data, advice: "leave --split out")

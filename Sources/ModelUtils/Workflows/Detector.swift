@@ -33,8 +33,11 @@ public struct Detector: Sendable {
   /// The only [height, width] in pixels that the model takes; nil where it takes others, too.
   public var inputSize: [Int]? { export?.inputSize }
 
-  /// What the sides of pictures are rounded up to multiples of, where the model takes several sizes.
-  public var stride: Int { head.stride }
+  /// The [height, width] in pixels of what the model sees for a size that is asked for: multiples of its stride, or
+  /// `inputSize`.
+  public func inputSize(for size: [Int]) -> [Int] {
+    inputSize ?? size.map { ($0 + head.stride - 1) / head.stride * head.stride }
+  }
 
   /// What is looked for, and how.
   public struct Options: Sendable {
@@ -112,7 +115,7 @@ public struct Detector: Sendable {
   /// - Throws: as `detect(in:)`.
   public func prepare(_ picture: ImageFile, _ options: Options = Options()) throws -> Input {
     try check(options)
-    let size = inputSize ?? options.imageSize.map { ($0 + head.stride - 1) / head.stride * head.stride }
+    let size = inputSize(for: options.imageSize)
     // YOLOv5 fills up the whole size for what it has exported, Ultralytics only where there is one size.
     let isFull = head.family == .rtdetr || export != nil && (inputSize != nil || head.family != .ultralytics)
     let fitted = try letterbox(

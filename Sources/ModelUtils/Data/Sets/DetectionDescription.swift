@@ -36,18 +36,19 @@ public struct DetectionDescription: Sendable {
     return FileFolder.exists(inside) ? inside : nil
   }
 
-  /// Reads a description.
+  /// Reads a description, or the one in a folder.
   /// - Throws: `ModelError` with the line, for what is no such description, names that are not as many as `nc`, and places
   ///   that are not there.
   public init(contentsOf location: some FileLocation) throws {
-    let file = try FileBytes(mapping: location)
+    let path = try Self.file(at: location) ?? location.filePath
+    let file = try FileBytes(mapping: path)
     name = file.name
     do {
       guard let entries = try YAMLDocument(file.bytes).root.entries else {
         throw ModelError(.malformed, "is no mapping of names to values", subject: "line 1")
       }
       classNames = try Self.classNames(entries)
-      let folder = try location.filePath.removingLastComponent()
+      let folder = path.removingLastComponent()
       let bases = [folder, FilePath("")]
       var roots = bases
       if let node = entries["path"], let text = node.text, !text.isEmpty {

@@ -16,8 +16,7 @@ public struct DetectionSets: Sendable {
   /// The parts `train` and `val` of a YOLO description, or of the one in a folder.
   /// - Throws: `ModelError` for a description without `train`, and for the first faults of either, with their count.
   public init(contentsOf location: some FileLocation) throws {
-    let path = try location.filePath
-    let description = try DetectionDescription(contentsOf: DetectionDescription.file(at: path) ?? path)
+    let description = try DetectionDescription(contentsOf: location)
     training = try description.set(.train)
     validation = description.parts[.val] == nil ? nil : try description.set(.val)
   }

@@ -349,9 +349,12 @@ public final class DetectorTraining {
         // Nobody ends before it is written: the launcher would end the others.
         defer { _ = try? communicator.maximum(0, timeout: ClassifierTraining.patience) }
         if communicator.rank == 0 { try save() }
+        if error.file != nil, error.advice == nil {
+          var error = error
+          error.advice = "mend it, then go on by --resume; mutils dataset check finds such pictures"
+          throw error
+        }
       }
-      var error = error
-      error.advice = error.advice ?? "mend it, then go on by --resume; mutils dataset check finds such pictures"
       throw error
     }
   }
