@@ -13,7 +13,7 @@ enum { SELECT_DIGIT = 11, SELECT_CHUNK = 8192, SELECT_SMALL = 1024, SELECT_SAMPL
 // the sample grows as the count's two thirds.
 static inline size_t mk_sample_size(size_t total) {
   double root = cbrt((double)total);
-  size_t samples = (size_t)(root * root / 6);
+  size_t samples = (size_t)(root * root / 4);
   return samples < SELECT_SAMPLES ? samples : SELECT_SAMPLES;
 }
 
@@ -47,23 +47,23 @@ static inline const void *mk_next_piece(mk_walk *walk, size_t *count) {
   return walk->converted;
 }
 
-// Keys against a bracket: how many are below `low`, how many are below or equal to it, and how many were gathered
-// because they lie between low and high, both excluded.
+// Keys against a bracket: how many are at most `last`, and how many were gathered because they lie behind it and below
+// `high`.
 typedef struct mk_bracket {
-  size_t below, upto, inside;
+  size_t upto, inside;
 } mk_bracket;
 
 #if MK_X86
 // The vector halves of the comparison: they do a multiple of their vector's length (nothing at MK_SCALAR), return how
 // many they did, and may write up to SELECT_SPILL words past what they gather. A piece has at most SELECT_CHUNK words.
 size_t mk_compare_16(
-  mk_level level, const void *words, size_t count, uint16_t low, uint16_t last, uint16_t high, uint16_t *gathered,
+  mk_level level, const mk_u16 *words, size_t count, uint16_t last, uint16_t high, uint16_t *gathered,
   mk_bracket *bracket);
 size_t mk_compare_32(
-  mk_level level, const void *words, size_t count, uint32_t low, uint32_t last, uint32_t high, uint32_t *gathered,
+  mk_level level, const mk_u32 *words, size_t count, uint32_t last, uint32_t high, uint32_t *gathered,
   mk_bracket *bracket);
 size_t mk_compare_64(
-  mk_level level, const void *words, size_t count, uint64_t low, uint64_t last, uint64_t high, uint64_t *gathered,
+  mk_level level, const mk_u64 *words, size_t count, uint64_t last, uint64_t high, uint64_t *gathered,
   mk_bracket *bracket);
 #endif
 

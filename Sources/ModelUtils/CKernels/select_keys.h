@@ -74,43 +74,41 @@ static size_t NAMED(sample)(const mk_selection *s, KEY *keys, size_t wanted) {
   return samples;
 }
 
-// Compares keys with the bracket. `last` is low, or above every key when low is the NaN. Writes at most `count` keys
-// and a vector's length of spill.
+// Compares keys with the bracket. Writes at most `count` keys and some of spill.
 static void NAMED(compare_scalar)(
-  const WORD *words, size_t count, KEY low, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
-  size_t below = 0, upto = 0, inside = bracket->inside;
+  const WORD *words, size_t count, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
+  size_t upto = 0, inside = bracket->inside;
   for (size_t i = 0; i < count; ++i) {
     KEY key = words[i] & (KEY)((KEY)~(KEY)0 >> 1);
-    below += key < low;
     upto += key <= last;
     gathered[inside] = key;
     inside += key > last && key < high;
   }
-  bracket->below += below;
   bracket->upto += upto;
   bracket->inside = inside;
 }
 
 static void NAMED(compare)(
-  mk_level level, const WORD *words, size_t count, KEY low, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
+  mk_level level, const WORD *words, size_t count, KEY last, KEY high, KEY *gathered, mk_bracket *bracket) {
   size_t done = 0;
   (void)level;
 #if MK_X86
-  done = NAMED(mk_compare)(level, words, count, low, last, high, gathered, bracket);
+  done = NAMED(mk_compare)(level, words, count, last, high, gathered, bracket);
 #endif
-  NAMED(compare_scalar)(words + done, count - done, low, last, high, gathered, bracket);
+  NAMED(compare_scalar)(words + done, count - done, last, high, gathered, bracket);
 }
 
 // False when the keys inside the bracket do not fit.
 static bool NAMED(compare_spans)(
-  const mk_selection *s, KEY low, KEY high, KEY *gathered, size_t capacity, mk_bracket *bracket) {
-  KEY last = low == (KEY)mk_nan_key(s->type) ? (KEY)((KEY)~(KEY)0 >> 1) : low;
+  const mk_selection *s, KEY last, KEY high, KEY *gathered, size_t capacity, mk_bracket *bracket) {
+  // Of the keys of NaN all are equal.
+  if (last == (KEY)mk_nan_key(s->type)) last = (KEY)((KEY)~(KEY)0 >> 1);
   size_t count;
   *bracket = (mk_bracket){0};
   mk_walk walk = {.selection = s};
   for (const WORD *piece; (piece = mk_next_piece(&walk, &count));) {
     if (capacity - bracket->inside < count + SELECT_SPILL) return false;
-    NAMED(compare)(s->level, piece, count, low, last, high, gathered, bracket);
+    NAMED(compare)(s->level, piece, count, last, high, gathered, bracket);
   }
   return true;
 }
@@ -136,26 +134,28 @@ static KEY NAMED(select)(const mk_selection *s, KEY *scratch, size_t capacity, K
     high = NAMED(radix)(again, samples, (size_t)(centre + margin), 0, bits, &ignored);
 
   mk_bracket found;
-  if (NAMED(compare_spans)(s, low, high, scratch, capacity, &found) && rank >= found.below) {
-    size_t outside = found.upto + found.inside;
-    *less = found.below;
-    if (rank < found.upto) return low;
-    if (rank < outside) {
-      KEY key;
-      if (found.inside <= s->total / 2) {
-        mk_span rest = {scratch, found.inside, s->type};
-        mk_selection within = {&rest, 1, found.inside, rank - found.upto + 1, s->type, s->level};
-        key = NAMED(select)(&within, scratch + found.inside, capacity - found.inside, sampled, less);
-      } else {
-        key = NAMED(radix)(scratch, found.inside, rank - found.upto, 0, bits, less);
-      }
-      *less += found.upto;
-      return key;
-    }
-    // Many equal keys put the answer on the bracket's edge.
+  if (!NAMED(compare_spans)(s, low, high, scratch, capacity, &found)) return NAMED(radix_spans)(s, less);
+  size_t outside = found.upto + found.inside;
+  if (rank < found.upto) {
+    // Many equal keys put the answer on the bracket's edge, or it lies outside.
+    found.upto = 0;
+    if (low > 0) NAMED(compare_spans)(s, low - 1, low, scratch, capacity, &found);
+    *less = found.upto;
+    return rank < found.upto ? NAMED(radix_spans)(s, less) : low;
+  }
+  if (rank >= outside) {
     NAMED(compare_spans)(s, high, high, scratch, capacity, &found);
     *less = outside;
-    if (rank < found.upto) return high;
+    return rank < found.upto ? high : NAMED(radix_spans)(s, less);
   }
-  return NAMED(radix_spans)(s, less);
+  KEY key;
+  if (found.inside <= s->total / 2) {
+    mk_span rest = {scratch, found.inside, s->type};
+    mk_selection within = {&rest, 1, found.inside, rank - found.upto + 1, s->type, s->level};
+    key = NAMED(select)(&within, scratch + found.inside, capacity - found.inside, sampled, less);
+  } else {
+    key = NAMED(radix)(scratch, found.inside, rank - found.upto, 0, bits, less);
+  }
+  *less += found.upto;
+  return key;
 }

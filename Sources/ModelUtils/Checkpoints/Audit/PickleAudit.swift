@@ -93,10 +93,19 @@ public struct PickleAudit: Sendable, Codable {
     let top = archive.folder
     let isScript = archive.member(named: top + "constants.pkl") != nil
     for member in archive.members.values where member.size > 0 {
-      let data = try archive.data(of: member)
+      let isPlain = Self.isPlain(
+        member.name.dropFirst(member.name.hasPrefix(top) ? top.count : 0), isScript: isScript)
+      let data: FileBytes
+      do { data = try archive.data(of: member) } catch let error as ModelError
+      where error.kind == .malformed && !isPlain
+      {
+        // Readers stop where they meet it; what stands in the other members counts all the same.
+        add(.suspicious, member.name, error.reason)
+        continue
+      }
       if isScript, member.name.hasPrefix(top + "code/"), member.name.hasSuffix(".py") {
         auditScript(data, at: member.name)
-      } else if Self.isPlain(member.name.dropFirst(member.name.hasPrefix(top) ? top.count : 0), isScript: isScript) {
+      } else if isPlain {
         auditPickle(data, at: member.name)
       } else {
         auditMember(data, member.name)
