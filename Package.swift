@@ -194,7 +194,9 @@ let tests: [Target] = [
   .testTarget(name: "ModelDataTests", dependencies: ["ModelData", "CKernels", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelDetectionTests", dependencies: ["ModelDetection", "TestSupport"], exclude: ["Goldens"]),
   .testTarget(name: "ModelReportsTests", dependencies: ["ModelReports", "TestSupport"], exclude: ["Goldens"]),
-  .testTarget(name: "ModelSurgeryTests", dependencies: ["ModelSurgery", "ModelArchitectures", "ModelCheckpoints"]),
+  .testTarget(
+    name: "ModelSurgeryTests",
+    dependencies: ["ModelSurgery", "ModelArchitectures", "ModelAveraging", "ModelCheckpoints", "TestSupport"]),
   .testTarget(name: "ModelInspectionTests", dependencies: ["ModelInspection", "ModelCheckpoints"]),
   .testTarget(
     name: "ModelWorkflowsTests",

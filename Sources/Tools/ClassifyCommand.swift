@@ -42,7 +42,7 @@ struct Classify: ParsableCommand {
   func run() throws {
     try report.withThreads {
       let files = try PictureFiles.all(images, passOver: report.note)
-      let checkpoint = try ModelSource.open(model, key: key)
+      let checkpoint = try ModelSource.open(model, key: key, reading: .preferred)
       var made = try checkpoint.named {
         try checkpoint.onnx.map { try Classifier($0) }
           ?? Classifier(checkpoint.computableModule(report.talk), of: checkpoint)

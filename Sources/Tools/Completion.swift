@@ -14,7 +14,8 @@ enum Completion {
 
   /// The names of the tensors of the model that the word before names.
   static let tensors = CompletionKind.custom { words, index, prefix in
-    guard words.indices.contains(index - 1), let file = try? ModelSource.open(words[index - 1]) else { return [] }
+    guard words.indices.contains(index - 1), let file = try? ModelSource.open(words[index - 1], reading: .preferred)
+    else { return [] }
     return file.preferred.stateDict().names.filter { $0.hasPrefix(prefix) }
   }
 

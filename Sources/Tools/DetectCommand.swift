@@ -98,7 +98,7 @@ struct Detect: ParsableCommand {
       let files = try PictureFiles.all(images, passOver: report.note)
       let jobs = try DetectJob.all(files, output: output, txt: txt, flags)
       for path in [coco, csv].compactMap({ $0 }) { try PictureFiles.check(FilePath(path), force: flags.force) }
-      let checkpoint = try model.map { try ModelSource.open($0, key: key) } ?? .embeddedDetector()
+      let checkpoint = try model.map { try ModelSource.open($0, key: key, reading: .preferred) } ?? .embeddedDetector()
       let detector = try checkpoint.named {
         try checkpoint.onnx.map { try Detector($0) } ?? Detector(checkpoint.computableModule(report.talk))
       }

@@ -76,6 +76,10 @@ struct DetectorJudging {
   func run(_ module: Module, trained: [Int]?) throws {
     let files = try outputFiles()
     let validation = try inModel { try settings(module, trained: trained) }
+    let side = try inModel { try validation.side(for: module) }
+    if command.imageSize != nil, side != validation.imageSize {
+      report.note("pictures come \(side) pixels long, the next multiple of the model's stride")
+    }
     let set = try pictureSet()
     for note in set.report.notes.prefix(4) { report.note("\(note)") }
     let names = ClassNames(of: module).all.map(\.value)

@@ -96,7 +96,7 @@ struct Edit: ParsableCommand {
       checkpoint.preferred = .stateDict(module.stateDict())
     }
     if !metadata.isEmpty { checkpoint.metadata = metadata }
-    let others = try merge.map { try ModelSource.file($0).preferred.stateDict() }
+    let others = try merge.map { try ModelSource.file($0, reading: .preferred).preferred.stateDict() }
     let rules = try rename.map { try RenamePattern($0) }
     var state = checkpoint.preferred.stateDict()
     let result: EditReport

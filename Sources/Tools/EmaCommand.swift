@@ -128,7 +128,7 @@ struct Ema: ParsableCommand {
 
   private func update(_ average: inout any ModelAverage, with checkpoint: String, _ result: inout EmaResult) throws {
     do {
-      let model = try ModelSource.open(checkpoint, key: key).preferred
+      let model = try ModelSource.open(checkpoint, key: key, reading: .preferred).preferred
       let done = try average.update(model, step: average.updates + 1)
       if !done.nonFinite.isEmpty {
         let names = done.nonFinite.prefix(5).map { $0.printable() }.joined(separator: ", ")

@@ -27,7 +27,7 @@ struct Find: ParsableCommand {
   }
 
   private func find(_ arguments: ModelArguments) throws {
-    let checkpoint = try arguments.open(report)
+    let checkpoint = try arguments.open(report, reading: .preferred)
     if let onnx = checkpoint.onnx {
       return try show(onnx.findNodes(type: type.map { Glob($0) }, name: name.map { Glob($0) })) {
         onnx.findNodes(type: $0.map { Glob($0) })

@@ -99,7 +99,7 @@ struct Info: ParsableCommand {
           model, ONNXInputs(model, sizes, imageSize: imageSize, batchSize: 1)
         ).show(report, asked: imageSize, convention: convention, detailed: detailed, modules: modules)
       }
-      let checkpoint = try arguments.open(report)
+      let checkpoint = try arguments.open(report, reading: .preferred)
       let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
       let info =
         sizes.shape.isEmpty
@@ -107,18 +107,19 @@ struct Info: ParsableCommand {
           imageSize: (size.height, size.width),
           extrapolatingFrom: extrapolate ? try checkpoint.stride() : nil)
         : checkpoint.preferred.modelInfo(inputShapes: sizes.shape.map(\.lengths))
-      let overview = ModelOverview(checkpoint, info, inputs: inputs(of: checkpoint, size))
+      // Looking at all weights takes a while, and hardly ever is it printed in a script.
+      let overview = { ModelOverview(checkpoint, info, inputs: inputs(of: checkpoint, size)) }
       if report.json {
         try Results.print(
           json: InfoResult(
-            info: info, imageSize: size, file: checkpoint, overview: overview, bytes: bytes(of: checkpoint),
+            info: info, imageSize: size, file: checkpoint, overview: overview(), bytes: bytes(of: checkpoint),
             zeros: statistics ? sparsity(of: checkpoint) : nil,
             tensors: tensors ? TensorRow.rows(of: checkpoint.preferred, hasStatistics: statistics) : nil))
         return
       }
       Results.print(info.summary(convention ?? .thop))
       if self.overview || Terminal.printsToTerminal {
-        let lines = try overview.lines(bytes: bytes(of: checkpoint), size: size, zeros: sparsity(of: checkpoint))
+        let lines = try overview().lines(bytes: bytes(of: checkpoint), size: size, zeros: sparsity(of: checkpoint))
         Results.print(lines.joined(separator: "\n"))
       }
       if let reason = info.gflopsReason { report.note("no GFLOPs: \(reason.printable())\(sizeAdvice(checkpoint))") }
@@ -190,7 +191,7 @@ struct Info: ParsableCommand {
   }
 
   private func compared(_ name: String) throws -> ComparedModel {
-    let checkpoint = try ModelSource.open(name)
+    let checkpoint = try ModelSource.open(name, reading: .preferred)
     let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
     let info =
       sizes.shape.isEmpty

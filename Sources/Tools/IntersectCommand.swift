@@ -44,7 +44,7 @@ struct Intersect: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let source = try ModelSource.open(pretrained, key: key).preferred.stateDict()
+      let source = try ModelSource.open(pretrained, key: key, reading: .preferred).preferred.stateDict()
       if source.hasMasks {
         report.note("the pretrained model holds pruning masks; apply them first: mutils prune --amount 0")
       }

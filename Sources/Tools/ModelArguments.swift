@@ -40,9 +40,9 @@ struct ModelArguments: ParsableArguments {
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
-  func open(_ report: ReportOptions) throws -> Checkpoint {
+  func open(_ report: ReportOptions, reading extent: Checkpoint.Extent = .all) throws -> Checkpoint {
     if model == nil { report.note("no model given: using \(Self.defaultArchitecture), initialised with seed 0") }
-    return try ModelSource.open(model ?? Self.defaultArchitecture, key: key)
+    return try ModelSource.open(model ?? Self.defaultArchitecture, key: key, reading: extent)
   }
 }
 

@@ -59,9 +59,11 @@ enum ModelSource {
   }
 
   /// Opens the file, or builds the architecture with the values that seed 0 gives.
-  static func open(_ model: String, key: String? = nil) throws -> Checkpoint {
+  static func open(
+    _ model: String, key: String? = nil, reading extent: Checkpoint.Extent = .all
+  ) throws -> Checkpoint {
     guard let architecture = try architecture(model) else {
-      var file = try self.file(model, key: key)
+      var file = try self.file(model, key: key, reading: extent)
       if let name = file.recognizeFused() {
         ModelLog.logger.warning("\(model): a bare state dict, recognised as \(name), fused")
       }
@@ -74,12 +76,14 @@ enum ModelSource {
   }
 
   /// Opens a file, or what comes through standard input.
-  static func file(_ model: String, key: String? = nil) throws -> Checkpoint {
-    if model == stream { return try Checkpoint(bytes(model), key: key) }
+  static func file(
+    _ model: String, key: String? = nil, reading extent: Checkpoint.Extent = .all
+  ) throws -> Checkpoint {
+    if model == stream { return try Checkpoint(bytes(model), key: key, reading: extent) }
     guard !model.hasSuffix("/") || PictureFiles.isFolder(FilePath(model)) else {
       throw ModelError(.missing, "is no folder", file: model)
     }
-    return try Checkpoint(contentsOf: FilePath(model), key: key)
+    return try Checkpoint(contentsOf: FilePath(model), key: key, reading: extent)
   }
 
   private static func exists(_ path: String) -> Bool {

@@ -91,7 +91,7 @@ struct ProfileModels: ParsableCommand {
   /// How to measure a model, for each size and batch.
   private func measurements(of name: String) throws -> [(Precision) throws -> ModelProfile] {
     if let model = try ModelSource.onnx(name) { return try measurements(of: model) }
-    let checkpoint = try ModelSource.open(name)
+    let checkpoint = try ModelSource.open(name, reading: .preferred)
     let module = try checkpoint.computableModule(report)
     return shapes(for: module).map { shapes in
       { precision in try checkpoint.named { try module.profile(shapes, precision: precision, runs: runs) } }

@@ -84,13 +84,13 @@ struct Report: ParsableCommand {
     let arguments = ModelArguments(model: name, key: key)
     if let model = try arguments.onnx() {
       let inputs = try ONNXInputs(model, sizes, imageSize: imageSize, batchSize: 1)
-      let checkpoint = try arguments.open(report)
+      let checkpoint = try arguments.open(report, reading: .preferred)
       var study = try checkpoint.named { try ModelStudy(checkpoint, inputs: inputs) }
       study.details = study.onnx?.details ?? []
       report.talk.note(sizes: study.onnx?.sizedFor.map(\.shape) ?? [], imageSize: imageSize, batchSize: nil)
       return study
     }
-    let checkpoint = try arguments.open(report)
+    let checkpoint = try arguments.open(report, reading: .preferred)
     let size = imageSize ?? checkpoint.pictureSize.map { ImageSize($0) } ?? ImageSize(height: 640, width: 640)
     let shapes = sizes.shape.map(\.lengths)
     var study = try checkpoint.named {

@@ -87,7 +87,7 @@ struct Run: ParsableCommand {
     guard given.sizes.value.isEmpty, given.sizes.shape.allSatisfy({ $0.name == nil }) else {
       throw ModelError(.invalid, "only the inputs of ONNX models have names", file: arguments.model)
     }
-    let checkpoint = try arguments.open(report)
+    let checkpoint = try arguments.open(report, reading: .preferred)
     let module = try checkpoint.computableModule(report.talk)
     return try checkpoint.named {
       try given.advising(on: module) { try compute(module) }

@@ -38,7 +38,7 @@ struct Show: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let checkpoint = try ModelSource.open(model, key: key)
+      let checkpoint = try ModelSource.open(model, key: key, reading: .preferred)
       let state = checkpoint.preferred.stateDict()
       let pattern = Glob(name)
       let found =

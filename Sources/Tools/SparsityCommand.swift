@@ -17,7 +17,7 @@ struct SparsityCommand: ParsableCommand {
   }
 
   private func show(_ arguments: ModelArguments) throws {
-    let checkpoint = try arguments.open(report)
+    let checkpoint = try arguments.open(report, reading: .preferred)
     let sparsity = try checkpoint.named { try checkpoint.preferred.sparsity() }
     if checkpoint.preferred.hasMasks { report.note("what pruning masks take out counts as zero") }
     if let note = Text.notCounted(sparsity) { report.note(note) }

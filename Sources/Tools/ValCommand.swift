@@ -61,7 +61,7 @@ struct Val: ParsableCommand {
 
   func run() throws {
     try report.withThreads {
-      let checkpoint = try ModelSource.open(model)
+      let checkpoint = try ModelSource.open(model, reading: .preferred)
       let module = try checkpoint.computableModule(report.talk)
       switch task ?? (module.isDetector || detection.firstGiven != nil || describesBoxes ? .detect : .classify) {
       case .classify: try classify(checkpoint, module)

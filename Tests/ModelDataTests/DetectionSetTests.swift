@@ -151,6 +151,16 @@ import Testing
     #expect(try loop.set(.train).count == 2)
   }
 
+  @Test func partsThatAreNotUsedNeedNotBeThere() throws {
+    try add("images/a.png")
+    let described = try description("train: none\nval: [images, gone]\ntest: images\nnc: 1\n")
+    #expect(try described.set(.test).count == 1)
+    #expect(described.parts.keys.count == 3)
+    for (part, line) in [(DetectionDescription.Part.train, "line 1: 'train'"), (.val, "line 2: 'val'")] {
+      #expect(refusal { _ = try described.set(part) }?.contains("\(line) names a place that is not there") == true)
+    }
+  }
+
   @Test(arguments: [
     ("", "describes nothing"), ("- 1", "is no mapping"), ("train: images", "has neither 'names' nor 'nc'"),
     ("train: none\nnc: 1", "line 1: 'train' names a place that is not there: none"),

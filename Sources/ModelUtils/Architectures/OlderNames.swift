@@ -16,12 +16,11 @@ extension StateDict {
 
   /// The name that a tensor of such a file has today.
   static func nameToday(_ name: String) -> String {
-    guard name.contains("denselayer") else { return name }
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count >= 4 else { return name }
     let (block, kind, number) = (parts[parts.count - 4], parts[parts.count - 3], parts[parts.count - 2])
-    guard let digits = block.firstRange(of: "denselayer").map({ block[$0.upperBound...] }), Int(digits) != nil,
-      ["norm", "relu", "conv"].contains(kind), ["1", "2"].contains(number)
+    guard number == "1" || number == "2", ["norm", "relu", "conv"].contains(kind),
+      let digits = block.firstRange(of: "denselayer").map({ block[$0.upperBound...] }), Int(digits) != nil
     else { return name }
     return (parts.dropLast(3) + [kind + number] + parts.suffix(1)).joined(separator: ".")
   }

@@ -93,13 +93,23 @@ struct AverageJob: Sendable {
         return try replaced(current)
       }
       let (source, rule) = (source, rule)
-      let storage = try Storage(computed: current.byteCount) { memory in
-        try current.copyBytes(to: memory)
+      guard current.isDivisible, source.isDivisible, let width = current.dtype.byteWidth else {
+        return try Tensor(computed: current.dtype, current.shape) { memory in
+          try current.copyBytes(to: memory)
+          current.releasePages()
+          try source.withContiguousBytes { _ = Self.mix(rule, memory, to, $0, from, source.count, isDivided: true) }
+          source.releasePages()
+        }
+      }
+      return try Tensor(computedInParts: current.dtype, current.shape) { part, memory in
+        let elements = part.lowerBound / width..<part.upperBound / width
+        try current.copyBytes(of: elements, to: memory)
         current.releasePages()
-        try source.withContiguousBytes { _ = Self.mix(rule, memory, to, $0, from, source.count, isDivided: true) }
+        try source.withContiguousBytes(of: elements) {
+          _ = Self.mix(rule, memory, to, $0, from, elements.count, isDivided: true)
+        }
         source.releasePages()
       }
-      return try Tensor(storage, dtype: current.dtype, shape: current.shape)
     } catch let error as ModelError { throw error.about(name) }
   }
 

@@ -15,13 +15,23 @@ public struct Checkpoint: Sendable {
     case torch, torchLegacy, torchScript, safetensors, sharded, onnx
   }
 
+  /// Which of the models in a file are read.
+  public enum Extent: Sendable {
+    /// All of them.
+    case all
+    /// The preferred one: half the work where a file has two, for what looks at it alone.
+    case preferred
+  }
+
   /// The file's name as it was given.
   public let name: String
   /// What kind of file it is; `torch` where no file holds it yet.
   public let format: Format
   /// The models in the file by their key (`ema`, `model`, …; empty where the file is the model), the preferred one
-  /// first.
+  /// first; it alone where no other was to be read.
   public internal(set) var models: OrderedDictionary<String, Model>
+  /// The keys of the models in the file that were not to be read.
+  private(set) var unread: [String] = []
   var torch: TorchSource?
   /// The ONNX model that the file is, with its weights as they were read.
   public private(set) var onnx: ONNXModel?
@@ -53,18 +63,21 @@ public struct Checkpoint: Sendable {
   /// Reads a file; its content decides the format.
   /// - Parameter key: which of the objects in a PyTorch file is the model, as `a` or `a.b`; by rule when nil (`ema`
   ///   before `model` before `state_dict` …).
+  /// - Parameter extent: whether the models beside it are read too. They stay as they are in the file where they are not.
   /// - Throws: `ModelError` for what cannot be read, is malformed or holds no model.
-  public init(contentsOf location: some FileLocation, key: String? = nil) throws {
-    try self.init(try OtherFormat.open(location), path: location.filePath, key: key)
+  public init(contentsOf location: some FileLocation, key: String? = nil, reading extent: Extent = .all) throws {
+    try self.init(try OtherFormat.open(location), path: location.filePath, key: key, extent)
   }
 
   /// Reads bytes that are in memory or mapped. An index of shards is refused: it does not say where they are.
   /// - Throws: as `init(contentsOf:)`.
-  public init(_ file: FileBytes, key: String? = nil) throws { try self.init(file, path: nil, key: key) }
+  public init(_ file: FileBytes, key: String? = nil, reading extent: Extent = .all) throws {
+    try self.init(file, path: nil, key: key, extent)
+  }
 
-  private init(_ file: FileBytes, path: FilePath?, key: String?) throws {
+  private init(_ file: FileBytes, path: FilePath?, key: String?, _ extent: Extent) throws {
     do {
-      try self.init(reading: file, path: path, key: key)
+      try self.init(reading: file, path: path, key: key, extent)
       for case .stateDict(let state) in models.values { try state.checkNames() }
       ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(models.keys.joined(separator: "', '"))'")
     } catch let error as ModelError {
@@ -72,7 +85,7 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  private init(reading file: FileBytes, path: FilePath?, key: String?) throws {
+  private init(reading file: FileBytes, path: FilePath?, key: String?, _ extent: Extent) throws {
     name = file.name
     guard file.count > 0 else { throw ModelError(.malformed, "is empty") }
     if SafeTensors.recognizesIndex(file) {
@@ -113,18 +126,23 @@ public struct Checkpoint: Sendable {
         format = torch.format == .zip ? .torch : .torchLegacy
         addedMembers = torch.addedMembers
         models = [:]
-        try read(torch.graph, key: key)
+        try read(torch.graph, key: key, extent)
       }
       return
     }
     guard key == nil else { throw ModelError(.invalid, "only PyTorch files have keys to choose from") }
   }
 
-  private mutating func read(_ graph: PickleGraph, key: String?) throws {
+  private mutating func read(_ graph: PickleGraph, key: String?, _ extent: Extent) throws {
     var selection = ModelSelection(graph)
     var reader = ModuleReader(graph)
     var source = TorchSource(graph: graph, places: [:], modules: [:], stateDicts: [:], isChosen: key != nil)
-    for place in try selection.models(key: key) {
+    var places = try selection.models(key: key)
+    if extent == .preferred, let first = places.first {
+      unread = places.dropFirst().map(\.key)
+      places = [first]
+    }
+    for place in places {
       if place.isModule {
         reader.uninitialized = []
         models[place.key] = .module(try reader.read(place.reference))
@@ -196,6 +214,9 @@ public struct Checkpoint: Sendable {
     try take(model)
     return result
   }
+
+  /// The keys of all models in the file, the preferred one's first.
+  public var keys: [String] { models.keys + unread }
 
   /// The key of the preferred model.
   public var preferredKey: String { models.keys.first ?? "" }

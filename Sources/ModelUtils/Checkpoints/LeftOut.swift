@@ -14,7 +14,7 @@ extension Checkpoint {
         .map { path + $0.key }
     }
     let missing = preferred.module == nil ? [] : uninitialized
-    return (torch.leftOut[preferredKey] ?? []).map(\.name) + missing + beside + models.keys.dropFirst()
+    return (torch.leftOut[preferredKey] ?? []).map(\.name) + missing + beside + keys.dropFirst()
   }
 
   /// The names of the preferred model's parameters and buffers that have no shape yet, as lazy layers have them before

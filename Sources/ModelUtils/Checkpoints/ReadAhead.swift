@@ -2,6 +2,21 @@ import ModelCore
 
 /// Prepares what is to be written next while the ones before are being written.
 enum ReadAhead {
+  /// Calls `consume` with the parts of each item's tensor, in order and one at a time; `prepare` reads them, in parallel
+  /// with each other and with that.
+  static func forEachPart<Item: Sendable>(
+    of items: [Item], tensor: (Item) -> Tensor,
+    prepare: @Sendable (Item, _ part: Range<Int>) throws -> ContiguousBytes,
+    consume: (Item, _ part: Range<Int>, ContiguousBytes) throws -> Void
+  ) throws {
+    let parts = items.flatMap { item in tensor(item).parts.map { (item: item, part: $0) } }
+    try forEach(parts, byteCount: \.part.count) {
+      try prepare($0.item, $0.part)
+    } consume: {
+      try consume($0.item, $0.part, $1)
+    }
+  }
+
   /// A batch takes items up to this many bytes, or a single larger one. At most two batches are held.
   private static let batchSize = 2 << 20
 

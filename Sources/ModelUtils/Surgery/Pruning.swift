@@ -95,12 +95,30 @@ struct Pruning {
     }
     // With a threshold above zero all zeros are among the smallest.
     let zeros = threshold.magnitude == 0 ? try Sparsity.zeros(in: tensor) : count
-    let size = tensor.count
-    try tensor.rewrite { destination, source in
-      var rest = threshold
-      mk_zero_smallest(destination, source, size, format, &rest)
-    }
+    try zero(&tensor, threshold, format)
     return zeros
+  }
+
+  /// Zeroes what is below a threshold, and as many as it says of the elements that are equal to it, the first.
+  private static func zero(_ tensor: inout Tensor, _ threshold: mk_threshold, _ format: mk_float) throws {
+    // How many of those stand before each place where a part may begin. A part of what this is converted to before it is
+    // written is an eighth as large here, or larger.
+    let length = Storage.partSize / 8 / (tensor.dtype.byteWidth ?? 1)
+    var before = [0]
+    if tensor.count > length, tensor.isDivisible, !tensor.isInMemory {
+      for start in stride(from: 0, to: tensor.count, by: length) {
+        let elements = start..<min(start + length, tensor.count)
+        let equal = try tensor.withContiguousBytes(of: elements) {
+          mk_count_equal($0.baseAddress, elements.count, format, threshold.magnitude)
+        }
+        before.append(before[before.count - 1] + equal)
+      }
+    }
+    try tensor.rewriteInParts { [before] destination, source, elements in
+      var rest = threshold
+      rest.ties -= min(rest.ties, before[elements.lowerBound / length])
+      mk_zero_smallest(destination, source, elements.count, format, &rest)
+    }
   }
 
   private static func select(_ spans: [mk_span], count: Int) throws -> mk_threshold {
@@ -137,10 +155,7 @@ struct Pruning {
           threshold.ties -= min(threshold.ties, mk_count_equal(bytes.baseAddress, size, format, threshold.magnitude))
         }
       }
-      try weights[index].tensor.rewrite { destination, source in
-        var rest = before
-        mk_zero_smallest(destination, source, size, format, &rest)
-      }
+      try Self.zero(&weights[index].tensor, before, format)
     }
     return try weights.map { try $0.zeros() }
   }

@@ -65,7 +65,7 @@ public struct ModelOverview: Sendable, Encodable {
   ///   - info: that model's counts.
   ///   - inputs: the shapes of what it takes.
   public init(_ checkpoint: Checkpoint, _ info: ModelInfo, inputs: [[Int]]) {
-    (format, key, keys) = (checkpoint.format, checkpoint.preferredKey, Array(checkpoint.models.keys))
+    (format, key, keys) = (checkpoint.format, checkpoint.preferredKey, checkpoint.keys)
     let module = checkpoint.preferred.module
     let head = module.flatMap(Self.head)
     let names = module.map { ClassNames(of: $0).all.map(\.value) } ?? LearnedClasses(checkpoint)?.names ?? []

@@ -51,6 +51,18 @@ import Testing
     }
   }
 
+  /// Fuzzing found that a damaged member kept an audit from telling of the others.
+  @Test func anAuditGoesOnBehindDamage() throws {
+    let audit = try PickleAudit(archive([[0xff, 0xff], try deflated(7, count: 1000)], count: 1000))
+    #expect(audit.pickles == 1 && audit.verdict == .suspicious)
+    #expect(audit.findings.contains { $0.place == "archive/data/0" && $0.what == "its compressed data is damaged" })
+    var zip = ZipBytes()
+    zip.add("archive/data.pkl", [0xff, 0xff], method: 8, size: 20)
+    #expect(
+      refusal { _ = try PickleAudit(FileBytes(name: "a.pt", copying: zip.finished())) }
+        == "a.pt: archive/data.pkl: its compressed data is damaged")
+  }
+
   /// Each alone would be allowed.
   @Test func allStoragesShareOneBudget() throws {
     let count = 16 << 20

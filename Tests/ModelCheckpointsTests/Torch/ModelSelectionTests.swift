@@ -27,6 +27,22 @@ import Testing
     #expect(checkpoint.preferredKey == "ema")
   }
 
+  /// The other model, which is damaged here, is neither read nor lost.
+  @Test func thePreferredModelAlone() throws {
+    let damaged = Pickled.module("some.Net", parameters: [("w", Pickled.int(1))])
+    let root = Pickled.dict(["model": damaged, "ema": Self.module])
+    #expect(throws: ModelError.self) { try open(root) }
+    var checkpoint = try Checkpoint(Pickled.file(root, storage: 16), reading: .preferred)
+    #expect(Array(checkpoint.models.keys) == ["ema"] && checkpoint.keys == ["ema", "model"])
+    #expect(checkpoint.leftOut == ["model"])
+    checkpoint.preferred.setTensors { _ in try? Tensor([Float(5), 6, 7, 8]) }
+    let folder = try TemporaryFolder()
+    try checkpoint.write(to: folder["out.pt"])
+    let again = try Checkpoint(contentsOf: folder["out.pt"], reading: .preferred)
+    #expect(again.keys == ["ema", "model"])
+    #expect(try again.preferred.stateDict()["w"]?.floats() == [5, 6, 7, 8])
+  }
+
   @Test func anEmaThatIsNoneIsNoModel() throws {
     let checkpoint = try open(Pickled.dict(["ema": Pickled.none, "model": Self.module]))
     #expect(Array(checkpoint.models.keys) == ["model"])

@@ -97,7 +97,7 @@ public struct PickleAudit: Sendable, Codable {
         member.name.dropFirst(member.name.hasPrefix(top) ? top.count : 0), isScript: isScript)
       let data: FileBytes
       do { data = try archive.data(of: member) } catch let error as ModelError
-      where error.kind == .malformed && !isPlain
+        where error.kind == .malformed && !isPlain
       {
         // Readers stop where they meet it; what stands in the other members counts all the same.
         add(.suspicious, member.name, error.reason)

@@ -112,11 +112,10 @@ extension ONNXModel {
     let file = try AtomicFile(replacing: path, expectedSize: pieces.count)
     try record.add([(name, 0)])
     let data = try AtomicFile(creating: names.folder.appending(name), permissions: nil, expectedSize: layout.count)
-    try ReadAhead.forEach(layout.items, byteCount: \.tensor.byteCount) {
-      try ContiguousBytes($0.tensor)
-    } consume: {
-      item, held in
-      try data.write([UInt8](repeating: 0, count: item.offset - data.position))
+    try ReadAhead.forEachPart(of: layout.items, tensor: \.tensor) {
+      try ContiguousBytes($0.tensor, part: $1)
+    } consume: { item, part, held in
+      if part.lowerBound == 0 { try data.write([UInt8](repeating: 0, count: item.offset - data.position)) }
       try data.write(held.bytes)
     }
     try pieces.read { try file.write($0) }

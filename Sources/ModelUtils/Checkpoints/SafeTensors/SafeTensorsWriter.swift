@@ -33,11 +33,11 @@ extension SafeTensors {
       let file = try open(layout.byteCount)
       try file.write(layout.header)
       let items = layout.items.filter { $0.tensor.byteCount > 0 }
-      try ReadAhead.forEach(items, byteCount: \.tensor.byteCount) { item in
-        do { return try ContiguousBytes(item.tensor) } catch let error as ModelError {
+      try ReadAhead.forEachPart(of: items, tensor: \.tensor) { item, part in
+        do { return try ContiguousBytes(item.tensor, part: part) } catch let error as ModelError {
           throw error.file == nil ? error.about(item.name) : error
         }
-      } consume: { _, held in
+      } consume: { _, _, held in
         try file.write(held.bytes)
       }
       guard file.position == layout.byteCount else {

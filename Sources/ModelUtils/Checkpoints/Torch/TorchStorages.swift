@@ -56,8 +56,8 @@ struct TorchStorages {
   static func swapped(_ storage: Storage, _ request: Request) throws -> Storage {
     let width = request.dtype.byteOrderWidth
     if width == 1 || request.byteCount == 0 { return storage }
-    return try Storage(computed: storage.byteCount) { destination in
-      try storage.withUnsafeBytes { source in
+    return try Storage(computedInParts: storage.byteCount) { part, destination in
+      try storage.withUnsafeBytes(of: part) { source in
         swapBytes(destination, source, width: width)
       }
     }

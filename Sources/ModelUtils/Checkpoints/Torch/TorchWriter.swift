@@ -28,16 +28,28 @@ package enum TorchWriter {
     try zip.add("\(folder)/.storage_alignment", Array("64".utf8))
     try zip.add("\(folder)/byteorder", Array("little".utf8))
     var index = 0
-    try ReadAhead.forEach(Array(storages.values), byteCount: \.byteCount) { storage in
+    let heldBytes = { (storage: Storage) in storage.parts.count > 1 ? 0 : storage.byteCount }
+    try ReadAhead.forEach(Array(storages.values), byteCount: heldBytes) { storage in
+      // What is computed in parts is computed once for the checksum, which stands before it, and again to be written.
+      guard storage.parts.count == 1 else { return try (held: ContiguousBytes?.none, checksum: checksum(storage)) }
       let held = try ContiguousBytes(storage)
       return (held: held, checksum: ZipWriter.checksum(held.bytes))
-    } consume: { _, data in
-      try zip.add("\(folder)/data/\(index)", data.held.bytes, checksum: data.checksum)
+    } consume: { storage, data in
+      try zip.begin("\(folder)/data/\(index)", size: storage.byteCount, checksum: data.checksum)
+      if let held = data.held {
+        try file.write(held.bytes)
+      } else {
+        for part in storage.parts { try file.write(ContiguousBytes(storage, part: part).bytes) }
+      }
       index += 1
     }
     try zip.add("\(folder)/version", Array("3\n".utf8))
     try zip.finish()
     try file.commit()
     return file.position
+  }
+
+  private static func checksum(_ storage: Storage) throws -> UInt32 {
+    try storage.parts.reduce(0) { try ZipWriter.checksum(ContiguousBytes(storage, part: $1).bytes, after: $0) }
   }
 }

@@ -16,20 +16,22 @@ package struct ZipWriter {
 
   package init(_ file: any ByteSink) { self.file = file }
 
-  /// Appends a member.
-  mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer, checksum: UInt32) throws {
-    let entry = Entry(name: Array(name.utf8), checksum: checksum, size: bytes.count, offset: file.position)
+  /// Appends the head of a member, behind which the caller writes its bytes.
+  mutating func begin(_ name: String, size: Int, checksum: UInt32) throws {
+    let entry = Entry(name: Array(name.utf8), checksum: checksum, size: size, offset: file.position)
     try file.write(localHeader(entry))
-    try file.write(bytes)
     entries.append(entry)
   }
 
+  /// Appends a member.
   package mutating func add(_ name: String, _ bytes: [UInt8]) throws {
-    try bytes.withUnsafeBytes { try add(name, $0, checksum: Self.checksum($0)) }
+    try begin(name, size: bytes.count, checksum: bytes.withUnsafeBytes { Self.checksum($0) })
+    try file.write(bytes)
   }
 
-  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    UInt32(truncatingIfNeeded: crc32_z(0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
+  /// - Parameter start: the checksum of the bytes before these.
+  static func checksum(_ bytes: UnsafeRawBufferPointer, after start: UInt32 = 0) -> UInt32 {
+    UInt32(truncatingIfNeeded: crc32_z(UInt(start), bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
   }
 
   private func localHeader(_ entry: Entry) -> [UInt8] {

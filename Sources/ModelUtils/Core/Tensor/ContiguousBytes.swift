@@ -16,14 +16,21 @@ package final class ContiguousBytes: @unchecked Sendable {
     }
   }
 
-  /// All bytes of a storage where they are, or as they were computed once.
-  package init(_ storage: Storage) throws {
+  /// One of a tensor's `parts`.
+  package convenience init(_ tensor: Tensor, part: Range<Int>) throws {
+    if part.count == tensor.byteCount { try self.init(tensor) } else { try self.init(tensor.storage, part: part) }
+  }
+
+  /// Bytes of a storage where they are, or as they were computed once.
+  /// - Parameter part: which of them; all when nil.
+  package init(_ storage: Storage, part: Range<Int>? = nil) throws {
     self.storage = storage
+    let part = part ?? 0..<storage.byteCount
     if let memory = storage.stableBytes {
-      bytes = memory
+      bytes = UnsafeRawBufferPointer(rebasing: memory[part])
       isCopy = false
     } else {
-      bytes = try Self.copy(storage.byteCount, storage.copyBytes)
+      bytes = try Self.copy(part.count) { try storage.copyBytes(of: part, to: $0) }
       isCopy = true
     }
   }

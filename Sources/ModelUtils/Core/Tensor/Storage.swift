@@ -14,12 +14,19 @@ public final class Storage: @unchecked Sendable {
     case file(FileBytes, offset: Int)
     case owned(UnsafeMutableRawPointer)
     case computed(@Sendable (UnsafeMutableRawBufferPointer) throws -> Void)
+    case computedInParts(Fill)
     case deferred(@Sendable () throws -> FileBytes)
   }
+
+  /// Computes those bytes of a storage that stand in a range of it.
+  package typealias Fill = @Sendable (_ part: Range<Int>, _ memory: UnsafeMutableRawBufferPointer) throws -> Void
 
   /// How many bytes there are.
   public let byteCount: Int
   private let backing: Backing
+
+  /// The bytes of a part, but for the last: a power of two.
+  package static let partSize = 64 << 20
 
   private static let memorySize: Int = {
     let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
@@ -80,6 +87,15 @@ public final class Storage: @unchecked Sendable {
     backing = .computed(fill)
   }
 
+  /// Bytes that are computed anew at each reading, a part at a time where the whole is not asked for, so that a storage
+  /// may itself be larger than memory.
+  /// - Throws: `ModelError` for a size below 0. That a part fits in memory is asked at each reading.
+  package init(computedInParts byteCount: Int, by fill: @escaping Fill) throws {
+    try Self.checkSize(byteCount)
+    self.byteCount = byteCount
+    backing = .computedInParts(fill)
+  }
+
   /// Bytes that `open` gives when they are read; how long they are kept is its affair.
   package init(deferred byteCount: Int, open: @escaping @Sendable () throws -> FileBytes) throws {
     try Self.checkSize(byteCount)
@@ -102,8 +118,14 @@ public final class Storage: @unchecked Sendable {
     switch backing {
     case .file(let file, let offset): UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + byteCount])
     case .owned(let memory): UnsafeRawBufferPointer(start: memory, count: byteCount)
-    case .computed, .deferred: nil
+    case .computed, .computedInParts, .deferred: nil
     }
+  }
+
+  /// The ranges to read one after the other: the whole, unless each can be computed by itself.
+  package var parts: [Range<Int>] {
+    guard case .computedInParts = backing, byteCount > Self.partSize else { return [0..<byteCount] }
+    return stride(from: 0, to: byteCount, by: Self.partSize).map { $0..<min($0 + Self.partSize, byteCount) }
   }
 
   /// Lets go of the pages of a mapped file that lie wholly in this storage.
@@ -122,6 +144,7 @@ public final class Storage: @unchecked Sendable {
       defer { AlignedMemory.free(buffer.baseAddress) }
       try fill(buffer)
       return try body(UnsafeRawBufferPointer(buffer))
+    case .computedInParts: return try withUnsafeBytes(of: 0..<byteCount, body)
     case .deferred(let open):
       let file = try open()
       guard file.count == byteCount else {
@@ -131,10 +154,27 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
+  /// The same with the bytes of a range, which lies in the storage.
+  package func withUnsafeBytes<R>(of part: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+    guard case .computedInParts = backing else {
+      return try withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[part])) }
+    }
+    let buffer = try AlignedMemory.allocate(part.count)
+    defer { AlignedMemory.free(buffer.baseAddress) }
+    try copyBytes(of: part, to: buffer)
+    return try body(UnsafeRawBufferPointer(buffer))
+  }
+
   /// Copies the bytes into `destination`, which has room for them. A computed storage computes them there.
   func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
     if case .computed(let fill) = backing { return try fill(destination) }
-    try withUnsafeBytes { destination.copyMemory(from: $0) }
+    try copyBytes(of: 0..<byteCount, to: destination)
+  }
+
+  /// The same with the bytes of a range, which lies in the storage.
+  func copyBytes(of part: Range<Int>, to destination: UnsafeMutableRawBufferPointer) throws {
+    if case .computedInParts(let fill) = backing { return try fill(part, destination) }
+    try withUnsafeBytes(of: part) { destination.copyMemory(from: $0) }
   }
 
   /// The memory to change in place; the caller has seen to it that the storage is owned and its alone.

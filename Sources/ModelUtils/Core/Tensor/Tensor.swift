@@ -85,10 +85,8 @@ public struct Tensor: Sendable {
   public init(
     _ dtype: DType, _ shape: [Int], initialize: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
-    guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
-      throw ModelError(.invalid, "shape \(shape) is negative, overflows or does not fill whole bytes")
-    }
-    try self.init(Storage(byteCount: bytes, initialize: initialize), dtype: dtype, shape: shape)
+    try self.init(
+      Storage(byteCount: Self.byteCount(dtype, shape), initialize: initialize), dtype: dtype, shape: shape)
   }
 
   /// A contiguous tensor whose bytes are computed at each reading.
@@ -96,10 +94,19 @@ public struct Tensor: Sendable {
     computed dtype: DType, _ shape: [Int],
     by fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
-    guard let count = Self.elementCount(shape), let bytes = dtype.byteCount(of: count) else {
+    try self.init(Storage(computed: Self.byteCount(dtype, shape), by: fill), dtype: dtype, shape: shape)
+  }
+
+  /// The same, a part at a time where the whole is not asked for.
+  package init(computedInParts dtype: DType, _ shape: [Int], by fill: @escaping Storage.Fill) throws {
+    try self.init(Storage(computedInParts: Self.byteCount(dtype, shape), by: fill), dtype: dtype, shape: shape)
+  }
+
+  private static func byteCount(_ dtype: DType, _ shape: [Int]) throws(ModelError) -> Int {
+    guard let count = elementCount(shape), let bytes = dtype.byteCount(of: count) else {
       throw ModelError(.invalid, "shape \(shape) is negative, overflows or does not fill whole bytes")
     }
-    try self.init(try Storage(computed: bytes, by: fill), dtype: dtype, shape: shape)
+    return bytes
   }
 
   /// The product of the lengths; nil when one is negative or the product overflows.
@@ -188,6 +195,31 @@ public struct Tensor: Sendable {
   /// are.
   package func releasePages() { storage.releasePages() }
 
+  /// The ranges of `byteCount` to read one after the other: the whole, unless each can be computed by itself.
+  package var parts: [Range<Int>] {
+    isContiguous && byteOffset == 0 && byteCount == storage.byteCount ? storage.parts : [0..<byteCount]
+  }
+
+  /// Whether parts of the elements can be read without the rest.
+  package var isDivisible: Bool { isContiguous && dtype.byteWidth != nil }
+
+  /// Calls `body` with the bytes of some elements, in row-major order, of a tensor that is divisible.
+  package func withContiguousBytes<R>(
+    of elements: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
+  ) throws -> R {
+    try storage.withUnsafeBytes(of: place(of: elements), body)
+  }
+
+  /// Copies some elements in row-major order, of a tensor that is divisible.
+  package func copyBytes(of elements: Range<Int>, to destination: UnsafeMutableRawBufferPointer) throws {
+    try storage.copyBytes(of: place(of: elements), to: destination)
+  }
+
+  private func place(of elements: Range<Int>) -> Range<Int> {
+    let width = dtype.byteWidth ?? 0
+    return byteOffset + elements.lowerBound * width..<byteOffset + elements.upperBound * width
+  }
+
   /// Copies the elements in row-major order into `destination`, which has `byteCount` bytes.
   public func copyBytes(to destination: UnsafeMutableRawBufferPointer) throws {
     if isContiguous, byteCount == storage.byteCount { return try storage.copyBytes(to: destination) }
@@ -218,18 +250,38 @@ public struct Tensor: Sendable {
   public mutating func rewrite(
     _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer) -> Void
   ) throws {
+    try rewrite(inParts: false) { destination, source, _ in kernel(destination, source) }
+  }
+
+  /// The same for a kernel that is told which elements it is given: all of them, or where those of a large tensor are
+  /// computed when they are read, the elements of one of its `parts`.
+  package mutating func rewriteInParts(
+    _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer, Range<Int>) -> Void
+  ) throws {
+    try rewrite(inParts: true, kernel)
+  }
+
+  private mutating func rewrite(
+    inParts: Bool, _ kernel: @escaping @Sendable (UnsafeMutableRawPointer, UnsafeRawPointer, Range<Int>) -> Void
+  ) throws {
     guard count > 0 else { return }
     if storage.isOwned {
       if isContiguous, isKnownUniquelyReferenced(&storage) {
         try storage.withUnsafeMutableBytes { bytes in
           let start = bytes.baseAddress! + byteOffset
-          kernel(start, start)
+          kernel(start, start, 0..<count)
         }
       } else {
-        try replaceElements(isLazy: false, kernel)
+        try replaceElements(isLazy: false) { [count] in kernel($0, $1, 0..<count) }
+      }
+    } else if inParts, isDivisible, let width = dtype.byteWidth {
+      let source = self
+      self = try Tensor(computedInParts: dtype, shape) { part, destination in
+        let elements = part.lowerBound / width..<part.upperBound / width
+        try source.withContiguousBytes(of: elements) { kernel(destination.baseAddress!, $0.baseAddress!, elements) }
       }
     } else {
-      try replaceElements(isLazy: true, kernel)
+      try replaceElements(isLazy: true) { [count] in kernel($0, $1, 0..<count) }
     }
   }
 

@@ -46,17 +46,22 @@ extension Tensor {
       throw ModelError(.unsupported, "\(dtype.rawValue) cannot be converted to \(other.rawValue)")
     }
     let source = self
-    let fill: @Sendable (UnsafeMutableRawBufferPointer) throws -> Void = { destination in
-      try source.withContiguousBytes { bytes in
-        if let from = source.dtype.kernelFormat {
-          mk_convert(destination.baseAddress, to, bytes.baseAddress, from, source.count)
-        } else if let values = source.dtype.byteValues {
-          Self.convert(bytes, values, to: to, in: destination)
-        }
+    let convert: @Sendable (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) -> Void = { bytes, destination in
+      if let from = source.dtype.kernelFormat {
+        mk_convert(destination.baseAddress, to, bytes.baseAddress, from, destination.count / (other.byteWidth ?? 1))
+      } else if let values = source.dtype.byteValues {
+        Self.convert(bytes, values, to: to, in: destination)
       }
     }
-    return storage.isOwned
-      ? try Tensor(other, shape, initialize: fill) : try Tensor(computed: other, shape, by: fill)
+    if storage.isOwned {
+      return try Tensor(other, shape) { memory in try source.withContiguousBytes { convert($0, memory) } }
+    }
+    guard isDivisible, let width = other.byteWidth else {
+      return try Tensor(computed: other, shape) { memory in try source.withContiguousBytes { convert($0, memory) } }
+    }
+    return try Tensor(computedInParts: other, shape) { part, memory in
+      try source.withContiguousBytes(of: part.lowerBound / width..<part.upperBound / width) { convert($0, memory) }
+    }
   }
 
   /// Looks bytes up in a table of their values and converts those, a block at a time.

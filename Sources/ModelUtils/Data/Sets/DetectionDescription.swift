@@ -18,8 +18,10 @@ public struct DetectionDescription: Sendable {
   public let name: String
   /// The names of the classes, in their order.
   public let classNames: [String]
-  /// The folders and lists of each part.
+  /// The folders and lists of each part that is named; of one whose places are not all there, those that are.
   public let parts: [Part: [FilePath]]
+  /// What is said of a part that is used and has places that are not there.
+  private let refusals: [Part: ModelError]
   /// Where the paths of lists may begin, in the order of trial.
   private let roots: [FilePath]
 
@@ -36,9 +38,9 @@ public struct DetectionDescription: Sendable {
     return FileFolder.exists(inside) ? inside : nil
   }
 
-  /// Reads a description, or the one in a folder.
-  /// - Throws: `ModelError` with the line, for what is no such description, names that are not as many as `nc`, and places
-  ///   that are not there.
+  /// Reads a description, or the one in a folder. Not all parts of a set need to lie on a machine: places that are not
+  /// there are refused when their part is used.
+  /// - Throws: `ModelError` with the line, for what is no such description, and names that are not as many as `nc`.
   public init(contentsOf location: some FileLocation) throws {
     let path = try Self.file(at: location) ?? location.filePath
     let file = try FileBytes(mapping: path)
@@ -55,10 +57,10 @@ public struct DetectionDescription: Sendable {
         roots.insert(try Self.place(text, in: bases) ?? folder.pushing(try text.filePath), at: 0)
       }
       self.roots = roots
-      var parts: [Part: [FilePath]] = [:]
+      var (parts, refusals): ([Part: [FilePath]], [Part: ModelError]) = ([:], [:])
       for part in Part.allCases {
         guard let node = entries[part.rawValue], !(node.text == "" && !node.isQuoted) else { continue }
-        parts[part] = try (node.items ?? [node]).map { item in
+        parts[part] = try (node.items ?? [node]).compactMap { item in
           guard let text = item.text, !text.isEmpty else {
             throw ModelError(
               .malformed, "'\(part.rawValue)' must be a folder, a .txt or a list of these", subject: "line \(item.line)"
@@ -69,11 +71,15 @@ public struct DetectionDescription: Sendable {
           if let path = try Self.place(text, in: roots) ?? inside.flatMap({ try Self.place($0, in: roots) }) {
             return path
           }
-          throw ModelError(
-            .missing, "'\(part.rawValue)' names a place that is not there: \(text)", subject: "line \(item.line)")
+          refusals[part] =
+            refusals[part]
+            ?? ModelError(
+              .missing, "'\(part.rawValue)' names a place that is not there: \(text)", file: name,
+              subject: "line \(item.line)")
+          return nil
         }
       }
-      self.parts = parts
+      (self.parts, self.refusals) = (parts, refusals)
     } catch let error as ModelError { throw error.inFile(file.name) }
   }
 
@@ -96,6 +102,7 @@ public struct DetectionDescription: Sendable {
     guard let places = parts[part] else {
       throw ModelError(.missing, "names nothing for '\(part.rawValue)'", file: name)
     }
+    if let refusal = refusals[part] { throw refusal }
     var candidates: [DetectionSet.Candidate] = []
     for place in places {
       if try FolderEntries(place) != nil {

@@ -114,10 +114,18 @@ public struct DetectorValidation: Sendable, Hashable {
     return try tally.scores()
   }
 
-  private func batches(_ set: DetectionSet, _ head: DetectionHead) throws -> EpochBatches<DetectionBatch> {
+  /// The length in pixels of pictures' longer side: `imageSize`, up to a multiple of the model's stride.
+  /// - Throws: `ModelError` for a head that is not known.
+  public func side(for module: Module) throws -> Int { side(try DetectionHead(of: module)) }
+
+  private func side(_ head: DetectionHead) -> Int {
     let stride = rules.stride(of: head)
     // YOLOv6 takes the length as it is given and rounds the inputs alone.
-    let side = rules == .yolov6 && isRectangular ? imageSize : (imageSize + stride - 1) / stride * stride
+    return rules == .yolov6 && isRectangular ? imageSize : (imageSize + stride - 1) / stride * stride
+  }
+
+  private func batches(_ set: DetectionSet, _ head: DetectionHead) throws -> EpochBatches<DetectionBatch> {
+    let (stride, side) = (rules.stride(of: head), side(head))
     let loader = try DetectionLoader(
       set, imageSize: side, augmentation: nil, fit: rules.fit, prefetch: 1, cachedBytes: 0)
     guard isRectangular else {
