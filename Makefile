@@ -3,6 +3,7 @@
 # make check     the tests of a debug build, and lint
 # make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer (an hour)
 # make sanitize-kernels  the C kernels' cases under both of C's sanitizers, in a minute
+# make sanitize-commands  what the command does with several threads, under each of them, debug builds
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
@@ -29,7 +30,7 @@ TESTED := .build-test
 BUILD  := .build
 MUTILS := $(BUILD)/release/mutils
 
-.PHONY: run show build judged check test sanitize sanitize-kernels lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
+.PHONY: run show build judged check test sanitize sanitize-kernels sanitize-commands lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MAKE) show
@@ -94,7 +95,14 @@ sanitize: deps sanitize-kernels
 	$(SWIFT) test -c release --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
 
 sanitize-kernels:
-	SWIFT="$(SWIFT)" Tests/Portability/sanitized.sh
+	SWIFT="$(SWIFT)" Tests/Sanitizers/kernels.sh
+
+# Kernels that are not made vectors would take most of the time.
+sanitize-commands: deps
+	$(SWIFT) build --product mutils --sanitize=thread -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(THREADED)
+	Tests/Sanitizers/commands.sh $(THREADED)/debug/mutils
+	$(SWIFT) build --product mutils --sanitize=address $(UNDEFINED) -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(ADDRESSED)
+	Tests/Sanitizers/commands.sh $(ADDRESSED)/debug/mutils
 
 MINUTES ?= 20
 TARGETS ?= pickle checkpoint safetensors index onnx yaml pictures arrays labels graph

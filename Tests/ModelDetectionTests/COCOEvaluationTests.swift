@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func hostileNumbersAreComparedLikeTheOriginals() throws {
-    let sides = [0, 5e-324, 1e-300, 1, 1e9]
+    let sides = [0, Double.leastNonzeroMagnitude, 1e-300, 1, 1e9]
     var truths: [DetectionTruth] = []
     var predictions: [DetectionPrediction] = []
     for (index, width) in sides.enumerated() {

@@ -10,7 +10,7 @@ func model(
   weights: [(String, Tensor)] = [], outputs: [String]? = nil
 ) throws -> ONNXModel {
   var graph = ONNXGraph(name: "g", nodes: nodes)
-  graph.inputs = try inputs.map { name, dtype, shape in
+  graph.inputs = inputs.map { name, dtype, shape in
     ONNXValueInfo(name, ONNXElementType(dtype) ?? .float32, shape: shape)
   }
   graph.initializers = try weights.map { try ONNXTensor($0.0, $0.1) }

@@ -44,9 +44,7 @@ private struct Fault: Error {}
 
   /// Two machines: the first rank of each goes first.
   @Test func machines() {
-    let threads = RankThreads(4)
-    let log = Log()
-    let errors = threads.run(localRanks: [0, 1, 0, 1]) { member in
+    let errors = RankThreads(4).run(localRanks: [0, 1, 0, 1]) { member in
       try withRankZeroFirst(communicator: member) {
         if member.localRank == 0 { Thread.sleep(forTimeInterval: 0.02) }
         log.note("\(member.localRank)")

@@ -86,7 +86,7 @@ import Testing
     let header =
       #"{"__metadata__":{"format":"pt","lm_head.weight":"model.embed.weight"},"model.embed.weight":"#
       + #"{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
-    let file = try SafeTensorsFixtures.file(header.utf8, data: 1)
+    let file = SafeTensorsFixtures.file(header.utf8, data: 1)
     state = try SafeTensors.read(file)
     #expect(Array(state.names) == ["model.embed.weight", "lm_head.weight"])
     #expect(state.metadata == ["format": "pt"])

@@ -74,7 +74,7 @@ public struct DetectionDescription: Sendable {
           refusals[part] =
             refusals[part]
             ?? ModelError(
-              .missing, "'\(part.rawValue)' names a place that is not there: \(text)", file: name,
+              .missing, "'\(part.rawValue)' names a place that is not there: \(text)", file: file.name,
               subject: "line \(item.line)")
           return nil
         }
