@@ -87,20 +87,27 @@ mpi: deps
 	BUILD=$(abspath $(WITH_MPI))/debug $(PYTHON) -m pytest -q Tests/MPI
 
 # The command's tests run it hundreds of times, which the sanitizers make slow; what it calls is tested without it. Leaks are not looked for: what
-# is made once is kept. gold dies of what the sanitizers need.
+# is made once is kept. gold dies of what the sanitizers need. What MUTEX is for stands in it.
 SANITIZED := -Xswiftc -use-ld=lld --skip ToolTests
+CLANG := $(dir $(realpath $(shell command -v $(SWIFT))))clang
+MUTEX := $(abspath $(THREADED))/mutex.so
 UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc -fno-sanitize=function
-sanitize: deps sanitize-kernels
+sanitize: deps sanitize-kernels $(MUTEX)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
-	$(SWIFT) test -c release --sanitize=thread $(SANITIZED) --scratch-path $(THREADED)
+	$(SWIFT) build -c release --build-tests --sanitize=thread -Xswiftc -enable-testing -Xswiftc -use-ld=lld --scratch-path $(THREADED)
+	TSAN_OPTIONS=halt_on_error=1 LD_PRELOAD=$(MUTEX) $(THREADED)/release/ModelUtilsPackageTests.xctest --testing-library swift-testing --skip ToolTests
+
+$(MUTEX): Tests/Sanitizers/mutex.c
+	mkdir -p $(THREADED)
+	$(CLANG) -O1 -shared -fPIC $< -o $@
 
 sanitize-kernels:
 	SWIFT="$(SWIFT)" Tests/Sanitizers/kernels.sh
 
 # Kernels that are not made vectors would take most of the time.
-sanitize-commands: deps
+sanitize-commands: deps $(MUTEX)
 	$(SWIFT) build --product mutils --sanitize=thread -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(THREADED)
-	Tests/Sanitizers/commands.sh $(THREADED)/debug/mutils
+	Tests/Sanitizers/commands.sh $(THREADED)/debug/mutils $(MUTEX)
 	$(SWIFT) build --product mutils --sanitize=address $(UNDEFINED) -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(ADDRESSED)
 	Tests/Sanitizers/commands.sh $(ADDRESSED)/debug/mutils
 

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# What the command does with several threads, in a build under a sanitizer:  commands.sh MUTILS
+# What the command does with several threads, in a build under a sanitizer:  commands.sh MUTILS [PRELOADED]
 # The first thing that the sanitizer finds ends it.
 set -euo pipefail
 mutils=$(readlink -f "$1")
+preloaded=${2:+$(readlink -f "$2")}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
+# Leaks are not looked for: what is made once is kept.
 found=66
 export TSAN_OPTIONS=halt_on_error=1:exitcode=$found ASAN_OPTIONS=detect_leaks=0:exitcode=$found
 run() { # the status that is expected, the subcommand, …
   local expected=$1 status=0
   shift
-  "$mutils" "$@" > output 2> errors || status=$?
+  LD_PRELOAD=$preloaded "$mutils" "$@" > output 2> errors || status=$?
   [ "$status" = "$expected" ] || {
     printf 'mutils %s: %s\n' "$*" "$status"
     head -c 20000 errors
