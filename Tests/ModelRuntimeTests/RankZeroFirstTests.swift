@@ -44,7 +44,9 @@ private struct Fault: Error {}
 
   /// Two machines: the first rank of each goes first.
   @Test func machines() {
-    let errors = RankThreads(4).run(localRanks: [0, 1, 0, 1]) { member in
+    let threads = RankThreads(4)
+    let log = Log()
+    let errors = threads.run(localRanks: [0, 1, 0, 1]) { member in
       try withRankZeroFirst(communicator: member) {
         if member.localRank == 0 { Thread.sleep(forTimeInterval: 0.02) }
         log.note("\(member.localRank)")
@@ -68,9 +70,7 @@ private struct Fault: Error {}
   }
 
   @Test func oneMachineFails() {
-    let threads = RankThreads(4)
-    let log = Log()
-    let errors = threads.run(localRanks: [0, 1, 0, 1]) { member in
+    let errors = RankThreads(4).run(localRanks: [0, 1, 0, 1]) { member in
       try withRankZeroFirst(communicator: member) { if member.rank == 2 { throw Fault() } }
     }
     #expect(errors[0] == nil && errors[2] == "Fault()" && errors[1] != nil && errors[3] != nil)

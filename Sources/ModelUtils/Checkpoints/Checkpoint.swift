@@ -79,7 +79,7 @@ public struct Checkpoint: Sendable {
     do {
       try self.init(reading: file, path: path, key: key, extent)
       for case .stateDict(let state) in models.values { try state.checkNames() }
-      ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(models.keys.joined(separator: "', '"))'")
+      ModelLog.logger.debug("\(name): format \(format.rawValue), models '\(keys.joined(separator: "', '"))'")
     } catch let error as ModelError {
       throw error.inFile(file.name)
     }

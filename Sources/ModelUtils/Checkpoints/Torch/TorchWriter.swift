@@ -39,7 +39,7 @@ package enum TorchWriter {
       if let held = data.held {
         try file.write(held.bytes)
       } else {
-        for part in storage.parts { try file.write(ContiguousBytes(storage, part: part).bytes) }
+        for part in storage.parts { try storage.withUnsafeBytes(of: part) { try file.write($0) } }
       }
       index += 1
     }
@@ -50,6 +50,8 @@ package enum TorchWriter {
   }
 
   private static func checksum(_ storage: Storage) throws -> UInt32 {
-    try storage.parts.reduce(0) { try ZipWriter.checksum(ContiguousBytes(storage, part: $1).bytes, after: $0) }
+    try storage.parts.reduce(0) { sum, part in
+      try storage.withUnsafeBytes(of: part) { ZipWriter.checksum($0, after: sum) }
+    }
   }
 }
