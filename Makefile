@@ -95,7 +95,7 @@ UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc
 sanitize: deps sanitize-kernels $(MUTEX)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize=address $(UNDEFINED) $(SANITIZED) --scratch-path $(ADDRESSED)
 	$(SWIFT) build -c release --build-tests --sanitize=thread -Xswiftc -enable-testing -Xswiftc -use-ld=lld --scratch-path $(THREADED)
-	TSAN_OPTIONS=halt_on_error=1 LD_PRELOAD=$(MUTEX) $(THREADED)/release/ModelUtilsPackageTests.xctest --testing-library swift-testing --skip ToolTests
+	TSAN_OPTIONS=halt_on_error=1:suppressions=$(abspath Tests/Sanitizers/suppressions.txt) LD_PRELOAD=$(MUTEX) $(THREADED)/release/ModelUtilsPackageTests.xctest --testing-library swift-testing --skip ToolTests
 
 $(MUTEX): Tests/Sanitizers/mutex.c
 	mkdir -p $(THREADED)

@@ -4,13 +4,14 @@
 set -euo pipefail
 mutils=$(readlink -f "$1")
 preloaded=${2:+$(readlink -f "$2")}
+suppressions=$(readlink -f "$(dirname "$0")/suppressions.txt")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
 # Leaks are not looked for: what is made once is kept.
 found=66
-export TSAN_OPTIONS=halt_on_error=1:exitcode=$found ASAN_OPTIONS=detect_leaks=0:exitcode=$found
+export TSAN_OPTIONS=halt_on_error=1:exitcode=$found:suppressions=$suppressions ASAN_OPTIONS=detect_leaks=0:exitcode=$found
 run() { # the status that is expected, the subcommand, …
   local expected=$1 status=0
   shift
