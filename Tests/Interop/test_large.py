@@ -155,6 +155,55 @@ def test_beyond_memory(tmp_path):
         group.close()
 
 
+@pytest.mark.slow
+def test_a_tensor_beyond_memory(tmp_path):
+    """One tensor of half LARGE_GB within an eighth of its size: its new elements are computed in parts, for every format."""
+    size = TOTAL // 2
+    if shutil.disk_usage(tmp_path).free < 2.5 * size:
+        pytest.skip(f"less than {2.5 * size / GIGABYTE:.0f} GB are free")
+    count = size // 4 // 64 // 9
+    shape, last = [count, 64, 3, 3], count * 64 * 9 - 1
+    header = json.dumps({"c.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * (last + 1)]}}).encode()
+    header += b" " * (-len(header) % 8)
+    source, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
+    for path, value in [(source, 2.5), (other, 4.5)]:
+        with open(path, "wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            file.truncate(8 + len(header) + 4 * (last + 1))
+            for place in (0, last):
+                file.seek(8 + len(header) + 4 * place)
+                file.write(struct.pack("<f", value))
+    group = MemoryGroup(size // 8)
+    try:
+        for status, arguments in [(0, ("sparsity", source)), (0, ("check", source)), (1, ("diff", source, other))]:
+            code, _, error, peak = group.run(*arguments)
+            assert code == status, (arguments, error)
+            print(arguments[0], f"{peak / 1e6:.0f} MB")
+        for arguments, expected in [
+            (("prune", source, "--amount", "0.5"), 2.5),
+            (("convert", source, "--dtype", "bfloat16"), 2.5),
+            (("strip", source), 2.5),
+            (("ema", source, other, "--variant", "swa"), 3.5),
+        ]:
+            for name in ("out.safetensors", "out.pt"):
+                start = time.monotonic()
+                code, _, error, peak = group.run(*arguments, "-o", tmp_path / name)
+                assert code == 0, (arguments, error)
+                print(arguments[0], name, f"{peak / 1e6:.0f} MB, {time.monotonic() - start:.0f} s")
+                if name.endswith(".pt"):
+                    tensor = torch.load(tmp_path / name, mmap=True, weights_only=True)["c.weight"]
+                else:
+                    with safe_open(tmp_path / name, "pt") as file:
+                        tensor = file.get_slice("c.weight")
+                assert [tensor[:1, :1, :1, :1].item(), tensor[count - 1 :, 63:, 2:, 2:].item()] == [expected, expected]
+                assert tensor[1:2, :1, :1, :1].item() == 0
+                del tensor
+                (tmp_path / name).unlink()
+                assert peak < 400e6
+    finally:
+        group.close()
+
+
 # --- little memory ------------------------------------------------------------------------------------------------
 
 

@@ -93,25 +93,31 @@ struct GraphTarget {
       try training.graph.reference(inputs, of: [training[loss]], memoryLimit: memoryLimit)[0].doubles()[0]
     }
     // Beside large sums what an element adds is lost.
-    guard abs(try total(inputs)) < 1e4 else { return }
+    let middle = try total(inputs)
+    guard abs(middle) < 1e4 else { return }
     for (place, gradient) in training.inputGradients.enumerated() where types[place].dtype == .float64 {
       guard let gradient else { continue }
       let found = try training.graph.reference(inputs, of: [gradient], memoryLimit: memoryLimit)[0]
       require(found.shape == types[place].shape, "a gradient is of its input's shape")
       let (gradients, values) = (try found.doubles(), try inputs[place].doubles())
       for index in values.indices.prefix(6) {
-        let slopes = try [1e-4, 5e-5, 1e-6].map { step in
+        func slope(_ step: Double) throws -> (up: Double, down: Double) {
           let sides = try [step, -step].map { change in
             var (moved, operands) = (values, inputs)
             moved[index] += change
             operands[place] = try Tensor(moved, types[place].shape)
-            return try total(operands)
+            return try (total(operands) - middle) / change
           }
-          return (sides[0] - sides[1]) / (2 * step)
+          return (sides[0], sides[1])
         }
-        // Where the slopes of several steps differ there is a kink, a jump or a pole.
+        // Where the slopes of several steps differ there is a kink nearby, a jump or a pole; where those of the two sides
+        // do, a kink right here, as of the greatest of equals.
+        let sides = try [1e-4, 5e-5, 1e-6].map(slope)
+        let slopes = sides.map { ($0.up + $0.down) / 2 }
         let size = max(1, abs(slopes[0]))
-        guard size < 1e4, slopes.allSatisfy({ abs($0 - slopes[0]) <= 1e-6 * size }) else { continue }
+        guard size < 1e4, slopes.allSatisfy({ abs($0 - slopes[0]) <= 1e-6 * size }),
+          abs(sides[2].up - sides[2].down) <= 1e-3 * size
+        else { continue }
         require(
           abs(gradients[index] - slopes[0]) <= 1e-4 * size,
           "the gradient of input \(place) at \(index) is \(gradients[index]), not \(slopes[0]): \(forward.nodes)")

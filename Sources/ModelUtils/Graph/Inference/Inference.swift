@@ -129,6 +129,11 @@ enum Inference {
       if case .clip(let minimum, let maximum) = function, minimum?.isNaN == true || maximum?.isNaN == true {
         throw ModelError(.malformed, "clips at what is no number")
       }
+      switch function {
+      case .clip, .threshold:
+        guard first.dtype != .bool else { throw ModelError(.mismatch, "takes numbers, not bool") }
+      default: break
+      }
       return [TensorType(first.dtype.isInteger && !function.keepsIntegers ? .float32 : first.dtype, first.shape)]
     case .prelu: return [try prelu(operands)]
     case .binary(let function): return [try binary(function, operands)]
