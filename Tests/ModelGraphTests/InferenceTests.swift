@@ -58,6 +58,12 @@ import Testing
     }
   }
 
+  @Test func truthHasNoBounds() {
+    for function: Unary in [.clip(minimum: 0, maximum: nil), .threshold(1e-5, value: 1e-5)] {
+      #expect(throws: ModelError.self, "\(function)") { try types(.unary(function), [[2]], [.bool]) }
+    }
+  }
+
   @Test func wholeNumbersHaveNoFractions() {
     for operation: Operation in [
       .softmax(axis: 0, isLogarithm: false), .reduce(.mean, axes: [0], keepsAxes: false),
