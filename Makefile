@@ -3,7 +3,7 @@
 # make check     the tests of a debug build, and lint
 # make sanitize  the library's tests under AddressSanitizer, C under UndefinedBehaviorSanitizer, then all under ThreadSanitizer (an hour)
 # make sanitize-kernels  the C kernels' cases under both of C's sanitizers, in a minute
-# make sanitize-commands  what the command does with several threads, under each of them, debug builds
+# make sanitize-commands  what the command does with several threads, under each of them: sanitize-threads, sanitize-memory
 # make docs      the documentation, .build/docs/ModelUtils.doccarchive (needs python3, and docc, which comes with Swift)
 # make install   the command with its man page and completions, under PREFIX
 # make manual    Resources/mutils.1, from what the command says of itself
@@ -30,7 +30,7 @@ TESTED := .build-test
 BUILD  := .build
 MUTILS := $(BUILD)/release/mutils
 
-.PHONY: run show build judged check test sanitize sanitize-kernels sanitize-commands lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
+.PHONY: run show build judged check test sanitize sanitize-kernels sanitize-commands sanitize-threads sanitize-memory lint docs interop interop-slow mpi fuzz portability bench train-demo install manual uninstall clean deps
 
 run: build
 	$(MAKE) show
@@ -104,10 +104,14 @@ $(MUTEX): Tests/Sanitizers/mutex.c
 sanitize-kernels:
 	SWIFT="$(SWIFT)" Tests/Sanitizers/kernels.sh
 
-# Kernels that are not made vectors would take most of the time.
-sanitize-commands: deps $(MUTEX)
+# Debug builds, but for C: kernels that are not made vectors would take most of the time.
+sanitize-commands: sanitize-threads sanitize-memory
+
+sanitize-threads: deps $(MUTEX)
 	$(SWIFT) build --product mutils --sanitize=thread -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(THREADED)
 	Tests/Sanitizers/commands.sh $(THREADED)/debug/mutils $(MUTEX)
+
+sanitize-memory: deps
 	$(SWIFT) build --product mutils --sanitize=address $(UNDEFINED) -Xcc -O2 -Xswiftc -use-ld=lld --scratch-path $(ADDRESSED)
 	Tests/Sanitizers/commands.sh $(ADDRESSED)/debug/mutils
 

@@ -4,6 +4,8 @@ import ModelGraph
 /// What a fuzzer's bytes decide: small things mostly, and now and then monstrous ones.
 struct Draws {
   private var bytes: ArraySlice<UInt8>
+  /// Whether a number was drawn that float32 does not hold.
+  private(set) var hasDrawnHuge = false
 
   /// What comes behind the last byte is 0.
   init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
@@ -27,7 +29,9 @@ struct Draws {
   mutating func count() -> Int { below(12) == 0 ? below(6) : 1 + below(2) }
   mutating func margin() -> Margin { Margin(int(), int()) }
   mutating func double() -> Double {
-    element([0, 1, 0.5, 2, -1, 1e-5, 1e300, .nan, .infinity, -.infinity])
+    let number = element([0, 1, 0.5, 2, -1, 1e-5, 1e300, .nan, .infinity, -.infinity])
+    hasDrawnHuge = hasDrawnHuge || number == 1e300
+    return number
   }
 
   mutating func tensor() throws -> Tensor {

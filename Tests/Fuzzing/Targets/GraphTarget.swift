@@ -39,7 +39,8 @@ struct GraphTarget {
     }
     if isSmooth {
       try checkGradients(of: graph, inputs, types, inferred)
-    } else {
+    } else if !draws.hasDrawnHuge {
+      // The engine, as the originals, has no such number in float32.
       try compare(graph, inputs, types, results)
     }
   }
