@@ -52,51 +52,36 @@ MK_TARGET_AVX2 static size_t compare_avx2_16(
   return done;
 }
 
-MK_TARGET_AVX2 static size_t compare_avx2_32(
-  const mk_u32 *words, size_t count, uint32_t last, uint32_t high, uint32_t *gathered, mk_bracket *bracket) {
-  const __m256i lasts = _mm256_set1_epi32((int)last), highs = _mm256_set1_epi32((int)high);
-  const __m256i magnitude = _mm256_set1_epi32(INT32_MAX);
-  __m256i above = _mm256_setzero_si256();
-  uint32_t *out = gathered + bracket->inside;
-  size_t done = 0;
-  for (; done + 64 <= count; done += 64) {
-    uint64_t set = 0;
-    for (size_t v = 0; v < 8; ++v) {
-      __m256i key = _mm256_and_si256(_mm256_loadu_si256((const void *)(words + done + 8 * v)), magnitude);
-      __m256i past = _mm256_cmpgt_epi32(key, lasts);
-      __m256i inside = _mm256_and_si256(past, _mm256_cmpgt_epi32(highs, key));
-      above = _mm256_sub_epi32(above, past);
-      set |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(inside)) << 8 * v;
-    }
-    GATHER(words + done, set, INT32_MAX, out);
+#define COMPARE_AVX2(bits, set1, sign_mask, name)                                                                      \
+  MK_TARGET_AVX2 static size_t name(                                                                                   \
+    const mk_u##bits *words, size_t count, uint##bits##_t last, uint##bits##_t high, uint##bits##_t *gathered,         \
+    mk_bracket *bracket) {                                                                                             \
+    enum { LANES = 256 / bits };                                                                                       \
+    const __m256i lasts = set1((int##bits##_t)last), highs = set1((int##bits##_t)high);                                \
+    const __m256i magnitude = set1(INT##bits##_MAX);                                                                   \
+    __m256i above = _mm256_setzero_si256();                                                                            \
+    uint##bits##_t *out = gathered + bracket->inside;                                                                  \
+    size_t done = 0;                                                                                                   \
+    for (; done + 64 <= count; done += 64) {                                                                           \
+      uint64_t set = 0;                                                                                                \
+      for (size_t v = 0; v < 64 / LANES; ++v) {                                                                        \
+        __m256i key = _mm256_and_si256(_mm256_loadu_si256((const void *)(words + done + LANES * v)), magnitude);       \
+        __m256i past = _mm256_cmpgt_epi##bits(key, lasts);                                                             \
+        __m256i inside = _mm256_and_si256(past, _mm256_cmpgt_epi##bits(highs, key));                                   \
+        above = _mm256_sub_epi##bits(above, past);                                                                     \
+        set |= (uint64_t)(unsigned)sign_mask(inside) << LANES * v;                                                     \
+      }                                                                                                                \
+      GATHER(words + done, set, INT##bits##_MAX, out);                                                                 \
+    }                                                                                                                  \
+    bracket->upto += done - sum_32(above);                                                                             \
+    bracket->inside = (size_t)(out - gathered);                                                                        \
+    return done;                                                                                                       \
   }
-  bracket->upto += done - sum_32(above);
-  bracket->inside = (size_t)(out - gathered);
-  return done;
-}
 
-MK_TARGET_AVX2 static size_t compare_avx2_64(
-  const mk_u64 *words, size_t count, uint64_t last, uint64_t high, uint64_t *gathered, mk_bracket *bracket) {
-  const __m256i lasts = _mm256_set1_epi64x((long long)last), highs = _mm256_set1_epi64x((long long)high);
-  const __m256i magnitude = _mm256_set1_epi64x(INT64_MAX);
-  __m256i above = _mm256_setzero_si256();
-  uint64_t *out = gathered + bracket->inside;
-  size_t done = 0;
-  for (; done + 64 <= count; done += 64) {
-    uint64_t set = 0;
-    for (size_t v = 0; v < 16; ++v) {
-      __m256i key = _mm256_and_si256(_mm256_loadu_si256((const void *)(words + done + 4 * v)), magnitude);
-      __m256i past = _mm256_cmpgt_epi64(key, lasts);
-      __m256i inside = _mm256_and_si256(past, _mm256_cmpgt_epi64(highs, key));
-      above = _mm256_sub_epi64(above, past);
-      set |= (uint64_t)(unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(inside)) << 4 * v;
-    }
-    GATHER(words + done, set, INT64_MAX, out);
-  }
-  bracket->upto += done - sum_32(above);
-  bracket->inside = (size_t)(out - gathered);
-  return done;
-}
+#define SIGNS_32(lanes) _mm256_movemask_ps(_mm256_castsi256_ps(lanes))
+#define SIGNS_64(lanes) _mm256_movemask_pd(_mm256_castsi256_pd(lanes))
+COMPARE_AVX2(32, _mm256_set1_epi32, SIGNS_32, compare_avx2_32)
+COMPARE_AVX2(64, _mm256_set1_epi64x, SIGNS_64, compare_avx2_64)
 
 // Of the wider ones it is no faster: they wait for memory.
 MK_TARGET_AVX512 static size_t compare_avx512_16(
